@@ -1,0 +1,42 @@
+"""Errors that a user can act on, with the exit code of the process contract.
+
+0 done, 75 interrupted with a checkpoint, 65 bad data, 78 bad config; anything else is a crash.
+"""
+
+from __future__ import annotations
+
+EXIT_DONE = 0
+EXIT_BAD_DATA = 65
+EXIT_CRASH = 70
+EXIT_INTERRUPTED = 75
+EXIT_BAD_CONFIG = 78
+
+
+class ParcError(Exception):
+    """Base: the message is one line that says what, where and what to do."""
+
+    exit_code = EXIT_CRASH
+
+
+class DataError(ParcError):
+    """A motion, dataset, model or checkpoint file cannot be used as it is."""
+
+    exit_code = EXIT_BAD_DATA
+
+
+class ConfigError(ParcError):
+    """A setting is missing, unknown, of the wrong type or impossible on this machine."""
+
+    exit_code = EXIT_BAD_CONFIG
+
+
+class Interrupted(ParcError):
+    """Training was asked to stop; a checkpoint is on disk."""
+
+    exit_code = EXIT_INTERRUPTED
+
+
+class TrainingDiverged(ParcError):
+    """Losses stayed non-finite after the allowed number of roll-backs."""
+
+    exit_code = EXIT_CRASH

@@ -1,0 +1,178 @@
+"""Batched rotations in torch. Quaternions are xyzw, angles radians, z is up.
+
+Every function broadcasts over leading dimensions. "Heading" is atan2 of the rotated x axis. The formulas are
+textbook ones; agreement with the reference implementation is tested against golden file 01_kin_char.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Tuple
+
+import torch
+from torch import Tensor
+
+_SMALL_ANGLE = 1e-6  # rad; below it exp/log maps use their first-order series
+
+
+def normalize(x: Tensor, eps: float = 1e-9) -> Tensor:
+    """Scales the last dimension to unit length (zero vectors stay zero)."""
+    return x / x.norm(dim=-1, keepdim=True).clamp(min=eps)
+
+
+def quat_mul(a: Tensor, b: Tensor) -> Tensor:
+    """Hamilton product a·b: rotates by b first, then by a. (..., 4), (..., 4) -> (..., 4)."""
+    ax, ay, az, aw = a.unbind(-1)
+    bx, by, bz, bw = b.unbind(-1)
+    return torch.stack(
+        (
+            aw * bx + ax * bw + ay * bz - az * by,
+            aw * by - ax * bz + ay * bw + az * bx,
+            aw * bz + ax * by - ay * bx + az * bw,
+            aw * bw - ax * bx - ay * by - az * bz,
+        ),
+        dim=-1,
+    )
+
+
+def quat_conj(q: Tensor) -> Tensor:
+    """Inverse of a unit quaternion. (..., 4) -> (..., 4)."""
+    return torch.cat((-q[..., :3], q[..., 3:]), dim=-1)
+
+
+def quat_rotate(q: Tensor, v: Tensor) -> Tensor:
+    """Rotates vectors. (..., 4), (..., 3) -> (..., 3)."""
+    xyz = q[..., :3]
+    xyz, v = torch.broadcast_tensors(xyz, v)
+    t = 2.0 * torch.cross(xyz, v, dim=-1)
+    return v + q[..., 3:] * t + torch.cross(xyz, t, dim=-1)
+
+
+def quat_pos(q: Tensor) -> Tensor:
+    """The one of ±q whose w is not negative."""
+    return torch.where(q[..., 3:] < 0, -q, q)
+
+
+def normalize_angle(angle: Tensor) -> Tensor:
+    """Wraps into (-pi, pi]."""
+    return torch.atan2(torch.sin(angle), torch.cos(angle))
+
+
+def quat_to_exp_map(q: Tensor) -> Tensor:
+    """Rotation vector with angle in [0, pi]. (..., 4) -> (..., 3).
+
+    angle = 2·atan2(|xyz|, w) is accurate at every angle, unlike 2·acos(w).
+    """
+    q = quat_pos(q)
+    sin_half = q[..., :3].norm(dim=-1, keepdim=True)
+    angle = 2.0 * torch.atan2(sin_half, q[..., 3:])
+    small = sin_half < _SMALL_ANGLE
+    scale = torch.where(small, torch.full_like(angle, 2.0), angle / torch.where(small, torch.ones_like(angle), sin_half))
+    return q[..., :3] * scale
+
+
+def exp_map_to_axis_angle(exp_map: Tensor) -> Tuple[Tensor, Tensor]:
+    """(..., 3) -> unit axis (..., 3) and angle (...) wrapped into (-pi, pi]; the axis of no rotation is z."""
+    angle = exp_map.norm(dim=-1)
+    small = angle < 1e-5
+    axis = exp_map / torch.where(small, torch.ones_like(angle), angle)[..., None]
+    z_axis = torch.zeros_like(exp_map)
+    z_axis[..., 2] = 1.0
+    axis = torch.where(small[..., None], z_axis, axis)
+    return axis, torch.where(small, torch.zeros_like(angle), normalize_angle(angle))
+
+
+def axis_angle_to_quat(axis: Tensor, angle: Tensor) -> Tensor:
+    """(..., 3), (...) -> (..., 4)."""
+    half = 0.5 * angle[..., None]
+    return torch.cat((normalize(axis) * torch.sin(half), torch.cos(half)), dim=-1)
+
+
+def exp_map_to_quat(exp_map: Tensor) -> Tensor:
+    """(..., 3) rotation vector -> (..., 4)."""
+    angle = exp_map.norm(dim=-1, keepdim=True)
+    half = 0.5 * angle
+    small = angle < _SMALL_ANGLE
+    scale = torch.where(small, torch.full_like(angle, 0.5), torch.sin(half) / torch.where(small, torch.ones_like(angle), angle))
+    return torch.cat((exp_map * scale, torch.cos(half)), dim=-1)
+
+
+def quat_to_axis_angle(q: Tensor) -> Tuple[Tensor, Tensor]:
+    """(..., 4) -> unit axis (..., 3) and angle (...) in [0, pi]; the axis of no rotation is z."""
+    return exp_map_to_axis_angle(quat_to_exp_map(q))
+
+
+def quat_diff_angle(a: Tensor, b: Tensor) -> Tensor:
+    """Angle between two rotations, in [0, pi]. (..., 4), (..., 4) -> (...)."""
+    d = quat_mul(b, quat_conj(a))
+    return 2.0 * torch.atan2(d[..., :3].norm(dim=-1), d[..., 3].abs())
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Shortest-arc interpolation. (..., 4), (..., 4), t broadcastable to (..., 1) -> (..., 4).
+
+    Linear (and renormalized) when the half angle is too small to divide by its sine; the reference returns the
+    midpoint there, hence the tolerance of 2e-3 in the golden test.
+    """
+    cos_half = (a * b).sum(-1, keepdim=True)
+    b = torch.where(cos_half < 0, -b, b)
+    cos_half = cos_half.abs().clamp(max=1.0)
+    half = torch.acos(cos_half)
+    sin_half = torch.sqrt(1.0 - cos_half * cos_half)
+    small = sin_half < 1e-3
+    safe = torch.where(small, torch.ones_like(sin_half), sin_half)
+    wa = torch.where(small, 1.0 - t, torch.sin((1.0 - t) * half) / safe)
+    wb = torch.where(small, t.expand_as(half), torch.sin(t * half) / safe)
+    return normalize(wa * a + wb * b)
+
+
+def quat_to_tan_norm(q: Tensor) -> Tensor:
+    """Images of the x axis and of the z axis. (..., 4) -> (..., 6)."""
+    x, y, z, w = q.unbind(-1)
+    return torch.stack(
+        (
+            1 - 2 * (y * y + z * z),
+            2 * (x * y + w * z),
+            2 * (x * z - w * y),
+            2 * (x * z + w * y),
+            2 * (y * z - w * x),
+            1 - 2 * (x * x + y * y),
+        ),
+        dim=-1,
+    )
+
+
+def heading(q: Tensor) -> Tensor:
+    """Yaw of the rotated x axis. (..., 4) -> (...)."""
+    x, y, z, w = q.unbind(-1)
+    return torch.atan2(2 * (x * y + w * z), 1 - 2 * (y * y + z * z))
+
+
+def yaw_quat(angle: Tensor) -> Tensor:
+    """Rotation about z. (...) -> (..., 4)."""
+    zero = torch.zeros_like(angle)
+    return torch.stack((zero, zero, torch.sin(0.5 * angle), torch.cos(0.5 * angle)), dim=-1)
+
+
+def heading_quat(q: Tensor) -> Tensor:
+    """Rotation about z by the heading. (..., 4) -> (..., 4)."""
+    return yaw_quat(heading(q))
+
+
+def heading_quat_inv(q: Tensor) -> Tensor:
+    """H⁻¹: rotation about z by minus the heading. (..., 4) -> (..., 4)."""
+    return yaw_quat(-heading(q))
+
+
+def rotate_2d(v: Tensor, angle: Tensor) -> Tensor:
+    """Rotates xy vectors counter-clockwise. (..., 2), (...) -> (..., 2)."""
+    c, s = torch.cos(angle), torch.sin(angle)
+    x, y = v.unbind(-1)
+    return torch.stack((c * x - s * y, s * x + c * y), dim=-1)
+
+
+def angular_velocity(q0: Tensor, q1: Tensor, dt: float) -> Tensor:
+    """World-frame angular velocity that turns q0 into q1 within dt seconds. (..., 4) -> (..., 3) rad/s."""
+    if dt <= 0 or not math.isfinite(dt):
+        raise ValueError("dt must be positive, got %r" % dt)
+    return quat_to_exp_map(quat_mul(q1, quat_conj(q0))) / dt
