@@ -1,4 +1,8 @@
-"""One motion's terrain: a grid of flat-topped cells."""
+"""One motion's terrain: a grid of flat-topped cells, and how to pad it and read its heights (numpy).
+
+The batched torch lookups of the environment are in `parc_core.terrain.packed`; both follow the same rule: the
+nearest cell centre, ties to the even index, indices beyond the border clamped to it (golden file 04).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,10 @@ from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
+
+from parc_core.errors import ConfigError, DataError
+
+_SCALE_TOLERANCE = 1e-4  # m; files store dx as float32 or float64
 
 
 @dataclass(frozen=True)
@@ -20,3 +28,71 @@ class Heightfield:
     """Cell size, m (0.4 in all published data)."""
     hf_maxmin: Optional[np.ndarray] = None
     """(nx, ny, 2) float32 m: upper and lower bounds of the height (stage 1's), passed through."""
+
+
+def check_cell_size(terrain: Heightfield, horizontal_scale: float, where: str) -> None:
+    """Raises DataError unless the terrain's cells have the size that the environment is configured for."""
+    if abs(float(terrain.dx) - horizontal_scale) > _SCALE_TOLERANCE:
+        raise DataError(
+            "%s: terrain cells are %.6g m wide but the env config's heightmap.horizontal_scale is %.6g; "
+            "set horizontal_scale to the data's cell size or leave the file out" % (where, terrain.dx, horizontal_scale)
+        )
+
+
+def padding_cells(padding: float, dx: float) -> int:
+    """Number of cells in a border of `padding` metres: 1.2 / 0.4 is 3 (not 2 by truncation).
+
+    Raises:
+        ConfigError: negative, or not a multiple of dx.
+    """
+    cells = int(round(padding / dx))
+    if padding < 0 or abs(cells * dx - padding) > _SCALE_TOLERANCE:
+        raise ConfigError(
+            "heightmap.padding is %g m, which is not a multiple of the cell size %g m; set it to %g"
+            % (padding, dx, max(cells, 0) * round(dx, 6))
+        )
+    return cells
+
+
+def pad(terrain: Heightfield, cells: int) -> Heightfield:
+    """A copy with a border of `cells` cells at the lowest height of the terrain.
+
+    The bounds of the border's heights (hf_maxmin) are the widest of the terrain (golden 04: pad1_maxmin).
+    """
+    if cells < 0:
+        raise ValueError("cells must not be negative, got %d" % cells)
+    hf = np.pad(terrain.hf, cells, constant_values=terrain.hf.min())
+    bounds = None
+    if terrain.hf_maxmin is not None:
+        upper, lower = terrain.hf_maxmin[..., 0], terrain.hf_maxmin[..., 1]
+        bounds = np.stack(
+            (
+                np.pad(upper, cells, constant_values=upper.max()),
+                np.pad(lower, cells, constant_values=lower.min()),
+            ),
+            axis=-1,
+        )
+    min_point = (terrain.min_point - np.float32(cells) * np.float32(terrain.dx)).astype(np.float32)
+    return Heightfield(hf=hf, min_point=min_point, dx=terrain.dx, hf_maxmin=bounds)
+
+
+def nearest_cell(terrain: Heightfield, points: np.ndarray) -> np.ndarray:
+    """Cell whose centre is nearest, ties to even, not clamped to the terrain. (..., 2) m -> (..., 2) int64."""
+    relative = (points - terrain.min_point) / np.asarray(terrain.dx, dtype=points.dtype)
+    return np.round(relative).astype(np.int64)
+
+
+def grid_index(terrain: Heightfield, points: np.ndarray) -> np.ndarray:
+    """Nearest cell of the terrain: `nearest_cell` clamped to its border. (..., 2) m -> (..., 2) int64."""
+    return np.clip(nearest_cell(terrain, points), 0, np.array(terrain.hf.shape) - 1)
+
+
+def heights_at(terrain: Heightfield, points: np.ndarray) -> np.ndarray:
+    """Terrain height under each point. (..., 2) m -> (...) m."""
+    index = grid_index(terrain, points)
+    return terrain.hf[index[..., 0], index[..., 1]]
+
+
+def cell_center(terrain: Heightfield, index: np.ndarray) -> np.ndarray:
+    """Centres of cells; the index may lie outside. (..., 2) int -> (..., 2) float32 m."""
+    return terrain.min_point + index.astype(np.float32) * np.float32(terrain.dx)

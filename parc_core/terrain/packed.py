@@ -1,0 +1,83 @@
+"""Every motion's terrain in one flat tensor on the device: what 16,000 environments look their heights up in."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from parc_core.errors import DataError
+from parc_core.terrain.heightfield import Heightfield, check_cell_size
+
+
+class PackedTerrain:
+    """M heightfields of any sizes, end to end; each keeps its own frame, so that no coordinate gets large.
+
+    Attributes:
+        heights: (sum of nx·ny,) float32 m, cell (i, j) of terrain m at start[m] + i·ny[m] + j.
+        start: (M,) int64.
+        dims: (M, 2) int64, nx and ny.
+        min_point: (M, 2) float32 m, centre of cell (0, 0).
+        dx: () float32 m, the cell size of all terrains. A tensor on the device and not a number, because
+            CUDA divides by a number through its reciprocal, which rounds ties of the lookup differently.
+    """
+
+    def __init__(
+        self,
+        terrains: Sequence[Heightfield],
+        device: torch.device,
+        horizontal_scale: float = 0.0,
+        names: Sequence[str] = (),
+    ) -> None:
+        """Packs terrains that are already padded.
+
+        Args:
+            terrains: one per motion (or one for all, see terrain_build_mode file).
+            device: where the tensors live.
+            horizontal_scale: cell size that all must have; 0 takes the first terrain's.
+            names: of the terrains, for messages.
+
+        Raises:
+            DataError: no terrain, or one with another cell size.
+        """
+        if not terrains:
+            raise DataError("there is no terrain to pack: the data set holds no motion with terrain_data")
+        scale = float(horizontal_scale or terrains[0].dx)
+        for index, terrain in enumerate(terrains):
+            check_cell_size(terrain, scale, names[index] if index < len(names) else "terrain %d" % index)
+        dims = np.array([terrain.hf.shape for terrain in terrains], dtype=np.int64)
+        sizes = dims[:, 0] * dims[:, 1]
+        start = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(sizes)[:-1]))
+        heights = np.concatenate([np.asarray(terrain.hf, dtype=np.float32).ravel() for terrain in terrains])
+        min_point = np.stack([np.asarray(terrain.min_point, dtype=np.float32) for terrain in terrains])
+        self.heights = torch.from_numpy(heights).to(device)
+        self.start = torch.from_numpy(start).to(device)
+        self.dims = torch.from_numpy(dims).to(device)
+        self.min_point = torch.from_numpy(min_point).to(device)
+        self.dx = torch.tensor(scale, dtype=torch.float32, device=device)
+
+    @property
+    def num_terrains(self) -> int:
+        """M."""
+        return int(self.start.shape[0])
+
+    def cell_index(self, terrain_ids: Tensor, xy: Tensor) -> Tensor:
+        """Cell whose centre is nearest (ties to even), not clamped. (N,), (N, P, 2) m -> (N, P, 2) int64."""
+        return torch.round((xy - self.min_point[terrain_ids][:, None]) / self.dx).long()
+
+    def cell_center(self, terrain_ids: Tensor, index: Tensor) -> Tensor:
+        """Centres of cells, also of those beyond the border. (N,), (N, P, 2) int64 -> (N, P, 2) m."""
+        return self.min_point[terrain_ids][:, None] + index.to(self.dx.dtype) * self.dx
+
+    def cell_heights(self, terrain_ids: Tensor, index: Tensor) -> Tensor:
+        """Heights of cells; beyond the border those of the nearest border cell. (N,), (N, P, 2) -> (N, P) m."""
+        dims = self.dims[terrain_ids]  # (N, 2)
+        i = torch.minimum(index[..., 0].clamp(min=0), dims[:, :1] - 1)
+        j = torch.minimum(index[..., 1].clamp(min=0), dims[:, 1:] - 1)
+        return self.heights[self.start[terrain_ids][:, None] + i * dims[:, 1:] + j]
+
+    def heights_at(self, terrain_ids: Tensor, xy: Tensor) -> Tensor:
+        """Terrain height under points, each environment in its own terrain. (N,), (N, P, 2) m -> (N, P) m."""
+        return self.cell_heights(terrain_ids, self.cell_index(terrain_ids, xy))
