@@ -1,0 +1,57 @@
+# make setup | demo | test | lint | bench.  Every target sets up .venv by itself, once.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+
+# Without an NVIDIA GPU the CPU build of torch (0.2 GB instead of 3 GB) is taken where its index can be reached.
+CPU_TORCH := https://download.pytorch.org/whl/cpu
+TORCH_INDEX = $$(command -v nvidia-smi >/dev/null || [ "$$(uname -s)" != Linux ] \
+	|| { curl -sfIm 5 -o /dev/null $(CPU_TORCH)/ 2>/dev/null && echo --extra-index-url $(CPU_TORCH); })
+
+# Two workers suit two cores and up; torch's own threads would only fight with them.
+TEST_ENV := OMP_NUM_THREADS=1 DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false
+
+.PHONY: help setup setup-dev demo test lint format bench clean
+
+help:
+	@sed -n '1s/^# //p' Makefile
+
+setup: $(VENV)/.ready
+setup-dev: $(VENV)/.ready-dev
+
+$(VENV)/.ready: constraints.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or newer (set PYTHON=/path/to/python3.11)" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "setup: creating $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); }
+	@echo "setup: installing torch (1 of 2)"
+	@$(PIP_INSTALL) $(TORCH_INDEX) torch
+	@echo "setup: installing MuJoCo, Prefect and the rest (2 of 2)"
+	@$(PIP_INSTALL) -e '.[mujoco,pipeline]'
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	@echo "setup: installing the test tools"
+	@$(PIP_INSTALL) -e '.[mujoco,pipeline,dev]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/parc-tracker demo
+
+test: setup-dev
+	@$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .parc/demo .pytest_cache .ruff_cache .mypy_cache
