@@ -34,9 +34,8 @@ def check_cell_size(terrain: Heightfield, horizontal_scale: float, where: str) -
     """Raises DataError unless the terrain's cells have the size that the environment is configured for."""
     if abs(float(terrain.dx) - horizontal_scale) > _SCALE_TOLERANCE:
         raise DataError(
-            "%s: terrain cells are %.6g m wide but the env config's heightmap.horizontal_scale is %.6g; "
-            "set horizontal_scale to the data's cell size or leave the file out"
-            % (where, terrain.dx, horizontal_scale)
+            f"{where}: terrain cells are {terrain.dx:.6g} m wide but the env config's "
+            f"heightmap.horizontal_scale is {horizontal_scale:.6g}; set horizontal_scale to the data's cell size or leave the file out"
         )
 
 
@@ -49,8 +48,8 @@ def padding_cells(padding: float, dx: float) -> int:
     cells = int(round(padding / dx))
     if padding < 0 or abs(cells * dx - padding) > _SCALE_TOLERANCE:
         raise ConfigError(
-            "heightmap.padding is %g m, which is not a multiple of the cell size %g m; set it to %g"
-            % (padding, dx, max(cells, 0) * round(dx, 6))
+            f"heightmap.padding is {padding:g} m, which is not a multiple of the cell size {dx:g} m; "
+            f"set it to {max(cells, 0) * round(dx, 6):g}"
         )
     return cells
 
@@ -61,7 +60,7 @@ def pad(terrain: Heightfield, cells: int) -> Heightfield:
     The bounds of the border's heights (hf_maxmin) are the widest of the terrain (golden 04: pad1_maxmin).
     """
     if cells < 0:
-        raise ValueError("cells must not be negative, got %d" % cells)
+        raise ValueError(f"cells must not be negative, got {cells}")
     hf = np.pad(terrain.hf, cells, constant_values=terrain.hf.min())
     bounds = None
     if terrain.hf_maxmin is not None:
@@ -78,7 +77,7 @@ def pad(terrain: Heightfield, cells: int) -> Heightfield:
 
 
 def nearest_cell(terrain: Heightfield, points: np.ndarray) -> np.ndarray:
-    """Cell whose centre is nearest, ties to even, not clamped to the terrain. (..., 2) m -> (..., 2) int64."""
+    """Cell whose centre is nearest, ties to even, not clamped. (..., 2) m -> (..., 2) int64."""
     relative = (points - terrain.min_point) / np.asarray(terrain.dx, dtype=points.dtype)
     return np.round(relative).astype(np.int64)
 

@@ -1,4 +1,4 @@
-"""Every motion's terrain in one flat tensor on the device: what 16,000 environments look their heights up in."""
+"""Every motion's terrain in one flat tensor on the device: the height lookup of the environments."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class PackedTerrain:
             raise DataError("there is no terrain to pack: the data set holds no motion with terrain_data")
         scale = float(horizontal_scale or terrains[0].dx)
         for index, terrain in enumerate(terrains):
-            check_cell_size(terrain, scale, names[index] if index < len(names) else "terrain %d" % index)
+            check_cell_size(terrain, scale, names[index] if index < len(names) else f"terrain {index}")
         dims = np.array([terrain.hf.shape for terrain in terrains], dtype=np.int64)
         sizes = dims[:, 0] * dims[:, 1]
         start = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(sizes)[:-1]))
@@ -72,7 +72,7 @@ class PackedTerrain:
         return self.min_point[terrain_ids][:, None] + index.to(self.dx.dtype) * self.dx
 
     def cell_heights(self, terrain_ids: Tensor, index: Tensor) -> Tensor:
-        """Heights of cells; beyond the border those of the nearest border cell. (N,), (N, P, 2) -> (N, P) m."""
+        """Heights of cells; an index beyond the border is clamped to it. (N,), (N, P, 2) -> (N, P) m."""
         dims = self.dims[terrain_ids]  # (N, 2)
         i = torch.minimum(index[..., 0].clamp(min=0), dims[:, :1] - 1)
         j = torch.minimum(index[..., 1].clamp(min=0), dims[:, 1:] - 1)

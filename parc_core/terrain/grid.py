@@ -1,0 +1,171 @@
+"""All terrains of a data set side by side in one world: what terrain.pkl and Isaac Gym's triangle mesh need.
+
+The MuJoCo engines do not use it: their environments live in their own motion's frame
+(`parc_core.terrain.packed`). There one large terrain costs its own size, here it makes every plot as large.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from parc_core.errors import ConfigError, DataError
+from parc_core.terrain.heightfield import Heightfield, check_cell_size, pad
+from parc_core.terrain.mesh import Mesh, heightfield_mesh, rectangle_mesh
+
+BUILD_MODES = ("square", "wide", "file")
+_MAX_CELLS = 500_000_000  # 2 GB of float32
+
+
+@dataclass(frozen=True)
+class TerrainGrid:
+    """M motions × T copies of terrain in one heightfield."""
+
+    terrain: Heightfield
+    """The whole grid."""
+    motion_offsets: np.ndarray
+    """(M, T, 2) float32 m: moves motion m from its own frame into its copy t in the grid."""
+    patches: np.ndarray
+    """(M, T, 4) int64: first cell i, j and size nx, ny of the padded terrain in the grid."""
+    plot_dims: Tuple[int, int]
+    """Cells along x and y that each terrain has for itself."""
+    shared: bool = False
+    """One terrain for all motions (mode file): every patch is the whole grid."""
+
+    @property
+    def num_motions(self) -> int:
+        """M."""
+        return int(self.motion_offsets.shape[0])
+
+    @property
+    def terrains_per_motion(self) -> int:
+        """T."""
+        return int(self.motion_offsets.shape[1])
+
+    def patch_mesh(self, motion: int, copy: int = 0) -> Mesh:
+        """Mesh of the padded terrain of one motion, in the grid's frame."""
+        i, j, nx, ny = (int(v) for v in self.patches[motion, copy])
+        low = np.asarray(self.terrain.min_point, dtype=np.float64) + np.array([i, j]) * float(self.terrain.dx)
+        return heightfield_mesh(self.terrain.hf[i : i + nx, j : j + ny], low, self.terrain.dx)
+
+    def filler_meshes(self) -> List[Mesh]:
+        """Flat rectangles over the cells outside the padded terrains, flush with each terrain's border.
+
+        Together with the patches they leave no hole in the ground (between plots of different heights there
+        is a step without a wall). Plots that no motion uses have none.
+        """
+        if self.shared:
+            return []
+        meshes = []
+        for i, j, nx, ny in self.patches.reshape(-1, 4):
+            beside = (
+                (i + nx, j, i + self.plot_dims[0], j + self.plot_dims[1]),
+                (i, j + ny, i + nx, j + self.plot_dims[1]),
+            )
+            height = float(self.terrain.hf[i, j])
+            for i0, j0, i1, j1 in beside:
+                if i1 > i0 and j1 > j0:
+                    meshes.append(rectangle_mesh(self._edge(i0, j0), self._edge(i1, j1), height))
+        return meshes
+
+    def _edge(self, i: int, j: int) -> np.ndarray:
+        """Lower corner of a cell, (2,) m."""
+        return np.asarray(self.terrain.min_point) + (np.array([i, j]) - 0.5) * float(self.terrain.dx)
+
+
+def build_grid(
+    terrains: Sequence[Heightfield],
+    mode: str,
+    padding: int,
+    dx: float,
+    *,
+    terrains_per_motion: int = 1,
+    num_motions: Optional[int] = None,
+) -> TerrainGrid:
+    """Arranges terrains as in spec section 5 (golden files 05_grid_square*).
+
+    The rest of a plot beside its padded terrain goes on at the padding's height, plots that no motion uses lie
+    at the lowest height of all (the reference leaves both at 0, which can be a cliff or a wall). The inputs
+    are not changed.
+
+    Args:
+        terrains: one per motion; mode file: exactly one, in the frame that all motions share.
+        mode: "square" (ceil(sqrt(M)) plots a side, filled along y first), "wide" (one row of plots along x,
+            the copies of a terrain along y) or "file".
+        padding: cells around each terrain at its lowest height (`heightfield.padding_cells`); not for file.
+        dx: cell size that all terrains must have, m.
+        terrains_per_motion: copies of each terrain, mode wide alone has more than one.
+        num_motions: mode file: how many motions share the terrain.
+
+    Raises:
+        ConfigError: unknown mode; copies asked of a mode that has none.
+        DataError: no terrain, another cell size, or a grid too large for memory.
+    """
+    if mode not in BUILD_MODES:
+        raise ConfigError(f"dm.terrain_build_mode is {mode!r}; choose one of {', '.join(BUILD_MODES)}")
+    if terrains_per_motion < 1 or (terrains_per_motion > 1 and mode == "square"):
+        raise ConfigError(
+            f"dm.terrains_per_motion is {terrains_per_motion}; it must be 1 with terrain_build_mode {mode}"
+        )
+    if not terrains:
+        raise DataError(
+            "there is no terrain to build a grid from: the data set holds no motion with terrain_data"
+        )
+    for index, terrain in enumerate(terrains):
+        check_cell_size(terrain, dx, f"terrain {index}")
+    if mode == "file":
+        return _shared_grid(
+            terrains[0], len(terrains) if num_motions is None else num_motions, terrains_per_motion
+        )
+    padded = [pad(terrain, padding) for terrain in terrains]
+    count = len(padded)
+    if mode == "square":
+        side = math.ceil(math.sqrt(count))
+        plots = np.stack(np.divmod(np.arange(count), side), axis=-1)[:, None]  # (M, 1, 2)
+        return _arrange(padded, plots, (side, side), dx)
+    copies = np.arange(terrains_per_motion)
+    plots = np.stack(np.meshgrid(np.arange(count), copies, indexing="ij"), axis=-1)  # (M, T, 2)
+    return _arrange(padded, plots, (count, terrains_per_motion), dx)
+
+
+def _shared_grid(terrain: Heightfield, num_motions: int, copies: int) -> TerrainGrid:
+    patch = np.array([0, 0, *terrain.hf.shape], dtype=np.int64)
+    return TerrainGrid(
+        terrain=terrain,
+        motion_offsets=np.zeros((num_motions, copies, 2), dtype=np.float32),
+        patches=np.tile(patch, (num_motions, copies, 1)),
+        plot_dims=(int(terrain.hf.shape[0]), int(terrain.hf.shape[1])),
+        shared=True,
+    )
+
+
+def _arrange(padded: List[Heightfield], plots: np.ndarray, sides: Tuple[int, int], dx: float) -> TerrainGrid:
+    """Writes padded terrains into plots (M, T, 2) of an arrangement of `sides` plots around the origin."""
+    sizes = np.array([terrain.hf.shape for terrain in padded], dtype=np.int64)  # (M, 2)
+    plot = sizes.max(axis=0)
+    dims = plot * np.array(sides)
+    if dims.prod() > _MAX_CELLS:
+        largest = int(sizes.prod(axis=1).argmax())
+        raise DataError(
+            f"the terrain grid would have {dims[0]} x {dims[1]} cells because terrain {largest} is "
+            f"{sizes[largest][0]} x {sizes[largest][1]}; lower max_terrain_dim_x/y of the data set"
+        )
+    hf = np.full(tuple(dims), min(float(terrain.hf.min()) for terrain in padded), dtype=np.float32)
+    first = plots * plot  # (M, T, 2) cell
+    for m, terrain in enumerate(padded):
+        for i, j in first[m]:
+            hf[i : i + plot[0], j : j + plot[1]] = terrain.hf.min()
+            hf[i : i + sizes[m, 0], j : j + sizes[m, 1]] = terrain.hf
+    grid_min = -0.5 * dims * dx
+    own_min = np.stack([np.asarray(terrain.min_point, dtype=np.float64) for terrain in padded])
+    offsets = grid_min + first * dx - own_min[:, None]
+    patches = np.concatenate((first, np.broadcast_to(sizes[:, None], first.shape)), axis=-1)
+    return TerrainGrid(
+        terrain=Heightfield(hf=hf, min_point=grid_min.astype(np.float32), dx=dx),
+        motion_offsets=offsets.astype(np.float32),
+        patches=patches,
+        plot_dims=(int(plot[0]), int(plot[1])),
+    )

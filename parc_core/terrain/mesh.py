@@ -1,0 +1,74 @@
+"""The "voxelized" triangle mesh of a heightfield: one flat quad per cell, a vertical wall between neighbours.
+
+Vertex and triangle order are those of the reference (golden files 05_grid_square*), so that a terrain.pkl
+serves its tools too. Walls between cells of equal height are degenerate triangles; the reference has them,
+physics engines drop them.
+"""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+import numpy as np
+
+Mesh = Tuple[np.ndarray, np.ndarray]
+"""Vertices (V, 3) float32 m and triangles (F, 3) uint32, counter-clockwise seen from outside."""
+
+# Corners of a cell's quad in vertex order: signs of half a cell along x and y.
+_CORNERS = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]], dtype=np.float32)
+
+
+def heightfield_mesh(hf: np.ndarray, min_point: np.ndarray, dx: float) -> Mesh:
+    """Mesh of one terrain.
+
+    Args:
+        hf: (nx, ny) m.
+        min_point: (2,) m, centre of cell (0, 0).
+        dx: cell size, m.
+
+    Returns:
+        4·nx·ny vertices and 2·(nx·ny + (nx−1)·ny + nx·(ny−1)) triangles (quads, walls along x, walls along
+        y); a terrain of one height everywhere is 4 vertices and 2 triangles.
+    """
+    if (hf == hf.flat[0]).all():
+        return _flat_mesh(hf, min_point, dx)
+    nx, ny = hf.shape
+    quads = np.arange(4 * nx * ny, dtype=np.int64).reshape(nx, ny, 4)  # vertex numbers
+    floors = np.stack((quads[..., [0, 2, 1]], quads[..., [0, 3, 2]]), axis=2)
+    a, b = quads[:-1], quads[1:]  # neighbours along x
+    walls_x = _walls(a[..., 3], b[..., 1], a[..., 2], b[..., 0])
+    a, b = quads[:, :-1], quads[:, 1:]  # neighbours along y
+    walls_y = _walls(a[..., 1], a[..., 2], b[..., 3], b[..., 0], last_first=True)
+    triangles = np.concatenate([part.reshape(-1, 3) for part in (floors, walls_x, walls_y)])
+    return _quad_vertices(hf, min_point, dx), triangles.astype(np.uint32)
+
+
+def _walls(
+    p: np.ndarray, q: np.ndarray, r: np.ndarray, s: np.ndarray, last_first: bool = False
+) -> np.ndarray:
+    """Two triangles per neighbouring pair: (p, q, r) and the one that completes the wall. -> (..., 2, 3)."""
+    second = (p, r, s) if last_first else (p, s, q)
+    return np.stack((np.stack((p, q, r), axis=-1), np.stack(second, axis=-1)), axis=-2)
+
+
+def _quad_vertices(hf: np.ndarray, min_point: np.ndarray, dx: float) -> np.ndarray:
+    """Four corners of every cell's top. -> (4·nx·ny, 3) float32 m."""
+    cells = np.stack(np.meshgrid(*(np.arange(n) for n in hf.shape), indexing="ij"), axis=-1)
+    vertices = np.empty((*hf.shape, 4, 3), dtype=np.float32)
+    corners = cells[:, :, None] + 0.5 * _CORNERS.astype(np.float64)
+    vertices[..., :2] = np.asarray(min_point, dtype=np.float64) + corners * float(dx)
+    vertices[..., 2] = hf[:, :, None]
+    return vertices.reshape(-1, 3)
+
+
+def _flat_mesh(hf: np.ndarray, min_point: np.ndarray, dx: float) -> Mesh:
+    low = np.asarray(min_point, dtype=np.float64) - 0.5 * float(dx)
+    return rectangle_mesh(low, low + np.array(hf.shape) * float(dx), float(hf.flat[0]))
+
+
+def rectangle_mesh(low: np.ndarray, high: np.ndarray, height: float) -> Mesh:
+    """A horizontal rectangle between two corners (2,) m, facing up."""
+    vertices = np.array(
+        [(x, y, height) for y in (low[1], high[1]) for x in (low[0], high[0])], dtype=np.float32
+    )
+    return vertices, np.array([[0, 1, 2], [1, 3, 2]], dtype=np.uint32)
