@@ -1,0 +1,116 @@
+"""Files that are either whole or absent: written beside their place, synced, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import IO, Any, Iterator, Union
+
+from parc_core.errors import ConfigError
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+
+
+@contextlib.contextmanager
+def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a temporary file that becomes `path` when the block ends well, and vanishes when it does not.
+
+    Missing parent folders are made. Readers see the old content or the new, never a part; the new one
+    survives a power cut (file and folder are synced).
+
+    Args:
+        path: the file to write; an existing one is replaced.
+        mode: "wb" or "w" (UTF-8).
+
+    Raises:
+        ConfigError: the place cannot be written, or the disk is full.
+    """
+    target = Path(path)
+    temp = target.parent / f".{target.name[:100]}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # "x" and the default 0666 let the user's umask decide who may read, unlike tempfile's 0600.
+        file = open(temp, mode.replace("w", "x"), encoding=None if "b" in mode else "utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.replace(temp, target)
+        except OSError as error:
+            raise _unwritable(target, error) from error
+        _sync_folder(target.parent)
+    except OSError as error:
+        _remove_quietly(temp)
+        if error.errno in _DISK_ERRORS:
+            raise _unwritable(target, error) from error
+        raise
+    except BaseException:
+        _remove_quietly(temp)
+        raise
+
+
+def write_text(path: PathLike, text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    with atomic_write(path, "w") as file:
+        file.write(text)
+
+
+def write_bytes(path: PathLike, data: bytes) -> None:
+    """Write a binary file atomically."""
+    with atomic_write(path, "wb") as file:
+        file.write(data)
+
+
+def write_json(path: PathLike, value: Any) -> None:
+    """Write `value` as indented JSON atomically; NaN and infinity are refused (they are not JSON)."""
+    write_text(path, dump_json(value))
+
+
+def dump_json(value: Any) -> str:
+    """The JSON text that `write_json` writes: two spaces, the order of the keys as given."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def sha256_bytes(data: bytes) -> str:
+    """SHA-256 of `data`, as 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: PathLike) -> str:
+    """SHA-256 of a file's content, as 64 hex digits; reads one MiB at a time."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    reason = error.strerror or str(error)
+    return ConfigError(f"{path}: cannot be written ({reason}); choose a place that is writable and has room")
+
+
+def _remove_quietly(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    # Some file systems (network mounts, Windows) refuse to open or sync folders; the rename stands anyway.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
