@@ -79,8 +79,7 @@ def motion_terrain_bytes(mt: MotionTerrain) -> bytes:
         )
     if mt.terrain is not None:
         hf = _float32(mt.terrain.hf)
-        # PARC's tools index hf_maxmin without asking whether it is there; no room is the honest default.
-        maxmin = np.stack([hf, hf], axis=-1) if mt.terrain.hf_maxmin is None else mt.terrain.hf_maxmin
+        maxmin = _height_bounds(hf) if mt.terrain.hf_maxmin is None else mt.terrain.hf_maxmin
         parts["terrain_data"] = safe_pickle.dumps(
             {
                 "hf": hf,
@@ -164,6 +163,14 @@ def _validate_terrain(terrain: Heightfield, where: str) -> None:
         raise DataError(f"{where}: dx is {terrain.dx}, it must be above 0")
 
 
+def _height_bounds(hf: np.ndarray) -> np.ndarray:
+    """hf_maxmin (nx, ny, 2) for a terrain without: PARC's tools need one; published files hold this one."""
+    bounds = np.empty((*hf.shape, 2), dtype=np.float32)
+    bounds[..., 0] = hf.max() + 3.0
+    bounds[..., 1] = hf.min() - 3.0
+    return bounds
+
+
 def _read_bytes(path: PathLike, where: str) -> bytes:
     try:
         return Path(path).read_bytes()
@@ -199,7 +206,7 @@ def _container(data: bytes, where: str) -> Dict[str, Any]:
 def _legacy(where: str) -> str:
     return (
         f"{where}: the flat legacy layout of an older PARC release (frames [n, 34], contacts, fps, "
-        "loop_mode, terrain), which is not read; save it anew as a motion-terrain file with PARC's current tools"
+        "loop_mode, terrain), which is not read; save it as a motion-terrain file with PARC's current tools"
     )
 
 
