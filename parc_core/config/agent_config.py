@@ -1,0 +1,118 @@
+"""Agent config: the keys of `agent_config.yaml` with PARC's defaults (spec section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Optional
+
+from parc_core.config.paths import PathLike, load_yaml
+from parc_core.config.schema import from_mapping, section, setting
+
+_WANDB = "curves go to TensorBoard, log.txt and progress.jsonl"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Networks and the policy's distribution."""
+
+    actor_net: str = "fc_3layers_2048units"
+    """Name of the actor's layers: `fc_2layers_1024units` = 1024, 512; `fc_3layers_2048units` = 2048, 1024, 512."""
+    critic_net: str = "fc_3layers_2048units"
+    """Name of the critic's layers."""
+    actor_init_output_scale: float = setting(0.01, at_least=0)
+    """The mean's output weights start uniform in ± this."""
+    actor_std_type: Literal["FIXED", "CONSTANT", "VARIABLE"] = "FIXED"
+    """FIXED: as set; CONSTANT: one learned number per action; VARIABLE: given by the network."""
+    action_std: float = setting(0.05, above=0)
+    """Standard deviation of normalized actions (at the start, if learned)."""
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Gradient descent."""
+
+    type: Literal["SGD", "Adam", "AdamW"] = "SGD"
+    """Optimizer."""
+    learning_rate: float = setting(5e-5, above=0)
+    """Step size (at the start, with a schedule)."""
+    momentum: float = setting(0.9, at_least=0, below=1)
+    """Momentum (SGD alone)."""
+    weight_decay: float = setting(0.0, at_least=0)
+    """L2 penalty (SGD, Adam) or decoupled decay (AdamW)."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """linear: the learning rate falls to 0 at max_samples."""
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """PPO and its running."""
+
+    agent_name: Literal["DM_PPO"] = "DM_PPO"
+    """PARC's name of its tracker's agent."""
+    model: ModelConfig = section(ModelConfig)
+    discount: float = setting(0.99, at_least=0, below=1)
+    """Discount per control step."""
+    td_lambda: float = setting(0.95, at_least=0, at_most=1)
+    """λ of the TD(λ) returns."""
+    value_bounds: Literal["exact", "reference"] = "exact"
+    """Clamp of values in the returns: what the reward allows, or PARC's [0, 100]."""
+    steps_per_iter: int = setting(32, at_least=1)
+    """Control steps of every environment per iteration."""
+    batch_size: int = setting(4, at_least=1)
+    """Samples per minibatch and environment: a minibatch has batch_size × num_envs samples."""
+    update_epochs: int = setting(5, at_least=1)
+    """Passes over the samples per iteration."""
+    ppo_clip_ratio: float = setting(0.2, above=0)
+    """Clip range ε of the probability ratio."""
+    norm_adv_clip: float = setting(4.0, above=0)
+    """Normalized advantages are clipped to ± this."""
+    norm_obs_clip: float = setting(10.0, above=0)
+    """Normalized observations are clipped to ± this."""
+    action_bound_weight: float = setting(10.0, at_least=0)
+    """Weight of the penalty on action means beyond the bounds."""
+    action_entropy_weight: float = setting(0.0, at_least=0)
+    """Weight of the entropy bonus."""
+    action_reg_weight: float = setting(0.0, at_least=0)
+    """Weight of the penalty on the size of the distribution's parameters."""
+    critic_loss_weight: float = setting(10.0, at_least=0)
+    """Weight of the critic's loss."""
+    critic_loss_type: Literal["L2", "L1"] = "L2"
+    """Critic's loss: squared or absolute error."""
+    clip_grad_norm: bool = True
+    """Limit the gradient's norm."""
+    max_grad_norm: float = setting(1000.0, above=0)
+    """The limit."""
+    optimizer: OptimizerConfig = section(OptimizerConfig)
+    normalizer_samples: int = setting(300_000_000, at_least=0)
+    """The observation normalizer learns from this many samples, then stays as it is."""
+    iters_per_output: int = setting(100, at_least=1)
+    """Iterations between lines of log.txt."""
+    iters_per_checkpoint: int = setting(200, at_least=1)
+    """Iterations between checkpoints."""
+    test_episodes: int = setting(16, at_least=0)
+    """Episodes of the deterministic test at each output; 0 = none."""
+    exp_anneal_samples: Optional[float] = setting(None, above=0)
+    """Samples over which exp_prob goes from its beginning to its end; null = it stays at its beginning."""
+    exp_prob_beg: float = setting(1.0, at_least=0, at_most=1)
+    """Share of environments that sample their action (the others take the mean), at the start."""
+    exp_prob_end: float = setting(1.0, at_least=0, at_most=1)
+    """The same after exp_anneal_samples."""
+    max_rollbacks: int = setting(3, at_least=0)
+    """After a non-finite loss training goes back to the last good checkpoint, at most this often."""
+    num_checkpoints_kept: int = setting(3, at_least=1)
+    """Newest checkpoints that stay on disk."""
+    use_tensorboard: bool = True
+    """Write TensorBoard curves into the output folder."""
+    use_wandb: Any = setting(False, no_effect=_WANDB)
+    project_name: Any = setting(None, no_effect=_WANDB)
+    exp_name: Any = setting(None, no_effect=_WANDB)
+    debug_log: Any = setting(False, no_effect=_WANDB)
+
+
+def load_agent_config(path: PathLike) -> AgentConfig:
+    """Read an agent file.
+
+    Raises:
+        ConfigError: see `paths.load_yaml` and `schema.from_mapping`.
+    """
+    return from_mapping(AgentConfig, load_yaml(path), str(path))

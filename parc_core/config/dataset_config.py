@@ -1,0 +1,49 @@
+"""Dataset creation config: from motion folders to a weighted `motions.yaml` (spec section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Optional
+
+from parc_core.config.paths import PathLike, load_yaml
+from parc_core.config.schema import from_mapping, setting
+from parc_core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """Which motion files make up a dataset."""
+
+    folder_paths: List[str]
+    """Folders whose first-level folders are the motion classes; every .pkl below a class belongs to it."""
+    save_path: str = "output/datasets/motions.yaml"
+    """The dataset file to write."""
+    char_filepath: str = "data/assets/humanoid.xml"
+    """MJCF of the character that the motions move."""
+    compute_preprocessing_data: bool = False
+    """Add what the motion generator (PARC's stage 1) needs."""
+    override_old_hf_mask_inds: bool = False
+    """With compute_preprocessing_data: compute the masks again where a file has them."""
+    cut_some_classes_in_half: bool = False
+    """Keep every second file (sorted by name) of motion_classes_to_cut_in_half."""
+    motion_classes_to_cut_in_half: List[str] = setting([])
+    """Classes to keep half of."""
+    max_terrain_dim_x: Optional[int] = setting(None, at_least=1)
+    """Motions with a longer terrain along x are left out, cells; null = no limit."""
+    max_terrain_dim_y: Optional[int] = setting(None, at_least=1)
+    """The same along y."""
+    min_num_frames: int = setting(2, at_least=0)
+    """Motions with fewer frames are left out (two is the least that has a velocity)."""
+
+    def __post_init__(self) -> None:
+        if not self.folder_paths:
+            raise ConfigError("'folder_paths' is empty; name at least one folder of motion classes")
+
+
+def load_dataset_config(path: PathLike) -> DatasetConfig:
+    """Read a dataset creation file.
+
+    Raises:
+        ConfigError: see `paths.load_yaml` and `schema.from_mapping`.
+    """
+    return from_mapping(DatasetConfig, load_yaml(path), str(path))

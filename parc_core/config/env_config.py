@@ -1,0 +1,263 @@
+"""Environment config: the keys of `dm_env.yaml` with PARC's defaults (spec section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Literal, Optional, Union
+
+from parc_core.config.paths import PathLike, load_yaml
+from parc_core.config.schema import from_mapping, section, setting
+from parc_core.errors import ConfigError
+
+PerBody = Union[List[float], Dict[str, float]]
+"""Numbers in the order of the character's bodies (or its non-root bodies), or `{body name: number}`."""
+
+_VIEWER = "it is a setting of PARC's viewer"
+_OTHER_ENV = "it belongs to PARC's other sub-environments"
+
+
+@dataclass(frozen=True)
+class HeightmapConfig:
+    """How the motions' terrains are put together."""
+
+    horizontal_scale: float = setting(0.4, above=0)
+    """Cell size of every terrain, m; a motion's terrain must have the same."""
+    padding: float = setting(0.4, at_least=0)
+    """Width of the border around each terrain, m; a multiple of horizontal_scale."""
+
+
+@dataclass(frozen=True)
+class DeepMimicConfig:
+    """Which motions are tracked and how they are drawn."""
+
+    fail_rate_quantiles: List[float] = setting([0.25, 0.5, 0.75, 0.9, 0.95, 0.99], at_least=0, at_most=1)
+    """Quantiles of the failure rates over the motions that are logged."""
+    heightmap: HeightmapConfig = section(HeightmapConfig)
+    min_motion_weight: float = setting(0.01, at_least=0)
+    """A motion is drawn with probability ∝ weight × max(failure rate, this)."""
+    has_motion_classes: bool = setting(
+        False, no_effect="reports take the class of a motion from the dataset's manifest"
+    )
+    motion_classes: List[str] = setting(
+        [], no_effect="reports take the class of a motion from the dataset's manifest"
+    )
+    motion_file: Optional[str] = None
+    """Dataset file (`motions.yaml`); in a pipeline the tracker config's dataset takes its place."""
+    terrain_build_mode: Literal["square", "wide", "file"] = "square"
+    """Arrangement of the terrains in `terrain.pkl`: a square, one row along x, or one terrain for all."""
+    terrain_save_path: Optional[str] = None
+    """Where the arranged terrain is written (`terrain.pkl`)."""
+    terrains_per_motion: int = setting(1, at_least=1)
+    """Copies of each motion's terrain (`wide` alone)."""
+    fail_rates_path: Optional[str] = None
+    """File with a tensor (num_motions,) of failure rates to start from; without it each starts at 1."""
+    ignore_fail_rates: bool = False
+    """Draw motions by their weights alone."""
+
+
+@dataclass(frozen=True)
+class PlaneConfig:
+    """Contact material of the ground and the terrain."""
+
+    dynamic_friction: float = setting(1.0, at_least=0)
+    """Sliding friction coefficient."""
+    static_friction: float = setting(1.0, at_least=0)
+    """Sticking friction coefficient (Isaac Gym; MuJoCo has one coefficient, the dynamic one)."""
+    restitution: float = setting(0.0, at_least=0, at_most=1)
+    """Bounciness (Isaac Gym)."""
+
+
+# Per joint, in body order without the root: torso, head, right upper arm, lower arm, hand, left the same,
+# right thigh, shin, foot, left the same.
+_JOINT_ERR_W = [1.0, 0.6, 0.6, 0.4, 0.0, 0.6, 0.4, 0.0, 1.0, 0.6, 0.4, 1.0, 0.6, 0.4]
+_POSE_TERMINATION_DIST = [0.7, 1.0, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 1.0, 1.2, 10.0, 1.0, 1.2, 10.0]
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """The tracking environment: physics rate, observation, reward, termination."""
+
+    char_file: str = "data/assets/humanoid.xml"
+    """MJCF of the character."""
+    action_mode: Literal["absolute", "residual"] = "absolute"
+    """absolute: the policy gives PD targets (PARC). residual: it corrects the reference (ours, learns earlier)."""
+    residual_action_scale: float = setting(0.5, above=0)
+    """Correction of the PD target for an action of 1, rad (residual mode)."""
+    terrain_window: int = setting(5, at_least=1)
+    """Side of the square of terrain columns around the character, cells (MuJoCo engines)."""
+    contact_bodies: List[str] = setting([])
+    """Bodies that may touch the ground; the fall test works only when this is not empty."""
+    contact_detection_eps: float = setting(1e-5, at_least=0)
+    """A body counts as touching above this contact force, N."""
+    contact_weights: PerBody = setting([5.0] * 15, at_least=0)
+    """Weight of each body in the contact reward."""
+    control_freq: int = setting(30, at_least=1)
+    """Policy steps per second."""
+    control_mode: Literal["pd"] = "pd"
+    """How actions drive the joints."""
+    dm: DeepMimicConfig = section(DeepMimicConfig)
+    enable_early_termination: bool = True
+    """End an episode when the character is too far from its reference."""
+    env_spacing: float = setting(2.0, no_effect="each environment stands on its own motion's terrain")
+    env_style: str = setting("square", no_effect="dm.terrain_build_mode arranges the terrains")
+    episode_length: float = setting(10.0, above=0)
+    """Longest episode, s."""
+    fraction_dm_envs: float = setting(1.0, no_effect="every environment tracks motions")
+    global_obs: bool = False
+    """Observe in world axes instead of the character's heading."""
+    global_root_height_obs: bool = False
+    """Targets' root height is absolute instead of relative to the root."""
+    init_pose: List[float] = setting([0.0, 0.0, 0.882416, *([0.0] * 31)])
+    """Root position (3, m), root rotation (3, exponential map), dofs (28, rad) before the first reset."""
+    joint_err_w: PerBody = setting(_JOINT_ERR_W, at_least=0)
+    """Weight of each joint in the pose and velocity rewards (non-root bodies)."""
+    key_bodies: List[str] = setting(["right_hand", "left_hand", "right_foot", "left_foot"])
+    """Bodies whose positions are observed and rewarded."""
+    max_obs_h: float = 3.0
+    """Upper clamp of the observed terrain heights relative to the root, m."""
+    min_obs_h: float = -3.0
+    """Lower clamp of the observed terrain heights relative to the root, m."""
+    plane: PlaneConfig = section(PlaneConfig)
+    pose_termination: bool = True
+    """End an episode when a body is further from its place than pose_termination_dist."""
+    pose_termination_dist: PerBody = setting(_POSE_TERMINATION_DIST, at_least=0)
+    """Allowed root-relative position error of each non-root body, m."""
+    rand_reset: bool = True
+    """Start at a random time of the motion instead of its first frame."""
+    rand_root_pos_offset_scale: float = setting(0.075, at_least=0)
+    """Noise of the starting position along x and y, m."""
+    ray_angle: float = setting(0.26179938779, above=0)
+    """Angle between neighbouring rays of the height observation, rad (15 degrees)."""
+    ray_dx: float = setting(0.05, above=0)
+    """Distance between neighbouring points of a ray, m."""
+    ray_num_left: int = setting(3, at_least=0)
+    """Rays to the left of the one ahead."""
+    ray_num_right: int = setting(3, at_least=0)
+    """Rays to the right of the one ahead."""
+    ray_points_ahead: int = setting(60, at_least=0)
+    """Points of a ray ahead of the root."""
+    ray_points_behind: int = setting(2, at_least=0)
+    """Points of a ray behind the root."""
+    ref_char_offset: List[float] = setting([0.0, 0.0, 0.0])
+    """Where a viewer draws the reference beside the character, m."""
+    root_height_obs: bool = False
+    """Observe the root's height."""
+    root_pos_termination_dist: float = setting(0.6, above=0)
+    """Allowed distance of the root from its reference (track_root), m."""
+    root_rot_termination_angle: float = setting(1.309, above=0)
+    """Allowed angle of the root from its reference (track_root), rad."""
+    reward_pose_w: float = setting(0.5, at_least=0)
+    """Share of the joint rotations in the reward."""
+    reward_vel_w: float = setting(0.1, at_least=0)
+    """Share of the joint velocities in the reward."""
+    reward_root_pos_w: float = setting(0.15, at_least=0)
+    """Share of the root's position and rotation in the reward."""
+    reward_root_vel_w: float = setting(0.1, at_least=0)
+    """Share of the root's velocities in the reward."""
+    reward_key_pos_w: float = setting(0.15, at_least=0)
+    """Share of the key bodies' positions in the reward."""
+    sim_freq: int = setting(60, at_least=1)
+    """Physics calls per second, each of sim.substeps steps."""
+    tar_obs_steps: List[int] = setting([1, 2, 3, 10, 20, 30], at_least=0)
+    """Future reference frames that are observed, in control steps."""
+    termination_height: float = 0.15
+    """Fall test: height above the terrain under which a touching body counts, m."""
+    track_root: bool = True
+    """Reward and end on the root's place; otherwise only on poses in the own heading frame."""
+    track_root_h: bool = True
+    """Reward the root's height."""
+    use_contact_info: bool = True
+    """Observe and reward the reference's contacts."""
+    report_tracking_error: Optional[bool] = None
+    """Log the tracking errors during training too."""
+    demo_mode: Any = setting(False, no_effect=_VIEWER)
+    debug_visuals: Any = setting(False, no_effect=_VIEWER)
+    start_paused: Any = setting(False, no_effect=_VIEWER)
+    camera_mode: Any = setting(None, no_effect=_VIEWER)
+    write_agent_states: Any = setting(False, no_effect="recordings are made by the evaluation")
+    enable_replan_timer_obs: Any = setting(False, no_effect=_OTHER_ENV)
+    mgdm: Any = setting(None, no_effect=_OTHER_ENV)
+
+    def __post_init__(self) -> None:
+        if self.max_obs_h <= self.min_obs_h:
+            raise ConfigError(
+                f"'env.max_obs_h' ({self.max_obs_h:g}) must be greater than 'env.min_obs_h' ({self.min_obs_h:g})"
+            )
+        if not self.tar_obs_steps:
+            raise ConfigError("'env.tar_obs_steps' is empty; name at least one future step, such as 1")
+        if len(self.ref_char_offset) != 3:
+            raise ConfigError(f"'env.ref_char_offset' must be 3 numbers, but is {self.ref_char_offset}")
+        reward_sum = (
+            self.reward_pose_w
+            + self.reward_vel_w
+            + self.reward_root_pos_w
+            + self.reward_root_vel_w
+            + self.reward_key_pos_w
+        )
+        if reward_sum <= 0:
+            raise ConfigError("the reward weights 'env.reward_*_w' are all 0; at least one must be positive")
+
+
+@dataclass(frozen=True)
+class PhysxConfig:
+    """Solver settings of Isaac Gym's PhysX; the MuJoCo engines have their own."""
+
+    bounce_threshold_velocity: float = 0.2
+    """Relative speed under which contacts do not bounce, m/s."""
+    contact_offset: float = 0.02
+    """Distance at which contacts are generated, m."""
+    default_buffer_size_multiplier: float = 10.0
+    """Growth of the GPU contact buffers."""
+    max_depenetration_velocity: float = 10.0
+    """Speed limit of penetration recovery, m/s."""
+    num_position_iterations: int = setting(4, at_least=0)
+    """Position iterations of the solver."""
+    num_threads: int = setting(4, at_least=0)
+    """CPU threads."""
+    num_velocity_iterations: int = setting(0, at_least=0)
+    """Velocity iterations of the solver."""
+    rest_offset: float = 0.0
+    """Distance at which shapes rest, m."""
+    solver_type: int = setting(1, at_least=0, at_most=1)
+    """0 = PGS, 1 = TGS."""
+
+
+@dataclass(frozen=True)
+class SimConfig:
+    """Physics stepping."""
+
+    physx: PhysxConfig = section(PhysxConfig)
+    substeps: int = setting(2, at_least=1)
+    """Physics steps per call: sim_freq 60 × substeps 2 = 120 Hz."""
+
+
+@dataclass(frozen=True)
+class EnvFileConfig:
+    """A whole environment file."""
+
+    env_name: Literal["ig_parkour"] = "ig_parkour"
+    """PARC's name of its environment; this project has the motion tracker of it."""
+    env: EnvConfig = section(EnvConfig)
+    sim: SimConfig = section(SimConfig)
+
+    def __post_init__(self) -> None:
+        physics = self.env.sim_freq * self.sim.substeps
+        if physics % self.env.control_freq:
+            raise ConfigError(
+                f"'env.control_freq' ({self.env.control_freq} Hz) must divide the physics rate, "
+                f"env.sim_freq × sim.substeps ({physics} Hz)"
+            )
+
+    @property
+    def physics_steps_per_control_step(self) -> int:
+        """Physics steps in one control step (4 with the defaults)."""
+        return self.env.sim_freq * self.sim.substeps // self.env.control_freq
+
+
+def load_env_config(path: PathLike) -> EnvFileConfig:
+    """Read an environment file.
+
+    Raises:
+        ConfigError: see `paths.load_yaml` and `schema.from_mapping`.
+    """
+    return from_mapping(EnvFileConfig, load_yaml(path), str(path))

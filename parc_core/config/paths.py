@@ -1,0 +1,150 @@
+"""Paths and YAML files as configs name them: `$DATA_DIR`, the home folder, relative to the project."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Union
+
+import yaml
+
+from parc_core.errors import ConfigError
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+"""The folder that holds `parc_core` and `data`."""
+
+USER_CONFIG = "user_config.yaml"
+"""File (in the working folder or the project's) whose key `DATA_DIR` says where the data lie."""
+
+_DATA_DIR = re.compile(r"\$DATA_DIR(?![A-Za-z0-9_])|\$\{DATA_DIR\}")
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+
+def data_dir() -> Optional[str]:
+    """The user's data folder: environment variable `DATA_DIR`, else `user_config.yaml`; None without either."""
+    from_environment = os.environ.get("DATA_DIR", "")
+    if from_environment:
+        return os.path.expanduser(from_environment)
+    for folder in (Path.cwd(), PROJECT_ROOT):
+        path = folder / USER_CONFIG
+        if not path.is_file():
+            continue
+        value = _read_mapping(path).get("DATA_DIR")
+        if value is None:
+            continue
+        if not isinstance(value, str) or not value:
+            raise ConfigError(f"{path}: 'DATA_DIR' must be the path of a folder, but is {value!r}")
+        # A relative folder in the file means relative to the file, wherever the command is run.
+        return str((folder / os.path.expanduser(value)).absolute())
+    return None
+
+
+def expand(text: str) -> str:
+    """Replace `$DATA_DIR` and a leading `~`.
+
+    Raises:
+        ConfigError: the text holds `$DATA_DIR` and it is set nowhere.
+    """
+    if _DATA_DIR.search(text):
+        folder = data_dir()
+        if folder is None:
+            raise ConfigError(
+                f"'{text}': DATA_DIR is not set; set the environment variable DATA_DIR to your data folder,"
+                f" or write 'DATA_DIR: /your/folder' into {USER_CONFIG}"
+            )
+        text = _DATA_DIR.sub(lambda _: folder or "", text)
+    return os.path.expanduser(text) if text.startswith("~") else text
+
+
+def resolve(path: PathLike) -> Path:
+    """The absolute path of what a config names: absolute, relative to the working folder, or to the project.
+
+    The project's file is taken only where the working folder has none; a path that exists nowhere (an output
+    yet to be written) counts as relative to the working folder.
+    """
+    expanded = Path(expand(os.fspath(path)))
+    if expanded.is_absolute():
+        return expanded
+    here = Path.cwd() / expanded
+    shipped = PROJECT_ROOT / expanded
+    return shipped if shipped.exists() and not here.exists() else here
+
+
+def load_yaml(path: PathLike) -> Dict[str, Any]:
+    """Read a config file; `$DATA_DIR` is expanded in every string.
+
+    Raises:
+        ConfigError: missing or unreadable file, broken YAML (with its line), not a mapping, `DATA_DIR` unset.
+    """
+    resolved = resolve(path)
+    data = _read_mapping(resolved)
+    try:
+        return _expand_all(data)
+    except ConfigError as error:
+        raise ConfigError(f"{resolved}: {error}") from None
+
+
+def existing_file(path: PathLike, key: str, where: str) -> Path:
+    """The absolute path of a file that a config names, which has to be there.
+
+    Raises:
+        ConfigError: it is not; the message names the key and the config.
+    """
+    resolved = resolve(path)
+    if not resolved.is_file():
+        raise ConfigError(f"{where}: '{key}' names {resolved}, which does not exist; correct the path")
+    return resolved
+
+
+def _read_mapping(path: Path) -> Dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such config file; check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as a config ({_one_line(error)})") from None
+    try:
+        data = yaml.load(text, Loader=_UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or _one_line(error)
+        raise ConfigError(f"{path}{line}: broken YAML: {problem}") from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: must be a mapping of keys to values, but is a {type(data).__name__}")
+    return data
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice, where plain YAML silently takes the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Dict[Any, Any]:
+        seen: List[Any] = []
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key '{key}' is given twice", key_node.start_mark
+                )
+            seen.append(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _expand_all(value: Any) -> Any:
+    if isinstance(value, str):
+        return expand(value)
+    if isinstance(value, list):
+        return [_expand_all(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _expand_all(item) for key, item in value.items()}
+    return value
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

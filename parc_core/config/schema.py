@@ -1,0 +1,284 @@
+"""From YAML mappings to typed, frozen dataclasses and back.
+
+A config is a frozen dataclass whose fields carry the YAML's own key names. `from_mapping` checks every key
+and every value and raises one-line `ConfigError`s; nothing else in the project reads raw config dictionaries.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import difflib
+import math
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    List,
+    Literal,
+    Optional,
+    Tuple,
+    Type,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from parc_core.errors import ConfigError
+
+T = TypeVar("T")
+
+_MISSING = dataclasses.MISSING
+
+
+def setting(
+    default: Any = _MISSING,
+    *,
+    above: Optional[float] = None,
+    at_least: Optional[float] = None,
+    at_most: Optional[float] = None,
+    below: Optional[float] = None,
+    no_effect: str = "",
+) -> Any:
+    """A config field.
+
+    Args:
+        default: value where the YAML lacks the key; a list or mapping is copied for each config.
+        above: numbers (also those inside a list) must be greater than this.
+        at_least: numbers must not be smaller than this.
+        at_most: numbers must not be greater than this.
+        below: numbers must be smaller than this.
+        no_effect: why the key is accepted without effect; empty for keys that work.
+    """
+    metadata = {
+        "above": above,
+        "at_least": at_least,
+        "at_most": at_most,
+        "below": below,
+        "no_effect": no_effect,
+    }
+    if default is _MISSING:
+        return dataclasses.field(metadata=metadata)
+    if isinstance(default, (list, dict)):
+        return dataclasses.field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def section(cls: Callable[[], T]) -> T:
+    """A nested config that takes its own defaults where the YAML lacks it."""
+    nested: Any = dataclasses.field(default_factory=cls)
+    return nested
+
+
+def from_mapping(cls: Type[T], data: Any, where: str, key: str = "") -> T:
+    """Build the config `cls` from a mapping read from YAML.
+
+    Args:
+        cls: a dataclass whose fields are the allowed keys.
+        data: the mapping; None means empty.
+        where: file name (or other source) for the messages.
+        key: dotted path of `data` inside the file; empty at the top.
+
+    Raises:
+        ConfigError: unknown key (the nearest known one is named), missing key, wrong type, out of range.
+    """
+    data = {} if data is None else data
+    if not isinstance(data, dict):
+        raise _wrong_type(where, key or "the file", "a mapping of keys to values", data)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    hints = get_type_hints(cls)
+    for name in data:
+        if name not in fields:
+            raise ConfigError(_unknown_key_message(name, list(fields), where, key))
+    values: Dict[str, Any] = {}
+    for name, field in fields.items():
+        path = _join(key, name)
+        if name in data:
+            values[name] = _checked(hints[name], data[name], where, path, field.metadata)
+        elif field.default is _MISSING and field.default_factory is _MISSING:
+            raise ConfigError(f"{where}: missing key '{path}'; add it ({describe(hints[name])})")
+    try:
+        return cls(**values)
+    except ConfigError as error:  # from a __post_init__ that checks how keys go together
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def to_mapping(cfg: Any) -> Dict[str, Any]:
+    """The YAML form of a config: plain containers, key order of the dataclass.
+
+    Keys whose value is None are left out where None is their default, as PARC tests for presence of those.
+    """
+    result: Dict[str, Any] = {}
+    for field in dataclasses.fields(cfg):
+        value = getattr(cfg, field.name)
+        if value is None and field.default is None:
+            continue
+        result[field.name] = to_mapping(value) if dataclasses.is_dataclass(value) else copy.deepcopy(value)
+    return result
+
+
+def no_effect_warnings(cfg: Any, key: str = "") -> List[str]:
+    """One line for each key that has no effect here and is set away from its default."""
+    lines: List[str] = []
+    for field in dataclasses.fields(cfg):
+        value = getattr(cfg, field.name)
+        path = _join(key, field.name)
+        reason = field.metadata.get("no_effect", "")
+        if dataclasses.is_dataclass(value):
+            lines += no_effect_warnings(value, path)
+        elif reason and value != _default_of(field):
+            lines.append(f"'{path}' has no effect here: {reason}")
+    return lines
+
+
+def describe(hint: Any) -> str:
+    """A type hint in a user's words."""
+    words = {float: "a number", int: "a whole number", bool: "true or false", str: "a text", Any: "anything"}
+    if hint in words:
+        return words[hint]
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return "one of " + ", ".join(str(a) for a in args)
+    if origin is Union:
+        return " or ".join("null" if a is type(None) else describe(a) for a in args)
+    if origin is list:
+        return f"a list, each {describe(args[0])}"
+    if origin is dict:
+        return f"a mapping, each value {describe(args[1])}"
+    return "a mapping of keys to values"
+
+
+class _Mismatch(Exception):
+    """The value does not have the wanted type (before it is known whether another type of a Union fits)."""
+
+
+def _checked(hint: Any, value: Any, where: str, path: str, limits: Any) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return from_mapping(hint, value, where, path)  # type: ignore[arg-type]
+    try:
+        converted = _convert(hint, value)
+    except _Mismatch:
+        raise _wrong_type(where, path, describe(hint), value) from None
+    _check_limits(converted, where, path, limits)
+    return converted
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    origin, args = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return value
+    if origin is Union:
+        return _convert_union(args, value)
+    if origin is Literal:
+        if value in args and not isinstance(value, bool):
+            return value
+    elif origin is list and isinstance(value, (list, tuple)):
+        return [_convert(args[0], item) for item in value]
+    elif origin is dict and isinstance(value, dict):
+        return {_convert(args[0], k): _convert(args[1], v) for k, v in value.items()}
+    elif hint in _SCALARS:
+        return _SCALARS[hint](value)
+    raise _Mismatch
+
+
+def _convert_union(options: Tuple[Any, ...], value: Any) -> Any:
+    if value is None and type(None) in options:
+        return None
+    for option in options:
+        if option is type(None):
+            continue
+        try:
+            return _convert(option, value)
+        except _Mismatch:
+            continue
+    raise _Mismatch
+
+
+def _to_float(value: Any) -> float:
+    # YAML 1.1 reads 5e-5 (no dot) as a text, so texts that are numbers count as numbers.
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise _Mismatch
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        raise _Mismatch from None
+    if not math.isfinite(number):
+        raise _Mismatch
+    return number
+
+
+def _to_int(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        try:
+            return int(value)  # exact for any size; 3e8 goes the way below
+        except ValueError:
+            pass
+    number = _to_float(value)
+    if number != int(number):
+        raise _Mismatch
+    return int(number)
+
+
+def _to_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise _Mismatch
+
+
+def _to_str(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _Mismatch
+    return value
+
+
+_SCALARS: Dict[Any, Callable[[Any], Any]] = {float: _to_float, int: _to_int, bool: _to_bool, str: _to_str}
+
+
+def _check_limits(value: Any, where: str, path: str, limits: Any) -> None:
+    if isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            _check_limits(item, where, f"{path}[{index}]", limits)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            _check_limits(item, where, _join(path, str(name)), limits)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        tests = (
+            ("above", "greater than", lambda bound: value > bound),
+            ("at_least", "at least", lambda bound: value >= bound),
+            ("at_most", "at most", lambda bound: value <= bound),
+            ("below", "less than", lambda bound: value < bound),
+        )
+        for name, words, holds in tests:
+            bound = limits.get(name)
+            if bound is not None and not holds(bound):
+                raise ConfigError(f"{where}: '{path}' is {value:g}, but must be {words} {bound:g}")
+
+
+def _default_of(field: Any) -> Any:
+    if field.default_factory is not _MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _join(key: str, name: Any) -> str:
+    return f"{key}.{name}" if key else str(name)
+
+
+def _wrong_type(where: str, path: str, wanted: str, value: Any) -> ConfigError:
+    got = repr(value)
+    got = got if len(got) <= 60 else got[:57] + "..."
+    kind = "null" if value is None else f"{got} ({type(value).__name__})"
+    return ConfigError(f"{where}: '{path}' must be {wanted}, but is {kind}")
+
+
+def _unknown_key_message(name: Any, known: List[str], where: str, key: str) -> str:
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)
+    inside = f" under '{key}'" if key else ""
+    hint = f"; the nearest known key is '{near[0]}'" if near else ""
+    return f"{where}: unknown key '{name}'{inside}{hint}"

@@ -1,0 +1,90 @@
+"""Tracker config: one training (or one pipeline run) on one page (spec section 2)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal, Optional
+
+from parc_core.config.paths import PathLike, load_yaml
+from parc_core.config.schema import from_mapping, setting
+from parc_core.errors import ConfigError
+
+Engine = Literal["auto", "mujoco", "mujoco_warp", "isaac_gym"]
+
+
+@dataclass(frozen=True)
+class TrackerConfig:
+    """What `parc_3_tracker.py --config` reads."""
+
+    env_config: str = "data/configs/parc_3_tracker/dm_env_default.yaml"
+    """Environment file."""
+    agent_config: str = "data/configs/parc_3_tracker/agent_default.yaml"
+    """Agent file."""
+    output_dir: str = "output/parc_3_tracker"
+    """Folder of the training's results."""
+    num_envs: int = setting(2048, at_least=1)
+    """Environments that are simulated at once."""
+    max_samples: int = setting(10_000_000_000, at_least=0)
+    """Training ends after this many control steps over all environments."""
+    device: str = "cuda:0"
+    """Where training runs: cpu, cuda, cuda:0, …"""
+    engine: Engine = "auto"
+    """Physics; auto takes mujoco_warp on CUDA and mujoco otherwise."""
+    dataset_file: Optional[str] = None
+    """The dataset to train on (`motions.yaml`); made by the pipeline where create_dataset_config is given."""
+    in_model_file: Optional[str] = None
+    """Model to start from (ours or PARC's model.pt, or one of our checkpoints); null or none = from scratch."""
+    create_dataset_config: Optional[str] = None
+    """Dataset creation file; null = dataset_file is there already."""
+    seed: int = setting(0, at_least=0)
+    """Seed of networks, motion sampling and exploration."""
+    model_name: str = "tracker"
+    """Name under which the registry keeps the trained model."""
+    trainer_python: Optional[str] = None
+    """Python interpreter of the training process; null = this one."""
+
+    def __post_init__(self) -> None:
+        if self.dataset_file is None and self.create_dataset_config is None:
+            raise ConfigError(
+                "neither 'dataset_file' nor 'create_dataset_config' is set; name the motions.yaml to train on"
+                " or a dataset creation config"
+            )
+        check_device_name(self.device)
+        name = self.model_name
+        if not name or not all(c.isalnum() or c in "-_." for c in name) or name.startswith("."):
+            raise ConfigError(
+                f"'model_name' is '{name}', but must be letters, digits, '-', '_', '.' (it names a folder)"
+            )
+
+
+def load_tracker_config(path: PathLike) -> TrackerConfig:
+    """Read a tracker file.
+
+    Raises:
+        ConfigError: see `paths.load_yaml` and `schema.from_mapping`.
+    """
+    cfg = from_mapping(TrackerConfig, load_yaml(path), str(path))
+    return dataclasses.replace(
+        cfg,
+        in_model_file=none_or_path(cfg.in_model_file),
+        dataset_file=none_or_path(cfg.dataset_file),
+        create_dataset_config=none_or_path(cfg.create_dataset_config),
+        trainer_python=none_or_path(cfg.trainer_python),
+    )
+
+
+def none_or_path(text: Optional[str]) -> Optional[str]:
+    """PARC writes "no file" as null, "None", "none" or nothing."""
+    return None if text is None or text.strip().lower() in ("", "none", "null") else text
+
+
+def check_device_name(device: str) -> None:
+    """Refuse what is no device name; whether the device is there is asked when training starts.
+
+    Raises:
+        ConfigError: not `cpu`, `cuda` or `cuda:<number>`.
+    """
+    kind, _, index = device.partition(":")
+    if kind not in ("cpu", "cuda") or (":" in device and not index.isdigit()):
+        raise ConfigError(f"'device' is '{device}', but must be cpu, cuda or cuda:<number>")
