@@ -16,9 +16,9 @@ class ModelConfig:
     """Networks and the policy's distribution."""
 
     actor_net: str = "fc_3layers_2048units"
-    """Name of the actor's layers: `fc_2layers_1024units` = 1024, 512; `fc_3layers_2048units` = 2048, 1024, 512."""
+    """The actor's layers: `fc_2layers_1024units` = 1024, 512; `fc_3layers_2048units` = 2048, 1024, 512."""
     critic_net: str = "fc_3layers_2048units"
-    """Name of the critic's layers."""
+    """The critic's layers."""
     actor_init_output_scale: float = setting(0.01, at_least=0)
     """The mean's output weights start uniform in ± this."""
     actor_std_type: Literal["FIXED", "CONSTANT", "VARIABLE"] = "FIXED"

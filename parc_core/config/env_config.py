@@ -13,6 +13,7 @@ PerBody = Union[List[float], Dict[str, float]]
 """Numbers in the order of the character's bodies (or its non-root bodies), or `{body name: number}`."""
 
 _VIEWER = "it is a setting of PARC's viewer"
+_CLASSES = "the class of a motion comes from the dataset's manifest"
 _OTHER_ENV = "it belongs to PARC's other sub-environments"
 
 
@@ -35,12 +36,8 @@ class DeepMimicConfig:
     heightmap: HeightmapConfig = section(HeightmapConfig)
     min_motion_weight: float = setting(0.01, at_least=0)
     """A motion is drawn with probability ∝ weight × max(failure rate, this)."""
-    has_motion_classes: bool = setting(
-        False, no_effect="reports take the class of a motion from the dataset's manifest"
-    )
-    motion_classes: List[str] = setting(
-        [], no_effect="reports take the class of a motion from the dataset's manifest"
-    )
+    has_motion_classes: bool = setting(False, no_effect=_CLASSES)
+    motion_classes: List[str] = setting([], no_effect=_CLASSES)
     motion_file: Optional[str] = None
     """Dataset file (`motions.yaml`); in a pipeline the tracker config's dataset takes its place."""
     terrain_build_mode: Literal["square", "wide", "file"] = "square"
@@ -80,7 +77,7 @@ class EnvConfig:
     char_file: str = "data/assets/humanoid.xml"
     """MJCF of the character."""
     action_mode: Literal["absolute", "residual"] = "absolute"
-    """absolute: the policy gives PD targets (PARC). residual: it corrects the reference (ours, learns earlier)."""
+    """absolute: actions are PD targets (PARC). residual: they correct the reference (ours, learns sooner)."""
     residual_action_scale: float = setting(0.5, above=0)
     """Correction of the PD target for an action of 1, rad (residual mode)."""
     terrain_window: int = setting(5, at_least=1)
@@ -146,15 +143,15 @@ class EnvConfig:
     """Allowed distance of the root from its reference (track_root), m."""
     root_rot_termination_angle: float = setting(1.309, above=0)
     """Allowed angle of the root from its reference (track_root), rad."""
-    reward_pose_w: float = setting(0.5, at_least=0)
+    pose_w: float = setting(0.5, at_least=0)
     """Share of the joint rotations in the reward."""
-    reward_vel_w: float = setting(0.1, at_least=0)
+    vel_w: float = setting(0.1, at_least=0)
     """Share of the joint velocities in the reward."""
-    reward_root_pos_w: float = setting(0.15, at_least=0)
+    root_pos_w: float = setting(0.15, at_least=0)
     """Share of the root's position and rotation in the reward."""
-    reward_root_vel_w: float = setting(0.1, at_least=0)
+    root_vel_w: float = setting(0.1, at_least=0)
     """Share of the root's velocities in the reward."""
-    reward_key_pos_w: float = setting(0.15, at_least=0)
+    key_pos_w: float = setting(0.15, at_least=0)
     """Share of the key bodies' positions in the reward."""
     sim_freq: int = setting(60, at_least=1)
     """Physics calls per second, each of sim.substeps steps."""
@@ -181,21 +178,17 @@ class EnvConfig:
     def __post_init__(self) -> None:
         if self.max_obs_h <= self.min_obs_h:
             raise ConfigError(
-                f"'env.max_obs_h' ({self.max_obs_h:g}) must be greater than 'env.min_obs_h' ({self.min_obs_h:g})"
+                f"'env.max_obs_h' ({self.max_obs_h:g}) must be above 'env.min_obs_h' ({self.min_obs_h:g})"
             )
         if not self.tar_obs_steps:
             raise ConfigError("'env.tar_obs_steps' is empty; name at least one future step, such as 1")
         if len(self.ref_char_offset) != 3:
             raise ConfigError(f"'env.ref_char_offset' must be 3 numbers, but is {self.ref_char_offset}")
-        reward_sum = (
-            self.reward_pose_w
-            + self.reward_vel_w
-            + self.reward_root_pos_w
-            + self.reward_root_vel_w
-            + self.reward_key_pos_w
-        )
+        reward_sum = self.pose_w + self.vel_w + self.root_pos_w + self.root_vel_w + self.key_pos_w
         if reward_sum <= 0:
-            raise ConfigError("the reward weights 'env.reward_*_w' are all 0; at least one must be positive")
+            raise ConfigError(
+                "'env.pose_w', 'vel_w', 'root_pos_w', 'root_vel_w' and 'key_pos_w' are all 0; set one above"
+            )
 
 
 @dataclass(frozen=True)

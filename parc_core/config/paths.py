@@ -23,7 +23,7 @@ PathLike = Union[str, "os.PathLike[str]"]
 
 
 def data_dir() -> Optional[str]:
-    """The user's data folder: environment variable `DATA_DIR`, else `user_config.yaml`; None without either."""
+    """The user's data folder: environment variable `DATA_DIR`, else `user_config.yaml`, else None."""
     from_environment = os.environ.get("DATA_DIR", "")
     if from_environment:
         return os.path.expanduser(from_environment)

@@ -34,7 +34,7 @@ class TrackerConfig:
     dataset_file: Optional[str] = None
     """The dataset to train on (`motions.yaml`); made by the pipeline where create_dataset_config is given."""
     in_model_file: Optional[str] = None
-    """Model to start from (ours or PARC's model.pt, or one of our checkpoints); null or none = from scratch."""
+    """Model to start from (ours, PARC's model.pt or one of our checkpoints); null or none = from scratch."""
     create_dataset_config: Optional[str] = None
     """Dataset creation file; null = dataset_file is there already."""
     seed: int = setting(0, at_least=0)
