@@ -112,9 +112,9 @@ def quat_diff_angle(a: Tensor, b: Tensor) -> Tensor:
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """Shortest-arc interpolation. (..., 4), (..., 4), t broadcastable to (..., 1) -> (..., 4).
 
-    The arc is 2·atan2(|a−b|, |a+b|), which stays accurate for neighbouring frames where acos(a·b) loses all digits.
-    Linear where the arc is too small to divide by its sine; the reference returns the midpoint there (below 1e-3),
-    hence the tolerance of 2e-3 in the golden test.
+    The arc is 2·atan2(|a−b|, |a+b|), which stays accurate for neighbouring frames where acos(a·b) loses all
+    digits. Linear where the arc is too small to divide by its sine; the reference returns the midpoint there
+    (below 1e-3), hence the tolerance of 2e-3 in the golden test.
     """
     b = torch.where((a * b).sum(-1, keepdim=True) < 0, -b, b)
     arc = 2.0 * torch.atan2((a - b).norm(dim=-1, keepdim=True), (a + b).norm(dim=-1, keepdim=True))
@@ -173,5 +173,5 @@ def rotate_2d(v: Tensor, angle: Tensor) -> Tensor:
 def angular_velocity(q0: Tensor, q1: Tensor, dt: float) -> Tensor:
     """World-frame angular velocity that turns q0 into q1 within dt seconds. (..., 4) -> (..., 3) rad/s."""
     if dt <= 0 or not math.isfinite(dt):
-        raise ValueError("dt must be positive, got %r" % dt)
+        raise ValueError(f"dt must be positive, got {dt!r}")
     return quat_to_exp_map(quat_mul(q1, quat_conj(q0))) / dt

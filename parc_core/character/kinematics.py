@@ -1,7 +1,7 @@
 """Batched kinematics of a character: dofs <-> joint rotations, forward kinematics, dof velocities.
 
-A spherical joint's dofs are its rotation vector (not Euler angles), a hinge's dof is its angle about its axis.
-Agreement with the reference is tested against golden file 01_kin_char.
+A spherical joint's dofs are its rotation vector (not Euler angles), a hinge's dof is its angle about its
+axis. Agreement with the reference is tested against golden file 01_kin_char.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Kinematics:
         self._build_levels()
 
     def _build_dof_tables(self) -> None:
-        """Both directions are a gather and a product: rotation vector of a joint = dof[index] · scale, and back."""
+        """Both directions are a gather and a product: joint rotation vector = dof[index] · scale."""
         character = self.character.to("cpu")
         index = torch.zeros(self.num_joints, 3, dtype=torch.long)
         scale = torch.zeros(self.num_joints, 3)
@@ -76,7 +76,7 @@ class Kinematics:
 
     def dof_to_rot(self, dof: Tensor) -> Tensor:
         """Joint rotations, parent to child. (..., D) rad -> (..., J-1, 4); fixed joints are identity."""
-        vectors = dof[..., self._dof_of_joint].reshape(dof.shape[:-1] + (self.num_joints, 3))
+        vectors = dof[..., self._dof_of_joint].reshape((*dof.shape[:-1], self.num_joints, 3))
         return rotations.exp_map_to_quat(vectors * self._scale)
 
     def rot_to_dof(self, joint_rot: Tensor) -> Tensor:

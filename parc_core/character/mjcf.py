@@ -1,8 +1,9 @@
 """Reads a humanoid from MJCF of the PARC dialect.
 
-The dialect: a tree of bodies under one root with a free joint; in a body three hinges about x, y, z (in this order)
-are one spherical joint, one hinge is a hinge, none is a fixed joint. Joint `stiffness` and `damping` are PD gains,
-`range` the limits; the `gear` of a joint's motor is its largest torque. Default classes are honoured.
+The dialect: a tree of bodies under one root with a free joint; in a body three hinges about x, y, z (in
+this order) are one spherical joint, one hinge is a hinge, none is a fixed joint. Joint `stiffness` and
+`damping` are PD gains, `range` the limits; the `gear` of a joint's motor is its largest torque. Default
+classes are honoured.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import xml.etree.ElementTree as ET
-from typing import Dict, List, Optional, Union
+from typing import Dict, List, Optional, Sequence, Union
 
 import torch
 
@@ -35,17 +36,17 @@ def load_character(path: Union[str, os.PathLike]) -> Character:
         The character, tensors on the CPU.
 
     Raises:
-        DataError: the file is missing, is not MJCF of this dialect, or a number in it makes no sense; the message
-            names the file and the element.
+        DataError: the file is missing, is not MJCF of this dialect, or a number in it makes no sense; the
+            message names the file and the element.
     """
     try:
         root = ET.parse(os.fspath(path)).getroot()
     except OSError as error:
-        raise DataError("can't read the character file %s: %s" % (path, error.strerror or error)) from error
+        raise DataError(f"can't read the character file {path}: {error.strerror or error}") from error
     except ET.ParseError as error:
-        raise DataError("%s is not well-formed XML: %s" % (path, error)) from error
+        raise DataError(f"{path} is not well-formed XML: {error}") from error
     if root.tag != "mujoco":
-        raise DataError("%s: the outermost element is <%s>, MJCF needs <mujoco>" % (path, root.tag))
+        raise DataError(f"{path}: the outermost element is <{root.tag}>, MJCF needs <mujoco>")
     return _Builder(Reader(root, str(path))).build(root)
 
 
@@ -71,7 +72,7 @@ class _Builder:
         bodies = [] if worldbody is None else worldbody.findall("body")
         if len(bodies) != 1:
             raise self._reader.error(
-                "<worldbody>", "has %d bodies, a character has one root body" % len(bodies)
+                "<worldbody>", f"has {len(bodies)} bodies, a character has one root body"
             )
         self._efforts = self._read_motors(root)
         self._walk(bodies[0], parent=-1, childclass=None)
@@ -94,7 +95,7 @@ class _Builder:
         """Largest torque per actuated joint; three entries where motors act on a ball joint's axes."""
         efforts: Dict[str, List[float]] = {}
         for element in root.findall("actuator/*"):
-            where = "<%s name=%r>" % (element.tag, element.get("name", ""))
+            where = _label(element)
             if element.tag != "motor":
                 raise self._reader.error(where, "only <motor> actuators are read")
             attributes = self._reader.attributes(element, None)
@@ -109,11 +110,11 @@ class _Builder:
         name = body.get("name")
         if not name:
             raise self._reader.error(
-                "<body>", "a body below %r has no name" % (self._bodies[parent:] or ["world"])[0]
+                "<body>", f"a body below {self._bodies[parent] if self._bodies else 'world'!r} has no name"
             )
         if name in self._bodies:
-            raise self._reader.error("<body name=%r>" % name, "the name is used twice")
-        where = "<body name=%r>" % name
+            raise self._reader.error(f"<body name={name!r}>", "the name is used twice")
+        where = _label(body)
         if body.find("inertial") is not None:
             raise self._reader.error(where, "<inertial> is not read: give the geoms densities")
         index, childclass = len(self._bodies), body.get("childclass", childclass)
@@ -125,13 +126,13 @@ class _Builder:
         self._rotations.append(self._reader.orientation(dict(body.attrib), where))
         self._add_joint(body, index, childclass)
         for geom in body.findall("geom"):
-            number = len(self._geoms)
-            self._geoms.append(self._reader.geom(geom, index, "%s_geom_%d" % (name, number), childclass))
+            made_up = f"{name}_geom_{len(self._geoms)}"
+            self._geoms.append(self._reader.geom(geom, index, made_up, childclass))
         for child in body.findall("body"):
             self._walk(child, index, childclass)
 
     def _add_joint(self, body: ET.Element, index: int, childclass: Optional[str]) -> None:
-        where = "<body name=%r>" % body.get("name")
+        where = _label(body)
         joints = [self._reader.attributes(j, childclass) for j in body.findall("joint")]
         free = body.find("freejoint") is not None or any(j.get("type") == "free" for j in joints)
         self._dof_idx.append(len(self._dofs["kp"]))
@@ -155,20 +156,21 @@ class _Builder:
         else:
             raise self._reader.error(
                 where,
-                "has %d hinges; a spherical joint is three hinges about x, y, z in this order" % len(joints),
+                f"has {len(joints)} hinges; a spherical joint is three hinges about x, y, z in this order",
             )
         for joint in joints:
             self._append_dofs(joint, where, count=1)
 
-    def _append_joint(self, name: str, kind: str, axis) -> None:  # type: ignore[no-untyped-def]
+    def _append_joint(self, name: str, kind: str, axis: Sequence[float]) -> None:
         self._joints.append(name)
         self._types.append(kind)
         self._axes.append(list(axis))
 
     def _hinge_axis(self, joint: Dict[str, str], where: str) -> List[float]:
-        where = "<joint name=%r> in %s" % (joint.get("name", ""), where)
+        name = joint.get("name", "")
+        where = f"<joint name={name!r}> in {where}"
         if joint.get("type", "hinge") != "hinge":
-            raise self._reader.error(where, "type %r is not read (hinge or ball)" % joint["type"])
+            raise self._reader.error(where, f"type {joint['type']!r} is not read (hinge or ball)")
         if any(self._reader.numbers(joint, "pos", where, (0.0, 0.0, 0.0), count=3)):
             raise self._reader.error(where, "pos must be 0 0 0: a joint turns about the origin of its body")
         axis = self._reader.numbers(joint, "axis", where, (0.0, 0.0, 1.0), count=3)
@@ -179,7 +181,7 @@ class _Builder:
 
     def _append_dofs(self, joint: Dict[str, str], where: str, count: int) -> None:
         reader, name = self._reader, joint.get("name", "")
-        where = "<joint name=%r> in %s" % (name, where)
+        where = f"<joint name={name!r}> in {where}"
         efforts = self._efforts.get(name)
         if efforts is None or len(efforts) not in (1, count):
             raise reader.error(where, "needs a <motor> in <actuator>: its gear is the largest torque")
@@ -197,6 +199,11 @@ class _Builder:
                 self._dofs[column].append(value)
 
 
+def _label(element: ET.Element) -> str:
+    name = element.get("name", "")
+    return f"<{element.tag} name={name!r}>"
+
+
 def _dof_dim(kind: str) -> int:
     return {SPHERICAL: 3, HINGE: 1}.get(kind, 0)
 
@@ -207,4 +214,7 @@ def _is_xyz(axes: List[List[float]]) -> bool:
 
 def _common_name(names: List[str]) -> str:
     """right_hip_x, right_hip_y, right_hip_z -> right_hip."""
-    return os.path.commonprefix(names).rstrip("_-.") or names[0]
+    shared = 0
+    while shared < min(map(len, names)) and len({name[shared] for name in names}) == 1:
+        shared += 1
+    return names[0][:shared].rstrip("_-.") or names[0]

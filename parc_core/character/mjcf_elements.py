@@ -26,12 +26,12 @@ class Reader:
         settings = {} if compiler is None else compiler.attrib
         self._to_rad = 1.0 if settings.get("angle", "degree") == "radian" else math.pi / 180.0
         if settings.get("eulerseq", "xyz") != "xyz":
-            raise self.error("<compiler>", "eulerseq %r is not read (xyz)" % settings["eulerseq"])
+            raise self.error("<compiler>", f"eulerseq {settings['eulerseq']!r} is not read (xyz)")
         if root.find(".//include") is not None:
             raise self.error("<include>", "is not read: put everything into one file")
 
     def error(self, element: str, problem: str) -> DataError:
-        return DataError("%s: %s: %s" % (self._where, element, problem))
+        return DataError(f"{self._where}: {element}: {problem}")
 
     def _read_defaults(self, default: ET.Element, name: str, inherited: Dict[str, Dict[str, str]]) -> None:
         merged = {tag: dict(values) for tag, values in inherited.items()}
@@ -52,9 +52,8 @@ class Reader:
         """
         name = element.get("class", childclass)
         if name is not None and name not in self._classes:
-            raise self.error(
-                "<%s name=%r>" % (element.tag, element.get("name", "")), "there is no default class %r" % name
-            )
+            where = f"<{element.tag} name={element.get('name', '')!r}>"
+            raise self.error(where, f"there is no default class {name!r}")
         merged = dict(self._classes.get(name or "main", {}).get(element.tag, {}))
         merged.update(element.attrib)
         return merged
@@ -76,22 +75,22 @@ class Reader:
         except ValueError:
             values = []
         if not values or not all(math.isfinite(v) for v in values):
-            raise self.error(where, "%s=%r is not a list of numbers" % (key, text))
+            raise self.error(where, f"{key}={text!r} is not a list of numbers")
         if count is not None and len(values) != count:
-            raise self.error(where, "%s=%r must have %d numbers" % (key, text, count))
+            raise self.error(where, f"{key}={text!r} must have {count} numbers")
         return values
 
     def not_negative(self, attributes: Dict[str, str], key: str, where: str) -> float:
         value = self.numbers(attributes, key, where, (0.0,), count=1)[0]
         if value < 0:
-            raise self.error(where, "%s=%r is negative" % (key, attributes[key]))
+            raise self.error(where, f"{key}={attributes[key]!r} is negative")
         return value
 
     def orientation(self, attributes: Dict[str, str], where: str) -> List[float]:
         """Quaternion xyzw from `quat` (wxyz) or `euler` (intrinsic x, y, z)."""
         for key in _UNREAD_ORIENTATIONS:
             if key in attributes:
-                raise self.error(where, "%s is not read: use quat or euler" % key)
+                raise self.error(where, f"{key} is not read: use quat or euler")
         if "euler" in attributes:
             angles = [a * self._to_rad for a in self.numbers(attributes, "euler", where, (), count=3)]
             return _euler_to_quat(angles)
@@ -107,7 +106,7 @@ class Reader:
             return -math.pi, math.pi
         lower, upper = (v * self._to_rad for v in self.numbers(joint, "range", where, (), count=2))
         if lower >= upper:
-            raise self.error(where, "range=%r must grow" % joint["range"])
+            raise self.error(where, f"range={joint['range']!r} must grow")
         # MuJoCo limits a ball joint by one angle: range="0 angle".
         return (-upper, upper) if ball else (lower, upper)
 
@@ -115,10 +114,10 @@ class Reader:
         """One shape; `mass`, where given, is turned into a density."""
         attributes = self.attributes(element, childclass)
         name = attributes.get("name", fallback_name)
-        where = "<geom name=%r>" % name
+        where = f"<geom name={name!r}>"
         kind = attributes.get("type", "sphere")
         if kind not in _GEOM_SIZES:
-            raise self.error(where, "type %r is not read (%s)" % (kind, ", ".join(_GEOM_SIZES)))
+            raise self.error(where, f"type {kind!r} is not read ({', '.join(_GEOM_SIZES)})")
         pos = self.numbers(attributes, "pos", where, (0.0, 0.0, 0.0), count=3)
         size, fromto = self.numbers(attributes, "size", where, ()), None
         if "fromto" in attributes:
@@ -131,17 +130,17 @@ class Reader:
             quat = self.orientation(attributes, where)
         size = size[: _GEOM_SIZES[kind]]
         if len(size) < _GEOM_SIZES[kind] or min(size) <= 0:
-            raise self.error(where, "a %s needs %d positive sizes" % (kind, _GEOM_SIZES[kind]))
+            raise self.error(where, f"a {kind} needs {_GEOM_SIZES[kind]} positive sizes")
         density = self.not_negative(attributes, "density", where) if "density" in attributes else _WATER
         if "mass" in attributes:
             density = self.not_negative(attributes, "mass", where) / _volume(kind, tuple(size))
         return Geom(
             body, name, kind, tuple(size), tuple(pos), tuple(quat), tuple(fromto) if fromto else None, density
-        )  # type: ignore[arg-type]
+        )
 
 
 def _span(fromto: Sequence[float]) -> Tuple[List[float], List[float], float]:
-    """Centre, orientation (z axis along the line, xyzw) and half length of a line from one end to the other."""
+    """Centre, orientation (z axis along the line, xyzw) and half length of a line."""
     start, end = fromto[:3], fromto[3:]
     delta = [b - a for a, b in zip(start, end)]
     length = math.sqrt(sum(d * d for d in delta))

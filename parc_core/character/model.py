@@ -28,12 +28,12 @@ class Geom:
     """"sphere", "capsule", "box", "cylinder" or "ellipsoid"."""
     size: Tuple[float, ...]
     """m, MuJoCo's meaning: radius | radius, half length | half sizes."""
-    pos: Tuple[float, float, float]
+    pos: Tuple[float, ...]
     """Centre, m."""
-    quat: Tuple[float, float, float, float]
+    quat: Tuple[float, ...]
     """Orientation, xyzw; a capsule lies along its z axis."""
     fromto: Optional[Tuple[float, ...]]
-    """Both ends of the axis (x y z x y z, m) where the file says it so; `pos`, `quat` and `size` agree with it."""
+    """Both ends of the axis (x y z x y z, m) where the file has it; `pos`, `quat`, `size` agree with it."""
     density: float
     """kg/m³."""
 
@@ -64,8 +64,8 @@ def _volume(kind: str, size: Tuple[float, ...]) -> float:
 class Character:
     """Kinematic tree of J bodies (root first, parents before children) with D degrees of freedom.
 
-    Body b > 0 hangs on its parent by joint b. A spherical joint's three dofs are its rotation vector, a hinge's one
-    dof is its angle about `joint_axis`. Per-dof tensors have D entries, in the order of the joints.
+    Body b > 0 hangs on its parent by joint b. A spherical joint's three dofs are its rotation vector, a
+    hinge's one dof is its angle about `joint_axis`. Per-dof tensors have D entries, in the order of the joints.
     """
 
     body_names: List[str]
@@ -120,8 +120,8 @@ class Character:
         if name in self.body_names:
             return self.body_names.index(name)
         near = difflib.get_close_matches(name, self.body_names, n=1)
-        hint = "did you mean %r?" % near[0] if near else "its bodies are " + ", ".join(self.body_names)
-        raise DataError("the character has no body %r; %s" % (name, hint))
+        hint = f"did you mean {near[0]!r}?" if near else "its bodies are " + ", ".join(self.body_names)
+        raise DataError(f"the character has no body {name!r}; {hint}")
 
     def to(self, device: Union[torch.device, str]) -> Character:
         """The same character with its tensors on `device`."""
