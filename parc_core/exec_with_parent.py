@@ -1,0 +1,34 @@
+"""Becomes another program that gets SIGTERM when its parent dies, however it dies.
+
+Run as a file, `python exec_with_parent.py <parent pid> <program> [arguments]`: a preexec_fn would run Python
+between fork and exec, which is not safe in a process with threads. Linux alone has the signal; elsewhere the
+program simply starts.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    parent, command = int(sys.argv[1]), sys.argv[2:]
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before the line above
+            sys.exit(75)
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        print(
+            f"cannot start {command[0]!r}: {error.strerror}; set trainer_python to a Python", file=sys.stderr
+        )
+        sys.exit(78)
+
+
+if __name__ == "__main__":
+    main()
