@@ -133,6 +133,11 @@ def no_effect_warnings(cfg: Any, key: str = "") -> List[str]:
     return lines
 
 
+def nearest_key(name: Any, known: List[str]) -> str:
+    """The known key that is spelled most like `name`."""
+    return difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)[0]
+
+
 def describe(hint: Any) -> str:
     """A type hint in a user's words."""
     words = {float: "a number", int: "a whole number", bool: "true or false", str: "a text", Any: "anything"}
@@ -278,7 +283,5 @@ def _wrong_type(where: str, path: str, wanted: str, value: Any) -> ConfigError:
 
 
 def _unknown_key_message(name: Any, known: List[str], where: str, key: str) -> str:
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)
     inside = f" under '{key}'" if key else ""
-    hint = f"; the nearest known key is '{near[0]}'" if near else ""
-    return f"{where}: unknown key '{name}'{inside}{hint}"
+    return f"{where}: unknown key '{name}'{inside}; the nearest known key is '{nearest_key(name, known)}'"

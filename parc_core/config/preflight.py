@@ -1,0 +1,97 @@
+"""Whether a tracker config can run on this machine, asked before hours of work begin."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import List
+
+from parc_core.config.agent_config import load_agent_config
+from parc_core.config.dataset_config import load_dataset_config
+from parc_core.config.env_config import load_env_config
+from parc_core.config.paths import PathLike, existing_file, resolve
+from parc_core.config.schema import no_effect_warnings
+from parc_core.config.tracker_config import TrackerConfig, load_tracker_config
+from parc_core.errors import ConfigError
+
+
+def check_runnable(path: PathLike) -> TrackerConfig:
+    """Read a tracker config and all that it names, and look whether data, device and output are there.
+
+    Raises:
+        ConfigError: the first thing that is not, in one line that says what to set.
+    """
+    tracker = load_tracker_config(path)
+    where = str(path)
+    env_file = load_env_config(tracker.env_config)
+    load_agent_config(tracker.agent_config)
+    existing_file(env_file.env.char_file, "env.char_file", tracker.env_config)
+    if tracker.create_dataset_config is not None:
+        _check_motion_folders(tracker.create_dataset_config)
+    else:
+        existing_file(str(tracker.dataset_file), "dataset_file", where)
+    if tracker.in_model_file is not None:
+        existing_file(tracker.in_model_file, "in_model_file", where)
+    if tracker.trainer_python is None:
+        check_device(tracker.device, where)
+    else:
+        existing_file(tracker.trainer_python, "trainer_python", where)
+    check_writable(Path(tracker.output_dir), "output_dir", where)
+    return tracker
+
+
+def tracker_warnings(tracker: TrackerConfig) -> List[str]:
+    """One line for each key of the environment and agent files that is set and has no effect here."""
+    env_lines = no_effect_warnings(load_env_config(tracker.env_config))
+    agent_lines = no_effect_warnings(load_agent_config(tracker.agent_config))
+    return [f"{tracker.env_config}: {line}" for line in env_lines] + [
+        f"{tracker.agent_config}: {line}" for line in agent_lines
+    ]
+
+
+def check_device(device: str, where: str) -> None:
+    """Ask PyTorch for the device.
+
+    Raises:
+        ConfigError: there is no such CUDA device.
+    """
+    if device == "cpu":
+        return
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    index = int(device.partition(":")[2] or 0)
+    if count == 0:
+        raise ConfigError(
+            f"{where}: 'device' is '{device}', but PyTorch finds no CUDA GPU here; set 'device: cpu' "
+            "(data/configs/cpu/tracker.yaml suits a CPU)"
+        )
+    if index >= count:
+        raise ConfigError(
+            f"{where}: 'device' is '{device}', but there are {count} GPUs; use cuda:0 to cuda:{count - 1}"
+        )
+
+
+def check_writable(folder: Path, key: str, where: str) -> None:
+    """Look whether a folder can be made or written, without making it.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir() or not os.access(str(there), os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{where}: '{key}' is {folder}, but {there} cannot be written; choose another folder"
+        )
+
+
+def _check_motion_folders(path: PathLike) -> None:
+    config = load_dataset_config(path)
+    for folder in config.folder_paths:
+        resolved = resolve(folder)
+        if not resolved.is_dir():
+            raise ConfigError(
+                f"{path}: 'folder_paths' names {resolved}, which is no folder; correct the path or DATA_DIR"
+            )
