@@ -87,9 +87,9 @@ def build_grid(
 ) -> TerrainGrid:
     """Arranges terrains as in spec section 5 (golden files 05_grid_square*).
 
-    The rest of a plot beside its padded terrain goes on at the padding's height, plots that no motion uses lie
-    at the lowest height of all (the reference leaves both at 0, which can be a cliff or a wall). The inputs
-    are not changed.
+    The rest of a plot beside its padded terrain goes on at the padding's height, plots that no motion uses
+    lie at the lowest height of all (the reference leaves both at 0, which can be a cliff or a wall). The
+    inputs are not changed.
 
     Args:
         terrains: one per motion; mode file: exactly one, in the frame that all motions share.

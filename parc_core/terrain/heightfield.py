@@ -35,7 +35,8 @@ def check_cell_size(terrain: Heightfield, horizontal_scale: float, where: str) -
     if abs(float(terrain.dx) - horizontal_scale) > _SCALE_TOLERANCE:
         raise DataError(
             f"{where}: terrain cells are {terrain.dx:.6g} m wide but the env config's "
-            f"heightmap.horizontal_scale is {horizontal_scale:.6g}; set horizontal_scale to the data's cell size or leave the file out"
+            f"heightmap.horizontal_scale is {horizontal_scale:.6g}; "
+            "set horizontal_scale to the data's cell size or leave the file out"
         )
 
 
