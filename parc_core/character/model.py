@@ -65,7 +65,7 @@ class Character:
     """Kinematic tree of J bodies (root first, parents before children) with D degrees of freedom.
 
     Body b > 0 hangs on its parent by joint b. A spherical joint's three dofs are its rotation vector, a
-    hinge's one dof is its angle about `joint_axis`. Per-dof tensors have D entries, in the order of the joints.
+    hinge's one dof is its angle about `joint_axis`. Per-dof tensors have D entries, in the joints' order.
     """
 
     body_names: List[str]
