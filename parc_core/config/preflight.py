@@ -36,7 +36,8 @@ def check_runnable(path: PathLike) -> TrackerConfig:
         check_device(tracker.device, where)
     else:
         existing_file(tracker.trainer_python, "trainer_python", where)
-    check_writable(Path(tracker.output_dir), "output_dir", where)
+    if tracker.output_dir is not None:
+        check_writable(Path(tracker.output_dir), "output_dir", where)
     return tracker
 
 

@@ -21,8 +21,8 @@ class TrackerConfig:
     """Environment file."""
     agent_config: str = "data/configs/parc_3_tracker/agent_default.yaml"
     """Agent file."""
-    output_dir: str = "output/parc_3_tracker"
-    """Folder of the training's results."""
+    output_dir: Optional[str] = None
+    """Folder of the training's results; null = `runs/<key>` in the store, the key made from what is trained."""
     num_envs: int = setting(2048, at_least=1)
     """Environments that are simulated at once."""
     max_samples: int = setting(10_000_000_000, at_least=0)
@@ -68,6 +68,7 @@ def load_tracker_config(path: PathLike) -> TrackerConfig:
     return dataclasses.replace(
         cfg,
         in_model_file=none_or_path(cfg.in_model_file),
+        output_dir=none_or_path(cfg.output_dir),
         dataset_file=none_or_path(cfg.dataset_file),
         create_dataset_config=none_or_path(cfg.create_dataset_config),
         trainer_python=none_or_path(cfg.trainer_python),
