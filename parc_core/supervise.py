@@ -48,6 +48,18 @@ class TrainerHung(TrainerCrashed):
 
 
 @dataclass(frozen=True)
+class Listener:
+    """Who hears of the training, each called in the supervising thread. What they raise stops the trainer."""
+
+    event: Callable[[Event], None] = lambda event: None
+    """Gets every object of progress.jsonl."""
+    output: Callable[[str], None] = lambda line: None
+    """Gets every line that the trainer prints."""
+    note: Callable[[str], None] = lambda note: None
+    """Gets one line per attempt that did not finish."""
+
+
+@dataclass(frozen=True)
 class Limits:
     """How long the supervisor waits, in seconds."""
 
@@ -63,18 +75,18 @@ class Limits:
     """Between two looks at the process."""
 
 
-class JsonLines:
-    """Follows a file of JSON objects that another process appends to, from its present end."""
+class Lines:
+    """Follows a text file that another process appends to, from its present end."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = path.stat().st_size if path.exists() else 0
 
-    def new(self) -> List[Event]:
-        """The objects of all lines completed since the last call. Torn lines (kill -9) are left out."""
+    def new(self) -> List[bytes]:
+        """The lines completed since the last call."""
         try:
             size = self._path.stat().st_size
-            if size < self._offset:  # rewritten, for example after a roll-back
+            if size < self._offset:  # written anew
                 self._offset = 0
             if size == self._offset:
                 return []
@@ -85,7 +97,15 @@ class JsonLines:
             return []
         complete = data[: data.rfind(b"\n") + 1]
         self._offset += len(complete)
-        return [event for event in map(_parse, complete.splitlines()) if event is not None]
+        return complete.splitlines()
+
+
+class JsonLines(Lines):
+    """Follows a file of JSON objects, one a line. Torn lines (kill -9) are left out."""
+
+    def events(self) -> List[Event]:
+        """The objects of the lines completed since the last call."""
+        return [event for event in map(_parse, self.new()) if event is not None]
 
 
 def _parse(line: bytes) -> Optional[Event]:
@@ -104,21 +124,16 @@ def trainer_command(arg_file: Path, trainer_python: Optional[str] = None) -> Lis
 def supervise(
     command: Sequence[str],
     run_dir: Path,
-    *,
-    on_event: Callable[[Event], None] = lambda event: None,
-    on_note: Callable[[str], None] = lambda note: None,
+    listener: Listener = Listener(),
     crash_retries: int = 0,
+    *,
     delays: Sequence[float] = (10.0, 60.0, 300.0),
     limits: Limits = Limits(),
 ) -> None:
     """Runs attempts until the training is done; each goes on from the newest good checkpoint.
 
-    An interrupted trainer (75) starts again at once, a crashed one after `delays`, at most `crash_retries`
+    An interrupted trainer (75) starts again at once, a crashed one after `delays` (s), at most `crash_retries`
     times; bad data and bad config are passed on as they are.
-
-    Args:
-        on_event: gets every object of progress.jsonl, in this thread.
-        on_note: gets one line per attempt that did not finish.
 
     Raises:
         DataError, ConfigError: as the trainer said.
@@ -126,44 +141,46 @@ def supervise(
     """
     crashes = fruitless = 0
     while True:
-        reached = _Progress(on_event)
+        progress = _Progress()
         try:
-            return run_attempt(command, run_dir, reached, limits)
+            return run_attempt(command, run_dir, listener, limits, progress)
         except Interrupted as error:
-            fruitless = 0 if reached.advanced else fruitless + 1
+            fruitless = 0 if progress.advanced else fruitless + 1
             if fruitless >= MAX_FRUITLESS_INTERRUPTIONS:
                 raise TrainerCrashed(f"{error}, {fruitless} times in a row without progress") from error
-            on_note(f"{error}; starting again from it")
+            listener.note(f"{error}; starting again from it")
         except TrainerCrashed as error:
             crashes += 1
             if crashes > crash_retries:
                 raise
             delay = delays[min(crashes, len(delays)) - 1]
-            on_note(f"{error}; attempt {crashes + 1} of {crash_retries + 1} in {delay:g} s")
+            listener.note(f"{error}; attempt {crashes + 1} of {crash_retries + 1} in {delay:g} s")
             time.sleep(delay)
 
 
 class _Progress:
-    """Passes events on and remembers whether the sample count rose within this attempt."""
+    """What an attempt reached: whether the sample count rose, and the last error it told of."""
 
-    def __init__(self, on_event: Callable[[Event], None]) -> None:
-        self._on_event = on_event
+    def __init__(self) -> None:
         self._first: Optional[float] = None
         self.advanced = False
+        self.error = ""
 
-    def __call__(self, event: Event) -> None:
+    def see(self, event: Event) -> None:
         samples = event.get("samples")
         if isinstance(samples, (int, float)):
             self._first = samples if self._first is None else self._first
             self.advanced = self.advanced or samples > self._first
-        self._on_event(event)
+        if event.get("event") == "error":
+            self.error = str(event.get("message") or "")
 
 
 def run_attempt(
     command: Sequence[str],
     run_dir: Path,
-    on_event: Callable[[Event], None],
+    listener: Listener = Listener(),
     limits: Limits = Limits(),
+    progress: Optional[_Progress] = None,
 ) -> None:
     """Runs the trainer once, to its end. Whatever ends this call early stops the trainer first.
 
@@ -173,11 +190,12 @@ def run_attempt(
         TrainerHung, TrainerCrashed: anything else.
     """
     run_dir = Path(run_dir)
+    progress = progress or _Progress()
     output = run_dir / PRIVATE_FOLDER / "output.log"
     _make_folder(output.parent)
     with run_lock(run_dir, limits.lock) as lock, open(output, "ab") as out:
         start = out.tell()
-        tail = JsonLines(run_dir / PROGRESS_FILE)
+        watch = _Watch(JsonLines(run_dir / PROGRESS_FILE), Lines(output), listener, progress)
         process = subprocess.Popen(
             [sys.executable, str(_SHIM), str(os.getpid()), *command],
             stdin=subprocess.DEVNULL,
@@ -188,39 +206,49 @@ def run_attempt(
             pass_fds=(lock,),
             env=_environment(),
         )
-        last_error: List[str] = []
-
-        def collect(event: Event) -> None:
-            if event.get("event") == "error" and event.get("message"):
-                last_error.append(str(event["message"]))
-            on_event(event)
-
         try:
-            code = _watch(process, tail, collect, limits)
+            code = watch.until_end(process, limits)
         except BaseException:
             _stop(process, limits.stop)
             raise
         finally:
             _signal_group(process, signal.SIGKILL)  # its helpers, if it left any
-    _raise_for(code, last_error[-1] if last_error else _last_line(output, start), output)
+    _raise_for(code, progress.error or _last_line(output, start), output)
 
 
-def _watch(
-    process: subprocess.Popen, tail: JsonLines, on_event: Callable[[Event], None], limits: Limits
-) -> int:
-    """Passes events on until the process ends; stops it when they cease. Returns its exit code."""
-    last, patience = time.monotonic(), limits.startup
-    while True:
-        code = process.poll()
-        for event in tail.new():
-            last, patience = time.monotonic(), limits.heartbeat
-            on_event(event)
-        if code is not None:
-            return code
-        if time.monotonic() - last > patience:
-            raise TrainerHung(f"the trainer gave no life sign for {patience:g} s and was stopped")
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(limits.poll)
+@dataclass
+class _Watch:
+    events: JsonLines
+    output: Lines
+    listener: Listener
+    progress: _Progress
+
+    def until_end(self, process: subprocess.Popen, limits: Limits) -> int:
+        """Passes events and output on until the process ends. Returns its exit code.
+
+        Raises:
+            TrainerHung: the events ceased.
+        """
+        last, patience = time.monotonic(), limits.startup
+        while True:
+            code = process.poll()  # before reading, so that nothing written before the end is missed
+            if self._pass_on():
+                last, patience = time.monotonic(), limits.heartbeat
+            if code is not None:
+                return code
+            if time.monotonic() - last > patience:
+                raise TrainerHung(f"the trainer gave no life sign for {patience:g} s and was stopped")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(limits.poll)
+
+    def _pass_on(self) -> bool:
+        for line in self.output.new():
+            self.listener.output(line.decode("utf-8", "replace"))
+        events = self.events.events()
+        for event in events:
+            self.progress.see(event)
+            self.listener.event(event)
+        return bool(events)
 
 
 def _stop(process: subprocess.Popen, patience: float) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from parc_core import supervise
 from parc_core.errors import ConfigError, DataError, Interrupted
-from parc_core.supervise import JsonLines, Limits, TrainerCrashed, TrainerHung
+from parc_core.supervise import JsonLines, Limits, Listener, TrainerCrashed, TrainerHung
 
 QUICK = Limits(heartbeat=30, startup=30, stop=2, lock=0.2, poll=0.02)
 
@@ -44,7 +44,7 @@ def run(run_dir: Path, body: str, **options) -> tuple[list[dict], list[str]]:
     notes: list[str] = []
     options = {"limits": QUICK, "delays": (0.01,), **options}
     supervise.supervise(
-        trainer(run_dir, body), run_dir, on_event=events.append, on_note=notes.append, **options
+        trainer(run_dir, body), run_dir, Listener(events.append, note=notes.append), **options
     )
     return events, notes
 
@@ -53,6 +53,13 @@ def test_a_training_that_ends_well_passes_its_events_on(tmp_path):
     events, notes = run(tmp_path, "say(event='start', samples=0); say(event='done', samples=8)")
     assert [event["event"] for event in events] == ["start", "done"]
     assert notes == []
+
+
+def test_what_the_trainer_prints_is_passed_on(tmp_path):
+    lines: list[str] = []
+    command = trainer(tmp_path, "print('samples  return'); print('100  1.5', file=sys.stderr)")
+    supervise.supervise(command, tmp_path, Listener(output=lines.append), limits=QUICK)
+    assert lines == ["samples  return", "100  1.5"]
 
 
 def test_events_of_an_earlier_run_are_not_repeated(tmp_path):
@@ -132,7 +139,7 @@ def test_an_error_in_the_supervisor_stops_the_trainer_gently(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        supervise.supervise(trainer(tmp_path, body), tmp_path, on_event=cancelled, limits=QUICK)
+        supervise.supervise(trainer(tmp_path, body), tmp_path, Listener(cancelled), limits=QUICK)
     assert (tmp_path / "checkpoint").exists()
 
 
@@ -191,20 +198,20 @@ def test_an_unwritable_run_directory_is_a_config_error(tmp_path):
 
 def test_an_attempt_says_that_it_was_interrupted(tmp_path):
     with pytest.raises(Interrupted):
-        supervise.run_attempt(trainer(tmp_path, "sys.exit(75)"), tmp_path, lambda event: None, QUICK)
+        supervise.run_attempt(trainer(tmp_path, "sys.exit(75)"), tmp_path, limits=QUICK)
 
 
 def test_json_lines_wait_for_whole_lines_and_pass_over_torn_ones(tmp_path):
     path = tmp_path / "progress.jsonl"
     tail = JsonLines(path)
-    assert tail.new() == []
+    assert tail.events() == []
     path.write_text('{"a": 1}\n{"b"')
-    assert tail.new() == [{"a": 1}]
+    assert tail.events() == [{"a": 1}]
     with open(path, "a") as file:
         file.write(': 2}\n{"torn{"c": 3}\n[4]\n{"d": 5}\n')
-    assert tail.new() == [{"b": 2}, {"d": 5}]
+    assert tail.events() == [{"b": 2}, {"d": 5}]
     path.write_text('{"e": 6}\n')
-    assert tail.new() == [{"e": 6}]
+    assert tail.events() == [{"e": 6}]
 
 
 def alive(pid: int) -> bool:
