@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from parc_core.character.kinematics import Kinematics
-from parc_core.character.mjcf import Character
+from parc_core.character.model import Character
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.engines.engine import Engine, EngineState, ResetState, num_substeps
 from parc_core.engines.mujoco_model import COLUMN_HALF_HEIGHT, ModelOptions, build_model
@@ -60,9 +60,11 @@ class MujocoEngine(Engine):
             ),
         )
         self._batch = Batch(self.model, nsim=num_envs, nthread=num_threads)
-        self._qpos, self._qvel, self._ctrl, self._mocap, self._warmstart, self._forces = (
-            self._bind(name) for name in ("qpos", "qvel", "ctrl", "mocap_pos", "qacc_warmstart", "cfrc_ext")
+        self._qpos, self._qvel, self._ctrl, self._mocap, self._warmstart = (
+            self._bind(name) for name in ("qpos", "qvel", "ctrl", "mocap_pos", "qacc_warmstart")
         )
+        # Rows of (torque, force) about the centre of mass, in the world's axes; read-only.
+        self._external_forces = self._batch.bind("cfrc_ext")
         self._make_indices(character, env.terrain_window)
         self.terrain_ids = torch.zeros(num_envs, dtype=torch.long)
         self.state = self._empty_state(num_envs, character)
@@ -94,7 +96,9 @@ class MujocoEngine(Engine):
 
     @staticmethod
     def _moving_joints(character: Character) -> list:
-        return [n for n, t in zip(character.joint_names, character.joint_types) if t in ("SPHERICAL", "HINGE")]
+        return [
+            n for n, t in zip(character.joint_names, character.joint_types) if t in ("SPHERICAL", "HINGE")
+        ]
 
     @staticmethod
     def _moving_types(character: Character) -> list:
@@ -144,8 +148,7 @@ class MujocoEngine(Engine):
         self._move_window()
         self._batch.step(nstep=self._substeps)
         self.state.diverged = self._recover_diverged()
-        # cfrc_ext is (torque, force) about the centre of mass, axes of the world.
-        torch.Tensor.copy_(self.state.contact_forces, self._forces[:, self._bodies, 3:])
+        self.state.contact_forces.numpy()[:] = self._external_forces[:, self._bodies, 3:]
         self.state.contact_forces[self.state.diverged] = 0.0
         self._read_state(slice(None))
 
@@ -175,11 +178,18 @@ class MujocoEngine(Engine):
         joint_rot = s.joint_rot[ids]
         joint_rot[:, self._ball_joint] = qpos[:, self._ball_qpos].unflatten(1, (-1, 4))
         half = 0.5 * qpos[:, self._hinge_qpos, None]
-        joint_rot[:, self._hinge_joint] = torch.cat((torch.sin(half) * self._hinge_axis, torch.cos(half)), dim=-1)
+        joint_rot[:, self._hinge_joint] = torch.cat(
+            (torch.sin(half) * self._hinge_axis, torch.cos(half)), dim=-1
+        )
         dof_pos = self.kinematics.rot_to_dof(joint_rot)
         # A hinge's angle is read as it is: its quaternion would wrap it.
         dof_pos[:, self._hinge_dof] = qpos[:, self._hinge_qpos]
-        s.root_pos[ids], s.root_rot[ids], s.joint_rot[ids], s.dof_pos[ids] = qpos[:, :3], root_rot, joint_rot, dof_pos
+        s.root_pos[ids], s.root_rot[ids], s.joint_rot[ids], s.dof_pos[ids] = (
+            qpos[:, :3],
+            root_rot,
+            joint_rot,
+            dof_pos,
+        )
         s.root_vel[ids] = qvel[:, :3]
         s.root_ang_vel[ids] = quat_rotate(root_rot, qvel[:, 3:6])
         s.dof_vel[ids] = qvel[:, 6:]
@@ -197,8 +207,10 @@ class MujocoEngine(Engine):
         """See `Engine.load_state_dict`."""
         if tuple(state["qpos"].shape) != tuple(self._qpos.shape):
             raise DataError(
-                "saved simulation state is %s, this engine's is %s (environments × coordinates): it belongs to "
-                "another character or number of environments" % (tuple(state["qpos"].shape), tuple(self._qpos.shape))
+                "saved simulation state is {}, this engine's is {} (environments × coordinates): it belongs to "
+                "another character or number of environments".format(
+                    tuple(state["qpos"].shape), tuple(self._qpos.shape)
+                )
             )
         for name in _SAVED_FIELDS:
             self._bind(name).copy_(state[name])

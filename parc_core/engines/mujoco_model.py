@@ -13,7 +13,7 @@ from typing import Any, List, Sequence
 
 import numpy as np
 
-from parc_core.character.mjcf import Character, Geom
+from parc_core.character.model import Character, Geom
 
 COLUMN_HALF_HEIGHT = 10.0  # m; walls stay closed between neighbours that differ by up to 20 m
 _PARKED = -100.0  # m; columns wait below the floor until the first window update
@@ -49,7 +49,7 @@ def build_xml(character: Character, options: ModelOptions) -> str:
     # A diverged world must be seen and counted, not silently put back by MuJoCo.
     ET.SubElement(option, "flag", autoreset="disable")
     default = ET.SubElement(root, "default")
-    ET.SubElement(default, "geom", condim="3", friction="%r 0.005 0.0001" % options.friction)
+    ET.SubElement(default, "geom", condim="3", friction=f"{options.friction!r} 0.005 0.0001")
     world = ET.SubElement(root, "worldbody")
     actuators = ET.SubElement(root, "actuator")
     _add_window(world, options)
@@ -74,7 +74,7 @@ def _text(values: Sequence[float]) -> str:
 def _add_window(world: ET.Element, options: ModelOptions) -> None:
     size = _text((0.5 * options.dx, 0.5 * options.dx, COLUMN_HALF_HEIGHT))
     for k in range(options.window**2):
-        body = ET.SubElement(world, "body", name="column_%d" % k, mocap="true", pos="0 0 %r" % _PARKED)
+        body = ET.SubElement(world, "body", name="column_%d" % k, mocap="true", pos=f"0 0 {_PARKED!r}")
         ET.SubElement(body, "geom", name="column_%d" % k, type="box", size=size)
 
 
@@ -124,7 +124,7 @@ def _add_joint(body: ET.Element, actuators: ET.Element, character: Character, b:
     # MuJoCo limits a ball joint by one angle only, which can't express a range per axis: left free.
     ET.SubElement(body, "joint", name=name, type="ball", armature=armature, limited="false")
     for k, axis in enumerate(_AXES):
-        _add_actuator(actuators, "%s_%s" % (name, "xyz"[k]), name, start + k, character, axis)
+        _add_actuator(actuators, "{}_{}".format(name, "xyz"[k]), name, start + k, character, axis)
 
 
 def _add_actuator(
@@ -146,7 +146,11 @@ def _add_actuator(
 
 
 def _add_geom(body: ET.Element, geom: Geom) -> None:
-    attributes = {"type": geom.type, "size": _text(np.atleast_1d(geom.size)), "density": repr(float(geom.density))}
+    attributes = {
+        "type": geom.type,
+        "size": _text(np.atleast_1d(geom.size)),
+        "density": repr(float(geom.density)),
+    }
     if geom.fromto is not None:
         attributes["fromto"] = _text(geom.fromto)
     else:

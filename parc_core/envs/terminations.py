@@ -31,7 +31,15 @@ class FailReason:
     ROOT_ROTATION = 4
     BODY_POSITION = 5
     MOTION_END = 6
-    NAMES = ("none", "simulation diverged", "fall", "root position", "root rotation", "body position", "motion end")
+    NAMES = (
+        "none",
+        "simulation diverged",
+        "fall",
+        "root position",
+        "root rotation",
+        "body position",
+        "motion end",
+    )
 
 
 def pose_failed(body_pos: Tensor, tar_body_pos: Tensor, max_dist: Tensor) -> Tensor:

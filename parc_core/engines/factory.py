@@ -1,0 +1,51 @@
+"""Which engine runs where."""
+
+from __future__ import annotations
+
+import torch
+
+from parc_core.character.model import Character
+from parc_core.config.env_config import EnvFileConfig
+from parc_core.engines.engine import Engine
+from parc_core.errors import ConfigError
+from parc_core.terrain.packed import PackedTerrain
+
+
+def resolve_engine(name: str, device: torch.device) -> str:
+    """What `auto` stands for: mujoco_warp on CUDA, mujoco otherwise."""
+    if name != "auto":
+        return name
+    return "mujoco_warp" if device.type == "cuda" else "mujoco"
+
+
+def make_engine(
+    name: str,
+    character: Character,
+    terrain: PackedTerrain,
+    config: EnvFileConfig,
+    num_envs: int,
+    device: torch.device,
+    num_threads: int = 0,
+) -> Engine:
+    """The named engine with N environments.
+
+    Raises:
+        ConfigError: the engine does not exist, is not installed or cannot run on the device.
+    """
+    name = resolve_engine(name, device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device {device}: PyTorch sees no CUDA GPU here; set `device: cpu`")
+    if name == "mujoco":
+        if device.type != "cpu":
+            raise ConfigError("engine mujoco runs on the CPU; set `device: cpu` or `engine: mujoco_warp`")
+        try:
+            from parc_core.engines.mujoco_engine import MujocoEngine
+
+            return MujocoEngine(character, terrain, config, num_envs, num_threads)
+        except ImportError as error:
+            raise ConfigError(f"engine mujoco needs `pip install 'mujoco>=3.17,<4'` ({error})") from error
+    if name in ("mujoco_warp", "isaac_gym"):
+        raise ConfigError(
+            f"engine {name} is not part of this version; set `engine: mujoco` and `device: cpu`"
+        )
+    raise ConfigError(f"engine {name!r} is unknown; choose auto, mujoco, mujoco_warp or isaac_gym")

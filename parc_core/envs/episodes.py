@@ -1,0 +1,66 @@
+"""Episode statistics, accumulated on the device and read once per output."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+import torch
+from torch import Tensor
+
+from parc_core.envs.terminations import FailReason
+
+_FIELDS = ("count", "total_return", "total_steps", "completed", "timed_out")
+
+
+class EpisodeStats:
+    """Sums over the episodes that finished since the last read."""
+
+    def __init__(self, num_envs: int, device: torch.device) -> None:
+        self.returns = torch.zeros(num_envs, device=device)
+        """(N,) return of the running episodes."""
+        self._sums = torch.zeros(len(_FIELDS), dtype=torch.float64, device=device)
+        self._reasons = torch.zeros(len(FailReason.NAMES), dtype=torch.float64, device=device)
+
+    def add(self, finished: Tensor, steps: Tensor, timed_out: Tensor, reasons: Tensor) -> None:
+        """Counts episodes that finished in this step; all (N,): bool, int64, bool, int64."""
+        mask = finished.double()
+        completed = mask * (timed_out | (reasons == FailReason.MOTION_END))
+        self._sums += torch.stack(
+            (
+                mask.sum(),
+                (mask * self.returns).sum(),
+                (mask * steps).sum(),
+                completed.sum(),
+                (mask * timed_out).sum(),
+            )
+        )
+        self._reasons.index_add_(0, reasons, mask)
+
+    def read(self) -> Dict[str, float]:
+        """Means since the last read, then starts anew. Keys: Episodes, Train_Return, Train_Episode_Length (steps),
+        Completed (share), Fail_<reason> (shares). Without a finished episode only Episodes is there."""
+        sums = dict(zip(_FIELDS, self._sums.tolist()))
+        reasons = self._reasons.tolist()
+        self._sums.zero_()
+        self._reasons.zero_()
+        n = sums["count"]
+        if n == 0:
+            return {"Episodes": 0.0}
+        stats = {
+            "Episodes": n,
+            "Train_Return": sums["total_return"] / n,
+            "Train_Episode_Length": sums["total_steps"] / n,
+            "Completed": sums["completed"] / n,
+        }
+        for name, count in zip(FailReason.NAMES, reasons):
+            if name not in ("none", "motion end"):
+                stats["Fail_" + name.title().replace(" ", "_")] = count / n
+        return stats
+
+    def state_dict(self) -> Dict[str, Any]:
+        return {"returns": self.returns.clone(), "sums": self._sums.clone(), "reasons": self._reasons.clone()}
+
+    def load_state_dict(self, state: Dict[str, Any]) -> None:
+        self.returns.copy_(state["returns"])
+        self._sums.copy_(state["sums"])
+        self._reasons.copy_(state["reasons"])

@@ -1,0 +1,81 @@
+"""Builds the environment of an env file: character, data set, terrain, engine."""
+
+from __future__ import annotations
+
+from typing import Union
+
+import torch
+
+from parc_core.character.kinematics import Kinematics
+from parc_core.character.mjcf import load_character
+from parc_core.config.env_config import EnvFileConfig
+from parc_core.config.paths import resolve
+from parc_core.engines.factory import make_engine
+from parc_core.envs.terrain_layout import TerrainLayout
+from parc_core.envs.tracking_env import TrackingEnv
+from parc_core.errors import ConfigError, DataError
+from parc_core.motion.library import MotionLibrary
+from parc_core.motion.loading import LoadedDataset, load_dataset
+
+
+def make_env(
+    config: EnvFileConfig,
+    num_envs: int,
+    device: Union[str, torch.device] = "cpu",
+    engine: str = "auto",
+    seed: int = 0,
+    num_threads: int = 0,
+) -> TrackingEnv:
+    """The tracking environment that an env file describes.
+
+    Args:
+        config: the env file; `env.dm.motion_file` names the data set.
+        num_envs: N.
+        device: "cpu" or "cuda:0".
+        engine: "auto", "mujoco", "mujoco_warp" or "isaac_gym"; auto takes mujoco_warp on CUDA.
+        seed: of motion sampling and starting noise.
+        num_threads: physics threads of the mujoco engine, 0 for all cores.
+
+    Raises:
+        ConfigError: a setting that cannot be met here.
+        DataError: character, data set or terrain is unusable.
+    """
+    if num_envs < 1:
+        raise ConfigError("num_envs is %d; it must be at least 1" % num_envs)
+    env = config.env
+    device = torch.device(device)
+    character = load_character(resolve(env.char_file))
+    dataset = load_motions(config)
+    kinematics = Kinematics(character, device)
+    library = MotionLibrary(dataset.clips, dataset.weights, dataset.names, kinematics, device)
+    layout = TerrainLayout.from_dataset(config, dataset)
+    terrain = layout.pack(device)
+    physics = make_engine(engine, character, terrain, config, num_envs, device, num_threads)
+    tracking = TrackingEnv(env, physics, kinematics, library, terrain, seed, layout)
+    if env.dm.fail_rates_path and not env.dm.ignore_fail_rates:
+        tracking.sampler.set_fail_rates(_load_fail_rates(env.dm.fail_rates_path), env.dm.fail_rates_path)
+    return tracking
+
+
+def load_motions(config: EnvFileConfig) -> LoadedDataset:
+    """The data set of an env file.
+
+    Raises:
+        ConfigError: env.dm.motion_file is not set.
+        DataError: a file of it is unusable.
+    """
+    motion_file = config.env.dm.motion_file
+    if not motion_file:
+        raise ConfigError("env.dm.motion_file is not set; name the data set's motions.yaml")
+    return load_dataset(resolve(motion_file))
+
+
+def _load_fail_rates(path: str) -> torch.Tensor:
+    file = resolve(path)
+    try:
+        rates = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError) as error:
+        raise DataError(f"{file}: cannot read failure rates ({error})") from error
+    if not isinstance(rates, torch.Tensor) or rates.ndim != 1:
+        raise DataError(f"{file}: failure rates must be one tensor (num_motions,)")
+    return rates

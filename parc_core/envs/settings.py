@@ -1,0 +1,77 @@
+"""The environment config turned into tensors of one character on one device."""
+
+from __future__ import annotations
+
+from typing import List
+
+import torch
+from torch import Tensor
+
+from parc_core.character.model import Character
+from parc_core.config.env_config import EnvConfig, PerBody
+from parc_core.envs.observations import ray_points
+from parc_core.errors import ConfigError
+
+
+def per_body(value: PerBody, names: List[str], key: str) -> Tensor:
+    """A list in body order, or a mapping by body name, as (len(names),) floats.
+
+    Raises:
+        ConfigError: wrong length, missing or unknown body.
+    """
+    if isinstance(value, dict):
+        wrong = sorted(set(value) ^ set(names))
+        if wrong:
+            raise ConfigError(f"env.{key}: {wrong[0]} is missing or no body of the character")
+        return torch.tensor([float(value[name]) for name in names])
+    if len(value) != len(names):
+        raise ConfigError(
+            "env.%s has %d numbers, but the character needs %d: %s"
+            % (key, len(value), len(names), ", ".join(names))
+        )
+    return torch.tensor([float(v) for v in value])
+
+
+class TaskTensors:
+    """Weights, limits and sample points of the tracking task."""
+
+    def __init__(self, config: EnvConfig, character: Character, device: torch.device) -> None:
+        names = character.body_names
+        self.joint_weights = per_body(config.joint_err_w, names[1:], "joint_err_w").to(device)
+        """(J-1,)."""
+        dof_counts = character.joint_dof_dim[1:].to(device)
+        self.dof_weights = torch.repeat_interleave(self.joint_weights, dof_counts)
+        """(D,): a joint's weight for each of its dofs."""
+        raw = torch.tensor(
+            [config.pose_w, config.vel_w, config.root_pos_w, config.root_vel_w, config.key_pos_w]
+        )
+        self.reward_weights = (raw / raw.sum()).to(device)
+        """(5,), sum 1."""
+        self.contact_weights = per_body(config.contact_weights, names, "contact_weights").to(device)
+        """(J,)."""
+        self.max_body_dist = per_body(config.pose_termination_dist, names[1:], "pose_termination_dist").to(
+            device
+        )
+        """(J-1,) m."""
+        self.key_ids = self._body_ids(config.key_bodies, character, device)
+        """(B,) int64."""
+        self.may_touch = torch.zeros(len(names), dtype=torch.bool, device=device)
+        """(J,) bool."""
+        self.may_touch[self._body_ids(config.contact_bodies, character, device)] = True
+        self.target_steps = torch.tensor(config.tar_obs_steps, device=device)
+        """(K,) control steps ahead."""
+        self.ray_points = ray_points(
+            config.ray_dx,
+            config.ray_num_left,
+            config.ray_num_right,
+            config.ray_angle,
+            config.ray_points_behind,
+            config.ray_points_ahead,
+        ).to(device)
+        """(P, 2) m in the heading frame."""
+        contact_bound = float(self.contact_weights.mean()) if config.use_contact_info else 0.0
+        self.reward_low, self.reward_high = -contact_bound, 1.0 + contact_bound
+
+    @staticmethod
+    def _body_ids(names: List[str], character: Character, device: torch.device) -> Tensor:
+        return torch.tensor([character.body_id(name) for name in names], dtype=torch.long, device=device)

@@ -1,0 +1,365 @@
+"""N characters that imitate reference motions on their terrains.
+
+One control step: PD targets → physics → reference → observation → reward → done. Environments that are done keep their
+last state until `reset_done`, so that the observation returned by `step` is the true next one.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, Optional, Tuple, Union
+
+import torch
+from torch import Tensor
+
+from parc_core.character.kinematics import Kinematics
+from parc_core.config.env_config import EnvConfig
+from parc_core.engines.engine import Engine, ResetState
+from parc_core.envs import observations as obs_terms
+from parc_core.envs import terminations as ends
+from parc_core.envs.actions import ActionMap
+from parc_core.envs.episodes import EpisodeStats
+from parc_core.envs.rewards import Pose, contact_reward, tracking_reward_terms
+from parc_core.envs.sampling import MotionSampler
+from parc_core.envs.settings import TaskTensors
+from parc_core.envs.terminations import DoneFlag, FailReason
+from parc_core.envs.terrain_layout import TerrainLayout
+from parc_core.envs.tracking_error import joint_error, tracking_errors
+from parc_core.motion.library import MotionLibrary
+from parc_core.terrain.packed import PackedTerrain
+
+_TIME_EPS = 1e-4  # s; a motion ends within float32's reach of its length
+
+
+class TrackingEnv:
+    """The environment; see `parc_core.envs.factory.make_env` for how to get one.
+
+    Attributes:
+        num_envs, obs_dim, action_dim: N, 1312 and 28 with the defaults.
+        device: where all tensors live.
+        control_dt: s per step.
+        action_low, action_high: (D,) bounds of actions.
+        obs_norm_mask: (obs_dim,) bool: dimensions that the normalizer treats.
+        reward_low, reward_high: bounds of one step's reward.
+        motion_ids: (N,) int64; motion_times: (N,) s in the clip; fail_reason: (N,) see `FailReason`.
+    """
+
+    def __init__(
+        self,
+        config: EnvConfig,
+        engine: Engine,
+        kinematics: Kinematics,
+        library: MotionLibrary,
+        terrain: PackedTerrain,
+        seed: int,
+        layout: TerrainLayout,
+    ) -> None:
+        self.layout = layout
+        self.config, self.engine, self.kinematics, self.library, self.terrain = (
+            config,
+            engine,
+            kinematics,
+            library,
+            terrain,
+        )
+        self.num_envs, self.device, self.control_dt = engine.num_envs, engine.device, engine.control_dt
+        character = kinematics.character
+        self.task = TaskTensors(config, character, self.device)
+        self.actions = ActionMap(character, config.action_mode, config.residual_action_scale)
+        self.action_low, self.action_high = self.actions.low, self.actions.high
+        self.action_dim = character.dof_size
+        self.reward_low, self.reward_high = self.task.reward_low, self.task.reward_high
+        self._generator = torch.Generator(device=self.device)
+        self._generator.manual_seed(seed)
+        self.sampler = MotionSampler(
+            library, config.dm.min_motion_weight, self._generator, adaptive=not config.dm.ignore_fail_rates
+        )
+        self.stats = EpisodeStats(self.num_envs, self.device)
+        zeros = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
+        self.motion_ids, self.steps, self.done, self.fail_reason = (zeros.clone() for _ in range(4))
+        self.start_times = torch.zeros(self.num_envs, device=self.device)
+        self._reference: Optional[_Reference] = None
+        self._measure_obs()
+
+    def _measure_obs(self) -> None:
+        c, t = self.config, self.task
+        self._char_dim, self._target_dim = obs_terms.split_sizes(
+            self.kinematics.num_joints,
+            self.action_dim,
+            len(t.key_ids),
+            len(t.target_steps),
+            c.root_height_obs,
+        )
+        contacts = self.kinematics.num_bodies * (len(t.target_steps) + 1) if c.use_contact_info else 0
+        other = contacts + len(t.ray_points)
+        self.obs_norm_mask = obs_terms.norm_mask(self._char_dim, self._target_dim, other).to(self.device)
+        self.obs_dim = self._char_dim + self._target_dim + other
+
+    @property
+    def fail_rates(self) -> Tensor:
+        """(M,) failure rate of each motion."""
+        return self.sampler.fail_rates
+
+    @property
+    def motion_times(self) -> Tensor:
+        """(N,) s: where each environment is in its motion."""
+        return self.start_times + self.steps * self.control_dt
+
+    def reset(self) -> Tensor:
+        """Starts all environments anew. Returns obs (N, obs_dim)."""
+        self._reset_random(torch.arange(self.num_envs, device=self.device))
+        return self.observe()
+
+    def reset_done(self) -> Tensor:
+        """Starts those environments anew whose episode ended in the last step. Returns obs of all (N, obs_dim)."""
+        ids = (self.done != DoneFlag.NULL).nonzero().flatten()
+        if len(ids) > 0:
+            self._reset_random(ids)
+        return self.observe()
+
+    def reset_to(self, motion_ids: Tensor, times: Tensor) -> Tensor:
+        """Starts all environments at given motions (N,) and times (N,) s, without noise. Returns obs (N, obs_dim)."""
+        ids = torch.arange(self.num_envs, device=self.device)
+        self._place(ids, motion_ids.to(self.device), times.to(self.device), noise=False)
+        return self.observe()
+
+    def step(self, action: Tensor) -> Tuple[Tensor, Tensor, Tensor, Dict[str, Any]]:
+        """Advances one control step.
+
+        Args:
+            action: (N, D), clamped to [action_low, action_high].
+
+        Returns:
+            obs (N, obs_dim) of the states reached, reward (N,), done (N,) int64 of `DoneFlag`, and an info dict with
+            `motion_end` (N,) bool.
+        """
+        self.steps += 1
+        ref = self._reference = self._current_reference()
+        self.engine.step(self.actions.targets(action, ref.pose_dof, ref.pose.dof_vel))
+        obs = self.observe()
+        reward = self._reward(ref)
+        self._update_done(ref)
+        # The state of a diverged simulation says nothing about the action.
+        reward = torch.where(self.engine.state.diverged, torch.zeros_like(reward), reward)
+        self._finish(reward)
+        return obs, reward, self.done, {"motion_end": self.fail_reason == FailReason.MOTION_END}
+
+    def observe(self) -> Tensor:
+        """Observation of the current state. (N, obs_dim)."""
+        c, t, s = self.config, self.task, self.engine.state
+        root_pos, root_rot, joint_rot, contacts = self.library.target_frames(
+            self.motion_ids, self.motion_times, t.target_steps, self.control_dt
+        )
+        tar_keys = self.kinematics.forward(root_pos, root_rot, joint_rot)[0][:, :, t.key_ids]
+        parts = [
+            obs_terms.char_obs(
+                s.root_pos,
+                s.root_rot,
+                s.root_vel,
+                s.root_ang_vel,
+                s.joint_rot,
+                s.dof_vel,
+                s.body_pos[:, t.key_ids],
+                c.global_obs,
+                c.root_height_obs,
+            ),
+            obs_terms.target_obs(
+                s.root_pos,
+                s.root_rot,
+                root_pos,
+                root_rot,
+                joint_rot,
+                tar_keys,
+                c.global_obs,
+                c.global_root_height_obs,
+            ).flatten(1),
+        ]
+        if c.use_contact_info:
+            parts += [contacts.flatten(1), obs_terms.contact_obs(s.contact_forces, c.contact_detection_eps)]
+        points = obs_terms.ray_points_world(t.ray_points, s.root_pos, s.root_rot)
+        heights = self.terrain.heights_at(self._terrain_ids(self.motion_ids), points)
+        parts.append(obs_terms.height_obs(heights, s.root_pos, c.min_obs_h, c.max_obs_h))
+        return torch.cat(parts, dim=1)
+
+    def tracking_error(self) -> Tensor:
+        """The seven errors of the last step, see `tracking_error.NAMES`. (N, 7)."""
+        s, ref = self.engine.state, self._reference or self._current_reference()
+        return tracking_errors(
+            self._char_pose(), ref.pose, s.body_pos, ref.body_pos, s.body_rot, ref.body_rot
+        )
+
+    def joint_error(self) -> Tensor:
+        """Mean distance of all bodies from their reference after the last step, m. (N,)."""
+        ref = self._reference or self._current_reference()
+        return joint_error(self.engine.state.body_pos, ref.body_pos)
+
+    def episode_stats(self) -> Dict[str, float]:
+        """Statistics of the episodes finished since the last call, and quantiles of the failure rates."""
+        return {**self.stats.read(), **self.sampler.quantiles(self.config.dm.fail_rate_quantiles)}
+
+    def state_dict(self) -> Dict[str, Any]:
+        """Everything that an exact continuation needs; loads with torch.load(weights_only=True)."""
+        return {
+            "engine": self.engine.state_dict(),
+            "sampler": self.sampler.state_dict(),
+            "stats": self.stats.state_dict(),
+            "motion_ids": self.motion_ids.clone(),
+            "start_times": self.start_times.clone(),
+            "steps": self.steps.clone(),
+            "done": self.done.clone(),
+            "generator": self._generator.get_state(),
+        }
+
+    def load_state_dict(self, state: Dict[str, Any]) -> None:
+        """Goes on exactly where `state_dict` was taken.
+
+        Raises:
+            DataError: the state belongs to another character, data set or number of environments.
+        """
+        self.engine.load_state_dict(state["engine"])
+        self.sampler.load_state_dict(state["sampler"])
+        self.stats.load_state_dict(state["stats"])
+        for name in ("motion_ids", "start_times", "steps", "done"):
+            getattr(self, name).copy_(state[name])
+        self._generator.set_state(state["generator"].cpu())
+        self._reference = None
+
+    def save_terrain(self, path: Union[str, os.PathLike[str]]) -> None:
+        """Writes PARC's terrain.pkl of this data set."""
+        self.layout.write(path)
+
+    def _terrain_ids(self, motion_ids: Tensor) -> Tensor:
+        """One terrain for each motion, or one for all."""
+        return motion_ids if self.terrain.num_terrains > 1 else torch.zeros_like(motion_ids)
+
+    def _reset_random(self, ids: Tensor) -> None:
+        motions, times = self.sampler.sample(len(ids), self.config.rand_reset)
+        self._place(ids, motions, times, noise=True)
+
+    def _place(self, ids: Tensor, motion_ids: Tensor, times: Tensor, noise: bool) -> None:
+        frame = self.library.sample(motion_ids, times)
+        root_pos = frame.root_pos.clone()
+        if noise:
+            unit = torch.rand(len(ids), 2, generator=self._generator, device=self.device) * 2.0 - 1.0
+            root_pos[:, :2] += self.config.rand_root_pos_offset_scale * unit
+        self.engine.reset(
+            ids,
+            ResetState(
+                root_pos=root_pos,
+                root_rot=frame.root_rot,
+                root_vel=frame.root_vel,
+                root_ang_vel=frame.root_ang_vel,
+                dof_pos=frame.dof_pos,
+                dof_vel=frame.dof_vel,
+                terrain_ids=self._terrain_ids(motion_ids),
+            ),
+        )
+        self.motion_ids[ids], self.start_times[ids], self.steps[ids] = motion_ids, times, 0
+        self.done[ids], self.fail_reason[ids], self.stats.returns[ids] = DoneFlag.NULL, FailReason.NONE, 0.0
+        self._reference = None
+
+    def _current_reference(self) -> _Reference:
+        return _Reference(
+            self.library, self.kinematics, self.task.key_ids, self.motion_ids, self.motion_times
+        )
+
+    def _char_pose(self) -> Pose:
+        s = self.engine.state
+        return Pose(
+            s.root_pos,
+            s.root_rot,
+            s.root_vel,
+            s.root_ang_vel,
+            s.joint_rot,
+            s.dof_vel,
+            s.body_pos[:, self.task.key_ids],
+        )
+
+    def _reward(self, ref: _Reference) -> Tensor:
+        c, t = self.config, self.task
+        terms = tracking_reward_terms(
+            self._char_pose(), ref.pose, t.joint_weights, t.dof_weights, c.track_root, c.track_root_h
+        )
+        reward = terms @ t.reward_weights
+        if c.use_contact_info:
+            contact = contact_reward(self.engine.state.contact_forces, ref.contacts, t.contact_weights)
+            reward = reward + contact.mean(-1)
+        return reward
+
+    def _update_done(self, ref: _Reference) -> None:
+        """Sets `done` and `fail_reason`; the end of a motion that does not loop is FAIL (else standing still pays)."""
+        c, t, s = self.config, self.task, self.engine.state
+        ended = (
+            self.motion_times >= self.library.lengths[self.motion_ids] - _TIME_EPS
+        ) & ~self.library.loop_wrap[self.motion_ids]
+        # Later entries win: the first of `FailReason` that applies.
+        reasons = [(FailReason.MOTION_END, ended)]
+        if c.enable_early_termination:
+            if c.pose_termination:
+                off = ends.pose_failed(s.body_pos, ref.body_pos, t.max_body_dist)
+                reasons.append((FailReason.BODY_POSITION, off))
+                if c.track_root:
+                    far, turned = ends.root_failed(
+                        s.root_pos,
+                        s.root_rot,
+                        ref.pose.root_pos,
+                        ref.pose.root_rot,
+                        c.root_pos_termination_dist,
+                        c.root_rot_termination_angle,
+                    )
+                    reasons += [(FailReason.ROOT_ROTATION, turned), (FailReason.ROOT_POSITION, far)]
+            if c.contact_bodies:
+                reasons.append((FailReason.FALL, self._fallen()))
+        reasons.append((FailReason.DIVERGED, s.diverged))
+        reason = torch.zeros_like(self.fail_reason)
+        for value, hit in reasons:
+            reason = torch.where(hit, torch.full_like(reason, value), reason)
+        self.fail_reason = reason
+        self.done = ends.done_flags(self.steps * self.control_dt, c.episode_length - _TIME_EPS, reason > 0)
+
+    def _fallen(self) -> Tensor:
+        s = self.engine.state
+        ground = self.terrain.heights_at(self._terrain_ids(self.motion_ids), s.body_pos[..., :2])
+        return ends.fallen(
+            s.contact_forces, s.body_pos, ground + self.config.termination_height, self.task.may_touch
+        )
+
+    def _finish(self, reward: Tensor) -> None:
+        """Books episodes that ended: statistics and failure rates. Reaching a motion's end counts as success."""
+        self.stats.returns += reward
+        finished = self.done != DoneFlag.NULL
+        timed_out = self.done == DoneFlag.TIME
+        self.stats.add(finished, self.steps, timed_out, torch.where(timed_out, 0, self.fail_reason))
+        ids = finished.nonzero().flatten()
+        if len(ids) > 0:
+            failed = (self.done == DoneFlag.FAIL) & (self.fail_reason != FailReason.MOTION_END)
+            self.sampler.record(self.motion_ids[ids], failed[ids])
+
+
+class _Reference:
+    """The reference of every environment at its current time, with forward kinematics."""
+
+    def __init__(
+        self,
+        library: MotionLibrary,
+        kinematics: Kinematics,
+        key_ids: Tensor,
+        motion_ids: Tensor,
+        times: Tensor,
+    ) -> None:
+        frame = library.sample(motion_ids, times)
+        self.contacts = frame.contacts
+        """(N, J)."""
+        self.pose_dof = frame.dof_pos
+        """(N, D) rad."""
+        self.body_pos, self.body_rot = kinematics.forward(frame.root_pos, frame.root_rot, frame.joint_rot)
+        """(N, J, 3) m and (N, J, 4)."""
+        self.pose = Pose(
+            frame.root_pos,
+            frame.root_rot,
+            frame.root_vel,
+            frame.root_ang_vel,
+            frame.joint_rot,
+            frame.dof_vel,
+            self.body_pos[:, key_ids],
+        )
