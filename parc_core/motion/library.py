@@ -2,8 +2,8 @@
 
 The time of a motion becomes a phase: clip(t / length, 0, 1) for CLAMP, the fractional part for WRAP, whose
 root moves on by the clip's xy displacement with every loop. Between two frames positions and contacts are
-linear, rotations slerp; velocities are those of the lower frame. Agreement with the reference is tested against
-golden file 02_motion_lib.
+linear, rotations slerp; velocities are those of the lower frame. Agreement with the reference is tested
+against golden file 02_motion_lib.
 """
 
 from __future__ import annotations
