@@ -1,0 +1,1 @@
+"""PPO: networks, normalizer, rollout, update, checkpoints and the training loop."""

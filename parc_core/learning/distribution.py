@@ -1,0 +1,57 @@
+"""Diagonal Gaussian over normalised actions."""
+
+from __future__ import annotations
+
+import math
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+LOG_2PI = math.log(2.0 * math.pi)
+
+
+class DiagGaussian:
+    """N(mean, diag(exp(logstd))²) with mean and logstd of shape (..., D); densities are summed over D."""
+
+    def __init__(self, mean: Tensor, logstd: Tensor) -> None:
+        self.mean = mean
+        self.logstd = logstd.expand_as(mean)
+
+    @property
+    def mode(self) -> Tensor:
+        """(..., D): the mean."""
+        return self.mean
+
+    @property
+    def std(self) -> Tensor:
+        """(..., D)."""
+        return self.logstd.exp()
+
+    def sample(self, generator: Optional[torch.Generator] = None) -> Tensor:
+        """(..., D), drawn from `generator`."""
+        noise = torch.empty_like(self.mean).normal_(generator=generator)
+        return self.mean + self.std * noise
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """(...,): −½ Σ((x − μ)/σ)² − Σ log σ − ½ D log 2π."""
+        z = (x - self.mean) / self.std
+        return -0.5 * z.square().sum(-1) - self.logstd.sum(-1) - 0.5 * self.mean.shape[-1] * LOG_2PI
+
+    def entropy(self) -> Tensor:
+        """(...,): Σ log σ + ½ D (1 + log 2π)."""
+        return self.logstd.sum(-1) + 0.5 * self.mean.shape[-1] * (1.0 + LOG_2PI)
+
+    def kl(self, other: DiagGaussian) -> Tensor:
+        """(...,): KL(self ‖ other)."""
+        var_ratio = (2.0 * (self.logstd - other.logstd)).exp()
+        shift = ((self.mean - other.mean) / other.std).square()
+        return (0.5 * (var_ratio + shift - 1.0) - self.logstd + other.logstd).sum(-1)
+
+    def param_reg(self) -> Tensor:
+        """(...,): Σ μ²; the std has the entropy term for its own."""
+        return self.mean.square().sum(-1)
+
+    def bound_violation(self) -> Tensor:
+        """(...,): Σ of the squares by which the mode leaves [−1, 1]."""
+        return (self.mean.abs() - 1.0).clamp_min(0.0).square().sum(-1)

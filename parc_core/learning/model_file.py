@@ -1,0 +1,160 @@
+"""model.pt: PARC's flat state_dict, read and written; our checkpoints are read as models too."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import torch
+from torch import Tensor
+
+from parc_core.errors import ConfigError, DataError
+from parc_core.learning.agent import Agent
+from parc_core.learning.networks import ActorCritic
+from parc_core.learning.normalizer import Normalizer
+from parc_core.storage.atomic import PathLike, atomic_write
+
+CHECKPOINT_FORMAT = "parc-tracker checkpoint 1"
+REQUIRED_KEYS = (
+    "_obs_norm._count",
+    "_obs_norm._mean",
+    "_obs_norm._std",
+    "_a_norm._mean",
+    "_a_norm._std",
+    "_model._actor_layers.0.weight",
+    "_model._action_dist._mean_net.weight",
+    "_model._critic_layers.0.weight",
+    "_model._critic_out.weight",
+)
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What a model file holds."""
+
+    path: str
+    """Where it was read."""
+    state: Dict[str, Tensor]
+    """Flat state_dict with PARC's names, on the CPU."""
+    moments: Optional[Dict[str, Any]] = None
+    """The normalizer's float64 moments; only our checkpoints have them."""
+
+
+def load_tensors(path: PathLike) -> Any:
+    """torch.load of plain tensors and containers, on the CPU; nothing in the file can run code.
+
+    Raises:
+        DataError: the file is missing, damaged or holds other objects.
+    """
+    if not Path(path).is_file():
+        raise DataError(f"{path}: no such file; name an existing model or checkpoint")
+    try:
+        return torch.load(str(path), map_location="cpu", weights_only=True)
+    except (
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+    ) as error:
+        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+        raise DataError(
+            f"{path}: not readable as a PyTorch file of tensors ({reason}); use another file"
+        ) from error
+
+
+def read_model_file(path: PathLike) -> ModelFile:
+    """Reads PARC's or our model.pt, or one of our checkpoints.
+
+    Raises:
+        DataError: unreadable, keys missing or numbers not finite.
+    """
+    content = load_tensors(path)
+    moments = None
+    if isinstance(content, dict) and content.get("format") == CHECKPOINT_FORMAT:
+        content, moments = content["agent"], content["obs_moments"]
+    missing = [key for key in REQUIRED_KEYS if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise DataError(
+            f"{path}: is no tracker model ('{missing[0]}' is missing); give PARC's or our model.pt"
+        )
+    for key, value in content.items():
+        if not isinstance(value, Tensor) or (value.is_floating_point() and not torch.isfinite(value).all()):
+            raise DataError(f"{path}: '{key}' is not a tensor of finite numbers; use an earlier model")
+    return ModelFile(str(path), dict(content), moments)
+
+
+def write_model_file(path: PathLike, agent: Agent) -> None:
+    """Writes the agent's flat state_dict atomically."""
+    with atomic_write(path) as file:
+        torch.save(agent.model_state(), file)
+
+
+def load_into(agent: Agent, model: ModelFile) -> None:
+    """Copies a model into an agent of the same architecture, normalizers included.
+
+    Raises:
+        ConfigError: the architectures differ; the message names both.
+    """
+    own = agent.state_dict()
+    same = own.keys() == model.state.keys()
+    if not same or any(own[key].shape != value.shape for key, value in model.state.items()):
+        raise ConfigError(
+            f"{model.path}: holds another architecture ({describe(model.state)}) than the configs ask for "
+            f"({describe(own)}); set model.actor_net, model.critic_net and actor_std_type alike"
+        )
+    agent.load_state_dict(model.state)
+    if model.moments is None:
+        agent.obs_norm.moments_from_stats()
+    else:
+        agent.obs_norm.load_moments(model.moments)
+
+
+def build_agent(model: ModelFile, norm_obs_clip: float = 10.0, device: str = "cpu") -> Agent:
+    """An agent of the file's own architecture, for evaluation.
+
+    Args:
+        norm_obs_clip: the agent config's key; model files do not hold it.
+
+    Raises:
+        DataError: the file's arrays do not fit together.
+    """
+    state = model.state
+    actor, critic = _tower_sizes(state, "_model._actor_layers"), _tower_sizes(state, "_model._critic_layers")
+    obs_dim = state["_model._actor_layers.0.weight"].shape[1]
+    action_dim = state["_model._action_dist._mean_net.weight"].shape[0]
+    variable = "_model._action_dist._logstd_net.weight" in state
+    nets = ActorCritic(obs_dim, action_dim, actor, critic, "VARIABLE" if variable else "FIXED")
+    agent = Agent(nets, Normalizer(obs_dim, norm_obs_clip), Normalizer(action_dim))
+    try:
+        load_into(agent, model)
+    except ConfigError as error:
+        raise DataError(f"{model.path}: its arrays do not fit together ({describe(state)})") from error
+    return agent.to(device).eval()
+
+
+def describe(state: Dict[str, Tensor]) -> str:
+    """One line on an architecture, e.g. "obs 1312, actor 1024-512, critic 1024-512, actions 28, fixed std"."""
+    logstd = (
+        "state-dependent std" if "_model._action_dist._logstd_net.weight" in state else "one std per action"
+    )
+    return "obs {}, actor {}, critic {}, actions {}, {}".format(
+        state["_model._actor_layers.0.weight"].shape[1],
+        "-".join(map(str, _tower_sizes(state, "_model._actor_layers"))),
+        "-".join(map(str, _tower_sizes(state, "_model._critic_layers"))),
+        state["_model._action_dist._mean_net.weight"].shape[0],
+        logstd,
+    )
+
+
+def _tower_sizes(state: Dict[str, Tensor], prefix: str) -> List[int]:
+    """Widths of a tower: its linear layers have the even indices."""
+    sizes: List[int] = []
+    while f"{prefix}.{2 * len(sizes)}.weight" in state:
+        sizes.append(state[f"{prefix}.{2 * len(sizes)}.weight"].shape[0])
+    return sizes

@@ -1,0 +1,113 @@
+"""Actor and critic: separate ReLU towers; parameter names are those of PARC's model files."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import List, Sequence
+
+from torch import Tensor, nn
+from torch.nn import init
+from torch.nn.parameter import Parameter
+
+from parc_core.errors import ConfigError
+from parc_core.learning.distribution import DiagGaussian
+
+# The published network names do not follow one rule: a 3-layer 2048 net is not 2048-2048-1024.
+NAMED_NETS = {"fc_3layers_2048units": [2048, 1024, 512]}
+NET_NAME = re.compile(r"^fc_([1-4])layers_(\d+)units$")
+STD_TYPES = ("FIXED", "CONSTANT", "VARIABLE")
+
+
+def hidden_sizes(net: str) -> List[int]:
+    """Hidden widths of a network name.
+
+    fc_2layers_1024units = 1024, 512; fc_3layers_1024units = 1024, 1024, 512; fc_3layers_2048units =
+    2048, 1024, 512; others alike (the last layer is half as wide, one layer alone is not), which
+    gives CPUs small ones such as fc_2layers_128units = 128, 64.
+
+    Raises:
+        ConfigError: for a name of another form.
+    """
+    if net in NAMED_NETS:
+        return list(NAMED_NETS[net])
+    match = NET_NAME.match(str(net))
+    if match is None or int(match.group(2)) < 2:
+        raise ConfigError(
+            f"model: unknown network {net!r}; use fc_<1-4>layers_<width>units, for example "
+            "fc_2layers_1024units or fc_3layers_2048units"
+        )
+    layers, width = int(match.group(1)), int(match.group(2))
+    return [width] if layers == 1 else [width] * (layers - 1) + [width // 2]
+
+
+def _tower(in_dim: int, hidden: Sequence[int]) -> nn.Sequential:
+    """Linear, ReLU, Linear, ReLU…: biases 0, weights PyTorch's uniform default."""
+    layers: List[nn.Module] = []
+    for width in hidden:
+        layers += [_linear(in_dim, width), nn.ReLU()]
+        in_dim = width
+    return nn.Sequential(*layers)
+
+
+def _linear(in_dim: int, out_dim: int) -> nn.Linear:
+    layer = nn.Linear(in_dim, out_dim)
+    init.zeros_(layer.bias)
+    return layer
+
+
+class GaussianHead(nn.Module):
+    """Mean layer and log standard deviation: FIXED, CONSTANT (learned) or VARIABLE (of the state)."""
+
+    def __init__(self, in_dim: int, action_dim: int, std_type: str, std: float, output_scale: float) -> None:
+        super().__init__()
+        if std_type not in STD_TYPES:
+            raise ConfigError(
+                "model.actor_std_type: {!r} is none of {}".format(std_type, ", ".join(STD_TYPES))
+            )
+        logstd = math.log(std)
+        if std_type == "VARIABLE":
+            self._logstd_net = nn.Linear(in_dim, action_dim)
+            init.uniform_(self._logstd_net.weight, -output_scale, output_scale)
+            init.constant_(self._logstd_net.bias, logstd)
+        else:
+            learned = std_type == "CONSTANT"
+            self._logstd_net = Parameter(Tensor([logstd] * action_dim), requires_grad=learned)
+        self._mean_net = nn.Linear(in_dim, action_dim)
+        init.uniform_(self._mean_net.weight, -output_scale, output_scale)
+        init.zeros_(self._mean_net.bias)
+
+    def forward(self, features: Tensor) -> DiagGaussian:
+        """(B, F) → distribution over (B, D)."""
+        logstd = self._logstd_net
+        if isinstance(logstd, nn.Module):
+            logstd = logstd(features)
+        return DiagGaussian(self._mean_net(features), logstd)
+
+
+class ActorCritic(nn.Module):
+    """Two towers over the same normalised observation."""
+
+    def __init__(
+        self,
+        obs_dim: int,
+        action_dim: int,
+        actor_hidden: Sequence[int],
+        critic_hidden: Sequence[int],
+        std_type: str = "FIXED",
+        std: float = 0.05,
+        output_scale: float = 0.01,
+    ) -> None:
+        super().__init__()
+        self._actor_layers = _tower(obs_dim, actor_hidden)
+        self._action_dist = GaussianHead(actor_hidden[-1], action_dim, std_type, std, output_scale)
+        self._critic_layers = _tower(obs_dim, critic_hidden)
+        self._critic_out = _linear(critic_hidden[-1], 1)
+
+    def actor(self, norm_obs: Tensor) -> DiagGaussian:
+        """(B, O) normalised → distribution over normalised actions (B, D)."""
+        return self._action_dist(self._actor_layers(norm_obs))
+
+    def critic(self, norm_obs: Tensor) -> Tensor:
+        """(B, O) normalised → values (B,)."""
+        return self._critic_out(self._critic_layers(norm_obs)).squeeze(-1)

@@ -1,0 +1,67 @@
+"""TD(λ) returns, bootstrap values and normalised advantages."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+import torch
+from torch import Tensor
+
+# The environment's done flags (parc_core/envs/terminations.py has them as an enum).
+NULL, FAIL, SUCC, TIME = 0, 1, 2, 3
+REFERENCE_VALUE_BOUNDS = (0.0, 1.0)  # reward range that the reference assumes, whatever the terms say
+
+
+def td_lambda_returns(
+    rewards: Tensor, next_values: Tensor, dones: Tensor, discount: float, td_lambda: float
+) -> Tensor:
+    """G_t = r_t + γ((1 − λ_t) V_{t+1} + λ_t G_{t+1}), λ_t = 0 where an episode or the rollout ends.
+
+    Args:
+        rewards, next_values: (T, N); `next_values` already holds the bootstrap of ended episodes.
+        dones: (T, N) done flags, 0 = goes on.
+
+    Returns:
+        (T, N). Source: Sutton and Barto, 2nd edition, eq. 12.18; golden file 06 (td_*).
+    """
+    returns = torch.empty_like(rewards)
+    carry = td_lambda * (dones == NULL).to(rewards.dtype)
+    following = next_values[-1]
+    for t in range(rewards.shape[0] - 1, -1, -1):
+        following = rewards[t] + discount * ((1.0 - carry[t]) * next_values[t] + carry[t] * following)
+        returns[t] = following
+    return returns
+
+
+def value_bounds(reward_low: float, reward_high: float, discount: float, mode: str) -> Tuple[float, float]:
+    """Lowest and highest possible value: [low, high]/(1 − γ) widened to hold the 0 of failed episodes.
+
+    `mode` "reference" takes rewards in [0, 1] for granted, as the reference does.
+    """
+    if mode == "reference":
+        reward_low, reward_high = REFERENCE_VALUE_BOUNDS
+    horizon = 1.0 / (1.0 - discount)
+    return min(0.0, reward_low * horizon), max(0.0, reward_high * horizon)
+
+
+def bootstrap_values(next_values: Tensor, dones: Tensor, bounds: Tuple[float, float]) -> Tensor:
+    """(T, N) values of the next observations, within bounds; FAIL and SUCC count 0, TIME its value."""
+    terminal = (dones == FAIL) | (dones == SUCC)
+    return next_values.clamp(bounds[0], bounds[1]).masked_fill(terminal, 0.0)
+
+
+def normalized_advantages(advantages: Tensor, explored: Tensor, clip: float) -> Tuple[Tensor, Tensor, Tensor]:
+    """(advantages − mean)/std, clamped to ±clip; mean and std over the samples that explored.
+
+    Args:
+        advantages: (T, N).
+        explored: (T, N) bool, the action was sampled and not the mode.
+
+    Returns:
+        ((T, N) normalised, mean, std).
+    """
+    chosen = advantages[explored]
+    if chosen.numel() < 2:
+        return torch.zeros_like(advantages), advantages.new_zeros(()), advantages.new_ones(())
+    std, mean = torch.std_mean(chosen)
+    return ((advantages - mean) / std.clamp_min(1e-5)).clamp(-clip, clip), mean, std

@@ -1,0 +1,325 @@
+"""The training loop: collect → update → log → checkpoint, with resume, roll-back and orderly stops."""
+
+from __future__ import annotations
+
+import copy
+import math
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+import torch
+from torch import Tensor
+
+from parc_core.config.agent_config import AgentConfig
+from parc_core.errors import ConfigError, Interrupted, TrainingDiverged
+from parc_core.learning import checkpoint as checkpoints
+from parc_core.learning.agent import make_agent
+from parc_core.learning.logger import Console, Logger, Number, ProgressFile
+from parc_core.learning.model_file import describe, load_into, read_model_file, write_model_file
+from parc_core.learning.output_row import output_row
+from parc_core.learning.ppo import make_optimizer, update
+from parc_core.learning.returns import value_bounds
+from parc_core.learning.rollout import Rollout, collect
+from parc_core.learning.schedules import explore_probability, learning_rate, set_learning_rate
+from parc_core.learning.testing import run_test_episodes
+
+HEARTBEAT_SECONDS = 10.0
+EXPLODED_LOSS = 1e8  # rewards are bounded, so that a healthy loss stays some orders of magnitude below
+SEED_STEP = 1_000_003  # distance between the seeds of successive roll-backs
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """What a training is told beside the environment and the agent config."""
+
+    output_dir: Path
+    """Folder of the results; locked while the training runs."""
+    max_samples: int
+    """Training ends at the first iteration that reaches this many samples."""
+    seed: int = 0
+    """Seed of networks, exploration and minibatches."""
+    in_model_file: Optional[str] = None
+    """Model to start from; its normalizer then stays as it is."""
+    fingerprint: Dict[str, str] = field(default_factory=dict)
+    """Settings and data that shape the training: only checkpoints of the same go on."""
+    fail_rate_quantiles: Tuple[float, ...] = ()
+    """Quantiles of the motions' failure rates that the log shows."""
+
+
+class Trainer:
+    """PPO on a vectorised environment (interface: parc_core/envs/tracking_env.py)."""
+
+    def __init__(
+        self, env: Any, config: AgentConfig, options: TrainerOptions, progress: ProgressFile
+    ) -> None:
+        """Builds the agent and goes on from the newest good checkpoint of the output folder, if there is one.
+
+        Args:
+            progress: the locked progress file of `options.output_dir`.
+
+        Raises:
+            ConfigError: the checkpoint or the model to start from belongs to other settings.
+        """
+        self.env, self.config, self.options = env, config, options
+        self.samples = self.iteration = self.rollbacks = 0
+        self._tries = 0  # roll-backs since the last checkpoint
+        self._hours_before = 0.0
+        self._started = time.time()
+        self._stop_signal: Optional[int] = None
+        checkpoints.seed_everything(options.seed)
+        self._generator = torch.Generator(device=env.device).manual_seed(options.seed)
+        self.agent = make_agent(env, config.model, config.norm_obs_clip)
+        self._optimizer = make_optimizer(self.agent.model, config.optimizer)
+        self._rollout = Rollout(config.steps_per_iter, env.num_envs, env.obs_dim, env.action_dim, env.device)
+        self._bounds = value_bounds(env.reward_low, env.reward_high, config.discount, config.value_bounds)
+        self._obs = torch.empty(0)
+        self._progress = progress
+        resumed = self._start()
+        self._log = Logger(options.output_dir, progress, config.use_tensorboard, self.samples)
+        self._event("start", resumed_from=resumed, max_samples=options.max_samples, num_envs=env.num_envs)
+
+    # -- the loop -----------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Trains to max_samples.
+
+        Raises:
+            Interrupted: SIGTERM or SIGINT came; the iteration was finished and a checkpoint written.
+            TrainingDiverged: losses stayed non-finite after max_rollbacks roll-backs.
+        """
+        handlers = self._catch_signals()
+        try:
+            while self.samples < self.options.max_samples and self._stop_signal is None:
+                info = self._iterate()
+                if self._diverged(info):
+                    self._roll_back(info)
+                    continue
+                self._advance()
+                if self._due(self.config.iters_per_output):
+                    self._output(info)
+                if self.iteration % self.config.iters_per_checkpoint == 0:
+                    self._checkpoint()
+            self._finish()
+        finally:
+            self._log.close()
+            for number, handler in handlers:
+                signal.signal(number, handler)
+
+    def _iterate(self) -> Dict[str, float]:
+        """One rollout and one update."""
+        rate = learning_rate(self.config.optimizer, self.samples, self.options.max_samples)
+        set_learning_rate(self._optimizer, rate)
+        began = time.time()
+        self._obs = collect(
+            self.env,
+            self.agent,
+            self._obs,
+            self._rollout,
+            explore_probability(self.config, self.samples),
+            self._generator,
+            self._normalizer_learns(),
+            self._beat,
+        )
+        collected = time.time()
+        info = update(
+            self.agent, self._optimizer, self._rollout, self._bounds, self.config, self._generator, self._beat
+        )
+        info["collect_seconds"], info["update_seconds"] = collected - began, time.time() - collected
+        info["learning_rate"] = rate
+        return info
+
+    def _advance(self) -> None:
+        if self._normalizer_learns():
+            self.agent.obs_norm.update()
+        self.samples += self._rollout.num_samples
+        self.iteration += 1
+
+    def _due(self, every: int) -> bool:
+        last = self.samples >= self.options.max_samples
+        return self.iteration == 1 or self.iteration % every == 0 or last
+
+    def _normalizer_learns(self) -> bool:
+        return self.options.in_model_file is None and self.samples < self.config.normalizer_samples
+
+    def _finish(self) -> None:
+        """Checkpoint and model.pt of the very end, or of where a signal stopped it."""
+        newest = checkpoints.list_checkpoints(self._folder)
+        if not newest or newest[0][0] != self.samples or not self._model_path.is_file():
+            self._checkpoint()
+        if self.samples < self.options.max_samples:
+            self._event("interrupted", signal=self._stop_signal)
+            raise Interrupted(
+                f"stopped by signal {self._stop_signal} at {self.samples} samples; a checkpoint is in "
+                f"{self._folder}, the same command goes on from it"
+            )
+        self._event("done")
+
+    # -- start, checkpoints, roll-back -----------------------------------------------------------------
+
+    @property
+    def _folder(self) -> Path:
+        return self.options.output_dir / "checkpoints"
+
+    @property
+    def _model_path(self) -> Path:
+        return self.options.output_dir / "model.pt"
+
+    def _start(self) -> Optional[str]:
+        """State from the newest checkpoint, else from in_model_file, else fresh; says which checkpoint."""
+        found = checkpoints.load_newest(self._folder, Console.warn)
+        if found is not None:
+            path, state = found
+            checkpoints.check_fingerprint(path, state["fingerprint"], self.options.fingerprint)
+            self._load_state(state, str(path))
+            self._last_good: Union[Path, Dict[str, Any]] = path
+            return str(path)
+        if self.options.in_model_file is not None:
+            model = read_model_file(self.options.in_model_file)
+            own = {key: value.clone() for key, value in self.agent.state_dict().items()}
+            load_into(self.agent, model)
+            _check_same_actions(model.path, own, model.state)
+        self._obs = self.env.reset()
+        self._last_good = copy.deepcopy(self._state())
+        return None
+
+    def _state(self) -> Dict[str, Any]:
+        """Everything that an exact continuation needs, as tensors and plain containers."""
+        return {
+            "fingerprint": dict(self.options.fingerprint),
+            "samples": self.samples,
+            "iteration": self.iteration,
+            "rollbacks": self.rollbacks,
+            "hours": self._hours(),
+            "agent": dict(self.agent.state_dict()),
+            "obs_moments": self.agent.obs_norm.moments(),
+            "optimizer": self._optimizer.state_dict(),
+            "obs": self._obs,
+            "env": self.env.state_dict(),
+            "generator": self._generator.get_state(),
+            "rng": checkpoints.rng_state(),
+        }
+
+    def _load_state(self, state: Dict[str, Any], where: str) -> None:
+        own = self.agent.state_dict()
+        if own.keys() != state["agent"].keys() or any(
+            own[k].shape != v.shape for k, v in state["agent"].items()
+        ):
+            raise ConfigError(
+                f"{where}: holds another architecture ({describe(state['agent'])}) than the configs ask for "
+                f"({describe(own)}); choose another output_dir or restore the settings"
+            )
+        self.agent.load_state_dict(state["agent"])
+        self.agent.obs_norm.load_moments(state["obs_moments"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.samples, self.iteration, self.rollbacks = (
+            state["samples"],
+            state["iteration"],
+            state["rollbacks"],
+        )
+        self._hours_before, self._started = state["hours"], time.time()
+        self._obs = state["obs"].to(self.env.device).clone()
+        self.env.load_state_dict(state["env"])
+        self._generator.set_state(state["generator"])
+        checkpoints.set_rng_state(state["rng"])
+
+    def _checkpoint(self) -> None:
+        path = checkpoints.save_checkpoint(self._folder, self._state(), self.config.num_checkpoints_kept)
+        write_model_file(self._model_path, self.agent)
+        self._last_good, self._tries = path, 0
+        self._event("checkpoint", path=str(path))
+
+    def _diverged(self, info: Dict[str, float]) -> bool:
+        """A loss or gradient is not finite or absurdly large, or the weights or the normalizer are not finite."""
+        if not all(math.isfinite(value) for value in info.values()):
+            return True
+        if abs(info["loss"]) > EXPLODED_LOSS or not self.agent.obs_norm.moments_finite():
+            return True
+        peaks = [parameter.detach().abs().max() for parameter in self.agent.model.parameters()]
+        return not bool(torch.isfinite(torch.stack(peaks)).all())
+
+    def _roll_back(self, info: Dict[str, float]) -> None:
+        """Back to the last good state, on another path of random numbers: the same would diverge again.
+
+        The environments start new episodes, for their physical state may be what broke.
+        """
+        self._tries += 1
+        rollbacks, bad_samples = self.rollbacks + 1, self.samples + self._rollout.num_samples
+        losses = ", ".join(
+            f"{name} {info[name]:.3g}" for name in ("loss", "actor_loss", "critic_loss", "grad_norm")
+        )
+        if self._tries > self.config.max_rollbacks:
+            message = f"training diverged at {bad_samples} samples ({losses}) after {self._tries - 1} roll-backs in a row"
+            raise TrainingDiverged(
+                f"{message}; lower optimizer.learning_rate or look at the motions and rewards"
+            )
+        good = self._last_good
+        state = checkpoints.load_checkpoint(good) if isinstance(good, Path) else copy.deepcopy(good)
+        hours = self._hours()
+        self._load_state(state, "roll-back")
+        self.rollbacks, self._hours_before = rollbacks, hours
+        seed = (self.options.seed + SEED_STEP * rollbacks) % 2**63
+        self._generator.manual_seed(seed)
+        checkpoints.seed_everything(seed)
+        self._obs = self.env.reset()
+        self._log.rolled_back(self.samples)
+        self._log.console.warn(
+            f"diverged at {bad_samples} samples ({losses}): back to {self.samples} samples"
+        )
+        self._event("rollback", from_samples=bad_samples, rollbacks=rollbacks, reason=losses)
+
+    # -- saying what happens ---------------------------------------------------------------------------
+
+    def _output(self, info: Dict[str, float]) -> None:
+        row: Dict[str, Number] = {
+            "Samples": self.samples,
+            "Iteration": self.iteration,
+            "Wall_Time": self._hours(),
+        }
+        test: Dict[str, float] = {}
+        if self.config.test_episodes > 0:
+            test = run_test_episodes(self.env, self.agent, self.config.test_episodes, self._beat)
+        speed = self._rollout.num_samples / (info["collect_seconds"] + info["update_seconds"])
+        row.update(output_row(self.env, info, test, self.options.fail_rate_quantiles))
+        row.update({"Samples_Per_Second": speed, "Rollbacks": self.rollbacks})
+        self._log.output(row)
+
+    def _hours(self) -> float:
+        """Wall time of this training over all its processes."""
+        return self._hours_before + (time.time() - self._started) / 3600.0
+
+    def _event(self, event: str, **fields: Any) -> None:
+        self._progress.write(event, self.samples, self.iteration, **fields)
+
+    def _beat(self) -> None:
+        """A sign of life where the last event is long ago."""
+        if time.time() - self._progress.last_time > HEARTBEAT_SECONDS:
+            self._event("heartbeat")
+
+    def _catch_signals(self) -> List[Tuple[int, Any]]:
+        """SIGTERM and SIGINT end the loop after the iteration; a second one acts at once."""
+        if threading.current_thread() is not threading.main_thread():
+            return []
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = [(int(number), signal.getsignal(number)) for number in numbers]
+
+        def stop(number: int, _frame: Any) -> None:
+            self._stop_signal = number
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+        for number in numbers:
+            signal.signal(number, stop)
+        return before
+
+
+def _check_same_actions(path: str, own: Dict[str, Tensor], model: Dict[str, Tensor]) -> None:
+    """A model's actions mean something else under other bounds (action_mode, residual_action_scale, char_file)."""
+    for key in ("_a_norm._mean", "_a_norm._std"):
+        if not torch.allclose(own[key].cpu(), model[key], rtol=1e-2, atol=1e-2):
+            raise ConfigError(
+                f"{path}: was trained with other action bounds; set env.action_mode and residual_action_scale as in "
+                "the dm_env.yaml beside it"
+            )
