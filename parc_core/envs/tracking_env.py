@@ -75,11 +75,13 @@ class TrackingEnv:
             library, config.dm.min_motion_weight, self._generator, adaptive=not config.dm.ignore_fail_rates
         )
         self.stats = EpisodeStats(self.num_envs, self.device)
+        self._all = torch.arange(self.num_envs, device=self.device)
         zeros = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
         self.motion_ids, self.steps, self.done, self.fail_reason = (zeros.clone() for _ in range(4))
         self.start_times = torch.zeros(self.num_envs, device=self.device)
         self._reference: Optional[_Reference] = None
         self._measure_obs()
+        self._obs = torch.zeros(self.num_envs, self.obs_dim, device=self.device)
 
     def _measure_obs(self) -> None:
         c, t = self.config, self.task
@@ -107,7 +109,7 @@ class TrackingEnv:
 
     def reset(self) -> Tensor:
         """Starts all environments anew. Returns obs (N, obs_dim)."""
-        self._reset_random(torch.arange(self.num_envs, device=self.device))
+        self._reset_random(self._all)
         return self.observe()
 
     def reset_done(self) -> Tensor:
@@ -115,12 +117,13 @@ class TrackingEnv:
         ids = (self.done != DoneFlag.NULL).nonzero().flatten()
         if len(ids) > 0:
             self._reset_random(ids)
-        return self.observe()
+            self._obs = self._obs.clone()  # the caller keeps the true next observation of the step
+            self._obs[ids] = self._observe(ids)
+        return self._obs
 
     def reset_to(self, motion_ids: Tensor, times: Tensor) -> Tensor:
         """Starts all environments at given motions (N,) and times (N,) s, without noise. Returns obs (N, obs_dim)."""
-        ids = torch.arange(self.num_envs, device=self.device)
-        self._place(ids, motion_ids.to(self.device), times.to(self.device), noise=False)
+        self._place(self._all, motion_ids.to(self.device), times.to(self.device), noise=False)
         return self.observe()
 
     def step(self, action: Tensor) -> Tuple[Tensor, Tensor, Tensor, Dict[str, Any]]:
@@ -146,40 +149,8 @@ class TrackingEnv:
 
     def observe(self) -> Tensor:
         """Observation of the current state. (N, obs_dim)."""
-        c, t, s = self.config, self.task, self.engine.state
-        root_pos, root_rot, joint_rot, contacts = self.library.target_frames(
-            self.motion_ids, self.motion_times, t.target_steps, self.control_dt
-        )
-        tar_keys = self.kinematics.forward(root_pos, root_rot, joint_rot)[0][:, :, t.key_ids]
-        parts = [
-            obs_terms.char_obs(
-                s.root_pos,
-                s.root_rot,
-                s.root_vel,
-                s.root_ang_vel,
-                s.joint_rot,
-                s.dof_vel,
-                s.body_pos[:, t.key_ids],
-                c.global_obs,
-                c.root_height_obs,
-            ),
-            obs_terms.target_obs(
-                s.root_pos,
-                s.root_rot,
-                root_pos,
-                root_rot,
-                joint_rot,
-                tar_keys,
-                c.global_obs,
-                c.global_root_height_obs,
-            ).flatten(1),
-        ]
-        if c.use_contact_info:
-            parts += [contacts.flatten(1), obs_terms.contact_obs(s.contact_forces, c.contact_detection_eps)]
-        points = obs_terms.ray_points_world(t.ray_points, s.root_pos, s.root_rot)
-        heights = self.terrain.heights_at(self._terrain_ids(self.motion_ids), points)
-        parts.append(obs_terms.height_obs(heights, s.root_pos, c.min_obs_h, c.max_obs_h))
-        return torch.cat(parts, dim=1)
+        self._obs = self._observe(self._all)
+        return self._obs
 
     def tracking_error(self) -> Tensor:
         """The seven errors of the last step, see `tracking_error.NAMES`. (N, 7)."""
@@ -223,6 +194,47 @@ class TrackingEnv:
             getattr(self, name).copy_(state[name])
         self._generator.set_state(state["generator"].cpu())
         self._reference = None
+
+    def _observe(self, ids: Tensor) -> Tensor:
+        """Observation of some environments. (n,) -> (n, obs_dim)."""
+        c, t, s, keys = self.config, self.task, self.engine.state, self.task.key_ids
+        motion_ids = self.motion_ids[ids]
+        ref_pos, ref_rot, ref_joints, ref_contacts = self.library.target_frames(
+            motion_ids, self.motion_times[ids], t.target_steps, self.control_dt
+        )
+        ref_keys = self.kinematics.forward(ref_pos, ref_rot, ref_joints)[0][:, :, keys]
+        root_pos, root_rot = s.root_pos[ids], s.root_rot[ids]
+        char = obs_terms.char_obs(
+            root_pos,
+            root_rot,
+            s.root_vel[ids],
+            s.root_ang_vel[ids],
+            s.joint_rot[ids],
+            s.dof_vel[ids],
+            s.body_pos[ids[:, None], keys],
+            c.global_obs,
+            c.root_height_obs,
+        )
+        target = obs_terms.target_obs(
+            root_pos,
+            root_rot,
+            ref_pos,
+            ref_rot,
+            ref_joints,
+            ref_keys,
+            c.global_obs,
+            c.global_root_height_obs,
+        )
+        parts = [char, target.flatten(1)]
+        if c.use_contact_info:
+            parts += [
+                ref_contacts.flatten(1),
+                obs_terms.contact_obs(s.contact_forces[ids], c.contact_detection_eps),
+            ]
+        points = obs_terms.ray_points_world(t.ray_points, root_pos, root_rot)
+        heights = self.terrain.heights_at(self._terrain_ids(motion_ids), points)
+        parts.append(obs_terms.height_obs(heights, root_pos, c.min_obs_h, c.max_obs_h))
+        return torch.cat(parts, dim=1)
 
     def save_terrain(self, path: Union[str, os.PathLike[str]]) -> None:
         """Writes PARC's terrain.pkl of this data set."""
