@@ -72,7 +72,7 @@ class _Dtype:
         self.order = state[1]
 
     def resolve(self) -> np.dtype:
-        return np.dtype(self.spec).newbyteorder(self.order)
+        return np.dtype(self.spec).newbyteorder(self.order)  # type: ignore[arg-type]
 
 
 class _Array:
@@ -169,15 +169,30 @@ def loads(data: bytes, where: str, allow_torch: bool = False) -> Any:
     known = _numpy_globals()
     if allow_torch:
         known.update(_torch_globals())
+    return _load(data, where, known)
+
+
+def _load(data: bytes, where: str, known: Dict[Tuple[str, str], Any]) -> Any:
     try:
         return _finish(_Unpickler(io.BytesIO(data), known).load())
     except _Forbidden as error:
-        hint = _hint(str(error), allow_torch)
+        hint = _hint(str(error), ("torch.storage", "_load_from_bytes") in known)
         raise DataError(f"{where}: refused, its pickle asks for {error}; {hint}") from None
     except _BROKEN as error:
         raise DataError(f"{where}: corrupt pickle ({_one_line(error)}); replace the file") from error
     except RuntimeError as error:  # torch's word for a storage that does not fit
         raise DataError(f"{where}: corrupt tensor ({_one_line(error)}); replace the file") from error
+
+
+def check(data: bytes, where: str) -> None:
+    """Raise `DataError` where a pickle asks for more than arrays and torch tensors; builds no tensor."""
+    known = _numpy_globals()
+    known.update({key: _Function(_nothing) for key in _torch_globals()})
+    _load(data, where, known)
+
+
+def _nothing(*_args: Any) -> Dict[Any, Any]:
+    return {}
 
 
 def dumps(value: Any) -> bytes:
