@@ -132,8 +132,8 @@ def supervise(
 ) -> None:
     """Runs attempts until the training is done; each goes on from the newest good checkpoint.
 
-    An interrupted trainer (75) starts again at once, a crashed one after `delays` (s), at most `crash_retries`
-    times; bad data and bad config are passed on as they are.
+    An interrupted trainer (75) starts again at once, a crashed one after `delays` (s), at most
+    `crash_retries` times; bad data and bad config are passed on as they are.
 
     Raises:
         DataError, ConfigError: as the trainer said.
@@ -292,7 +292,8 @@ def _last_line(output: Path, start: int) -> str:
     with open(output, "rb") as file:
         file.seek(max(start, file.seek(0, os.SEEK_END) - 4096))
         lines = file.read().decode("utf-8", "replace").splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return last[len("error: ") :] if last.startswith("error: ") else last
 
 
 @contextlib.contextmanager

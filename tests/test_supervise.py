@@ -70,7 +70,7 @@ def test_events_of_an_earlier_run_are_not_repeated(tmp_path):
 
 @pytest.mark.parametrize(("code", "error"), [(65, DataError), (78, ConfigError)])
 def test_bad_input_is_never_tried_twice_and_keeps_its_message(tmp_path, code, error):
-    body = f"attempt(); print('noise'); print('motions.yaml: no motion', file=sys.stderr); sys.exit({code})"
+    body = f"attempt(); print('noise'); print('error: motions.yaml: no motion', file=sys.stderr); sys.exit({code})"
     with pytest.raises(error, match=r"^motions\.yaml: no motion$"):
         run(tmp_path, body, crash_retries=3)
     assert (tmp_path / "attempts").read_text() == "1"
