@@ -109,7 +109,7 @@ def check_cuda() -> Check:
 
 def check_mujoco() -> Check:
     """MuJoCo with its batch stepping (3.17)."""
-    name, mend = "engine mujoco", "pip install 'parc-tracker[mujoco]'"
+    name, mend = "engine mujoco", "pip install -e '.[mujoco]'"
     mujoco = _import("mujoco")
     if mujoco is None:
         return Check(name, False, "not installed", mend)
@@ -120,7 +120,7 @@ def check_mujoco() -> Check:
 
 def check_mujoco_warp() -> Check:
     """MuJoCo Warp, which needs a CUDA GPU."""
-    name, mend = "engine mujoco_warp", "on a machine with an NVIDIA GPU: pip install 'parc-tracker[gpu]'"
+    name, mend = "engine mujoco_warp", "on a machine with an NVIDIA GPU: pip install -e '.[gpu]'"
     package = _import("mujoco_warp")
     if package is None:
         return Check(name, False, "not installed", mend, needed=False)
@@ -147,7 +147,7 @@ def check_rendering() -> Check:
         "install EGL (Debian and Ubuntu: apt-get install libegl1 libgl1); videos need it",
     )
     if _import("mujoco") is None:
-        return Check(name, False, "needs MuJoCo", "pip install 'parc-tracker[mujoco]'", needed=False)
+        return Check(name, False, "needs MuJoCo", "pip install -e '.[mujoco]'", needed=False)
     env = dict(os.environ)
     backend = env.setdefault("MUJOCO_GL", "egl")
     try:
@@ -172,7 +172,7 @@ def check_prefect() -> Check:
     """Prefect, which runs the flow."""
     prefect = _import("prefect")
     if prefect is None:
-        return Check("Prefect", False, "not installed", "pip install 'parc-tracker[pipeline]'")
+        return Check("Prefect", False, "not installed", "pip install -e '.[pipeline]'")
     return Check("Prefect", True, prefect.__version__)
 
 

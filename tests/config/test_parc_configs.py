@@ -1,0 +1,186 @@
+"""PARC's own files are read with PARC's values; the defaults and the shipped configs are those values."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import yaml
+
+from parc_core.config.agent_config import AgentConfig, load_agent_config
+from parc_core.config.dataset_config import DatasetConfig, load_dataset_config
+from parc_core.config.env_config import EnvFileConfig, load_env_config
+from parc_core.config.schema import from_mapping, no_effect_warnings, to_mapping
+from parc_core.config.tracker_config import load_tracker_config
+from parc_core.errors import ConfigError
+from tests.config.parc_values import AGENT_YAML, ENV_YAML
+
+PARC_ENV = yaml.safe_load(ENV_YAML)
+PARC_AGENT = yaml.safe_load(AGENT_YAML)
+
+
+def flat(cfg, prefix=""):
+    """{dotted key: value} of a nested config or mapping."""
+    data = to_mapping(cfg) if dataclasses.is_dataclass(cfg) else cfg
+    result = {}
+    for key, value in data.items():
+        result.update(
+            flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        )
+    return result
+
+
+def as_numbers(value):
+    """PyYAML reads 5e-5 as a text."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+@pytest.mark.parametrize(
+    ("cls", "parc"), [(EnvFileConfig, PARC_ENV), (AgentConfig, PARC_AGENT)], ids=["env", "agent"]
+)
+def test_defaults_are_parcs_values(cls, parc):
+    ours = flat(cls())
+    for key, value in flat(parc).items():
+        assert ours[key] == as_numbers(value), key
+    assert from_mapping(cls, parc, "parc") == cls()
+
+
+def test_shipped_defaults_are_parcs_values():
+    assert load_env_config("data/configs/parc_3_tracker/dm_env_default.yaml") == EnvFileConfig()
+    assert load_agent_config("data/configs/parc_3_tracker/agent_default.yaml") == AgentConfig()
+
+
+def test_keys_that_parc_lacks_are_parcs_behaviour_by_default():
+    env, agent = EnvFileConfig().env, AgentConfig()
+    assert set(flat(EnvFileConfig())) - set(flat(PARC_ENV)) == {
+        "env.action_mode", "env.residual_action_scale", "env.terrain_window", "env.demo_mode", "env.debug_visuals",
+        "env.start_paused", "env.write_agent_states", "env.enable_replan_timer_obs", "env.dm.ignore_fail_rates",
+    }  # fmt: skip
+    assert env.action_mode == "absolute"
+    assert agent.optimizer.schedule == "constant"
+    assert (agent.exp_anneal_samples, agent.exp_prob_beg, agent.exp_prob_end) == (None, 1.0, 1.0)
+
+
+def test_physics_runs_at_120_hz():
+    assert EnvFileConfig().physics_steps_per_control_step == 4
+
+
+def test_a_users_old_env_file_with_every_optional_key():
+    old = yaml.safe_load(ENV_YAML)
+    old["env"].update(
+        demo_mode=True, debug_visuals=True, start_paused=False, camera_mode="still", write_agent_states=False,
+        enable_replan_timer_obs=False, report_tracking_error=True, mgdm={"mdm_path": "x", "nested": [1]},
+    )  # fmt: skip
+    old["env"]["dm"].update(
+        motion_file="m.yaml", terrain_save_path="t.pkl", fail_rates_path="f.pt", ignore_fail_rates=True,
+        has_motion_classes=True, motion_classes=["run", "climb"],
+    )  # fmt: skip
+    cfg = from_mapping(EnvFileConfig, old, "old.yaml")
+    assert cfg.env.dm.motion_file == "m.yaml"
+    assert cfg.env.report_tracking_error is True
+    said = [line.split("'")[1] for line in no_effect_warnings(cfg)]
+    assert said == [
+        "env.dm.has_motion_classes", "env.dm.motion_classes", "env.demo_mode", "env.debug_visuals",
+        "env.camera_mode", "env.mgdm",
+    ]  # fmt: skip
+
+
+def test_a_users_old_agent_file_with_every_optional_key():
+    old = {
+        **PARC_AGENT, "use_wandb": True, "project_name": "parc", "exp_name": "iter_1", "debug_log": False,
+        "exp_anneal_samples": "1e7", "exp_prob_beg": 1.0, "exp_prob_end": 0.5,
+    }  # fmt: skip
+    cfg = from_mapping(AgentConfig, old, "old.yaml")
+    assert cfg.exp_anneal_samples == 1e7
+    said = [line.split("'")[1] for line in no_effect_warnings(cfg)]
+    assert said == ["use_wandb", "project_name", "exp_name"]
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"control_freq": 50}, "'env.control_freq' (50 Hz) must divide the physics rate"),
+        ({"action_mode": "relative"}, "'env.action_mode' must be one of absolute, residual"),
+        ({"control_mode": "torque"}, "'env.control_mode' must be one of pd"),
+        ({"dm": {"terrain_build_mode": "round"}}, "must be one of square, wide, file"),
+        ({"dm": {"heightmap": {"horizontal_scale": 0}}}, "must be greater than 0"),
+        ({"episode_length": -1}, "must be greater than 0"),
+        ({"min_obs_h": 4}, "must be above 'env.min_obs_h' (4)"),
+        ({"tar_obs_steps": []}, "'env.tar_obs_steps' is empty"),
+        ({"ref_char_offset": [1, 2]}, "must be 3 numbers"),
+        (dict.fromkeys(["pose_w", "vel_w", "root_pos_w", "root_vel_w", "key_pos_w"], 0), "are all 0"),
+        ({"joint_error_w": []}, "the nearest known key is 'joint_err_w'"),
+    ],
+)
+def test_impossible_environments(env, words):
+    with pytest.raises(ConfigError) as caught:
+        from_mapping(EnvFileConfig, {"env": env}, "env.yaml")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("agent", "words"),
+    [
+        ({"discount": 1.0}, "'discount' is 1, but must be less than 1"),
+        ({"optimizer": {"type": "LBFGS"}}, "must be one of SGD, Adam, AdamW"),
+        ({"learning_rate": 1e-4}, "unknown key 'learning_rate'"),
+        ({"model": {"action_std": 0}}, "'model.action_std' is 0"),
+        ({"batch_size": 0.5}, "'batch_size' must be a whole number"),
+    ],
+)
+def test_impossible_agents(agent, words):
+    with pytest.raises(ConfigError) as caught:
+        from_mapping(AgentConfig, agent, "agent.yaml")
+    assert words in str(caught.value)
+
+
+def test_per_body_settings_by_name():
+    cfg = from_mapping(EnvFileConfig, {"env": {"joint_err_w": {"torso": 1, "head": "0.5"}}}, "env.yaml")
+    assert cfg.env.joint_err_w == {"torso": 1.0, "head": 0.5}
+
+
+def test_a_parc_dataset_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", "/data")
+    (tmp_path / "d.yaml").write_text(
+        "folder_paths: [$DATA_DIR/a, $DATA_DIR/b]\nsave_path: out.yaml\nchar_filepath: data/assets/humanoid.xml\n"
+        "compute_preprocessing_data: false\noverride_old_hf_mask_inds: false\ncut_some_classes_in_half: true\n"
+        "motion_classes_to_cut_in_half: [running]\nmax_terrain_dim_x: 64\nmax_terrain_dim_y: 45\nmin_num_frames: 15\n"
+    )
+    cfg = load_dataset_config(tmp_path / "d.yaml")
+    assert cfg.folder_paths == ["/data/a", "/data/b"]
+    assert (cfg.max_terrain_dim_x, cfg.max_terrain_dim_y, cfg.min_num_frames) == (64, 45, 15)
+    with pytest.raises(ConfigError, match="'folder_paths' is empty"):
+        from_mapping(DatasetConfig, {"folder_paths": []}, "d.yaml")
+
+
+@pytest.mark.parametrize("text", ["null", '"None"', "none", '""', "None"])
+def test_no_model_in_parcs_spellings(tmp_path, text):
+    (tmp_path / "t.yaml").write_text(f"dataset_file: a.yaml\nin_model_file: {text}\n")
+    assert load_tracker_config(tmp_path / "t.yaml").in_model_file is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("num_envs: 4\n", "neither 'dataset_file' nor 'create_dataset_config' is set"),
+        ("dataset_file: none\n", "neither 'dataset_file' nor 'create_dataset_config' is set"),
+        ("dataset_file: a\ndevice: gpu\n", "'device' is 'gpu', but must be cpu, cuda or cuda:<number>"),
+        ("dataset_file: a\ndevice: 'cuda:'\n", "'device' is 'cuda:'"),
+        ("dataset_file: a\nengine: physx\n", "'engine' must be one of auto, mujoco"),
+        ("dataset_file: a\nmodel_name: a/b\n", "'model_name' is 'a/b'"),
+        ("dataset_file: a\nnum_env: 3\n", "the nearest known key is 'num_envs'"),
+    ],
+)
+def test_impossible_trackers(tmp_path, text, words):
+    (tmp_path / "t.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_tracker_config(tmp_path / "t.yaml")
+    assert words in str(caught.value)
+    assert "t.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)

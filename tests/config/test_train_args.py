@@ -1,0 +1,116 @@
+"""`train_args.txt`: written, read back, PARC's names."""
+
+from __future__ import annotations
+
+import pytest
+
+from parc_core.config.train_args import (
+    TrainArgs,
+    output_folder,
+    parse_tokens,
+    read_train_args,
+    write_train_args,
+)
+from parc_core.errors import ConfigError
+
+ARGS = TrainArgs(
+    env_config="/out dir/dm_env.yaml", agent_config="a#b.yaml", output_dir="/out dir", num_envs=8, max_samples=10**12,
+    device="cpu", engine="mujoco", in_model_file="it's.pt", seed=3,
+)  # fmt: skip
+
+
+def write(tmp_path, text):
+    (tmp_path / "train_args.txt").write_text(text)
+    return tmp_path / "train_args.txt"
+
+
+def test_round_trip_with_blanks_and_quotes(tmp_path):
+    path = tmp_path / "train_args.txt"
+    write_train_args(path, ARGS)
+    assert read_train_args(path) == ARGS
+    lines = path.read_text().splitlines()
+    assert "--num_envs 8" in lines
+    assert all(line.startswith("--") for line in lines)
+
+
+def test_no_model_is_left_out(tmp_path):
+    path = write(
+        tmp_path, "--env_config e --agent_config a --output_dir o --in_model_file None --device cpu\n"
+    )
+    args = read_train_args(path)
+    assert args.in_model_file is None
+    write_train_args(path, args)
+    assert "in_model_file" not in path.read_text()
+    assert read_train_args(path) == args
+
+
+def test_parcs_argument_file(tmp_path):
+    path = write(
+        tmp_path,
+        "# PARC\n--mode train\n--num_envs 4096\n--env_config e.yaml\n--agent_config a.yaml\n--device cuda:1\n"
+        "--log_file out/log.txt\n--out_model_file out/model.pt\n--int_output_dir out/checkpoints\n--logger tb\n"
+        "--model_file old.pt\n--rand_seed 5\n--visualize false\n--max_samples 1e9\n",
+    )
+    args = read_train_args(path)
+    assert (args.output_dir, args.in_model_file, args.seed) == ("out", "old.pt", 5)
+    assert (args.num_envs, args.max_samples, args.device) == (4096, 10**9, "cuda:1")
+    assert [line.split("'")[1] for line in args.ignored] == [
+        "--log_file", "--int_output_dir", "--logger", "--visualize",
+    ]  # fmt: skip
+
+
+def test_output_dir_wins_over_parcs_model_path(tmp_path):
+    text = "--env_config e --agent_config a --out_model_file x/model.pt --output_dir y --device cpu"
+    assert read_train_args(write(tmp_path, text)).output_dir == "y"
+    text = "--output_dir y --env_config e --agent_config a --out_model_file x/model.pt --device cpu"
+    assert read_train_args(write(tmp_path, text)).output_dir == "y"
+
+
+def test_overrides_from_a_command_line(tmp_path):
+    path = tmp_path / "train_args.txt"
+    write_train_args(path, ARGS)
+    args = read_train_args(path, {"rand_seed": "9", "num_envs": "16"})
+    assert (args.seed, args.num_envs, args.device) == (9, 16, "cpu")
+
+
+def test_data_dir_in_paths(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", "/data")
+    path = write(tmp_path, "--env_config $DATA_DIR/e --agent_config a --output_dir $DATA_DIR/o --device cpu")
+    args = read_train_args(path)
+    assert args.env_config == "/data/e"
+    assert str(output_folder(args)) == "/data/o"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("--num_env 3", "unknown argument '--num_env'; the nearest known one is '--num_envs'"),
+        ("--ignored x", "unknown argument '--ignored'"),
+        ("--mode test", "use 'parc-tracker eval'"),
+        ("--seed", "argument '--seed' has no value"),
+        ("--seed --device cpu", "argument '--seed' has no value"),
+        ("seed 3", "'seed' belongs to no argument"),
+        ("--device 'cpu", "broken argument file"),
+        ("--device cpu", "missing key 'env_config'"),
+        (
+            "--env_config a --agent_config b --output_dir c --num_envs few",
+            "'num_envs' must be a whole number",
+        ),
+        ("--env_config a --agent_config b --output_dir c --device tpu", "'device' is 'tpu'"),
+    ],
+)
+def test_bad_files_end_in_one_line(tmp_path, text, words):
+    with pytest.raises(ConfigError) as caught:
+        read_train_args(write(tmp_path, text))
+    assert words in str(caught.value)
+    assert "train_args.txt" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_train_args(tmp_path / "nothing.txt")
+
+
+def test_tokens():
+    assert parse_tokens(["--a=1", "--b", "-2", "--c="], "x") == {"a": "1", "b": "-2", "c": ""}

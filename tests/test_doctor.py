@@ -1,0 +1,99 @@
+"""The doctor names what is missing and its mend, and survives what is broken."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from parc_core import doctor
+from parc_core.config import paths
+
+
+@pytest.fixture(autouse=True)
+def quick_rendering(monkeypatch):
+    """No test here needs a driver: the picture is drawn by a script that only ends well."""
+    monkeypatch.setattr(doctor, "RENDER_SCRIPT", "pass")
+
+
+def test_every_line_has_a_detail_and_every_failure_a_mend():
+    found = doctor.checks()
+    assert len({check.name for check in found}) == len(found) == 12
+    for check in found:
+        assert check.detail
+        assert "\n" not in check.detail + check.mend
+        assert bool(check.mend) != check.ok, check
+
+
+def test_this_python_and_torch_are_seen():
+    import torch
+
+    by_name = {check.name: check for check in doctor.checks()}
+    assert torch.__version__ in by_name["PyTorch"].detail
+    assert by_name["Python"].ok == (sys.version_info >= (3, 11))
+
+
+def test_a_check_that_breaks_is_a_line(monkeypatch):
+    def broken(name):
+        raise RuntimeError("driver\nmismatch")
+
+    monkeypatch.setattr(doctor, "_import", broken)
+    by_name = {check.name: check for check in doctor.checks()}
+    assert by_name["PyTorch"].detail == "RuntimeError: driver mismatch"
+    assert not by_name["PyTorch"].ok
+
+
+def test_missing_packages(monkeypatch):
+    monkeypatch.setattr(doctor, "_import", lambda name: None)
+    for check in (doctor.check_torch(), doctor.check_mujoco(), doctor.check_prefect()):
+        assert not check.ok
+        assert check.needed
+        assert "pip install" in check.mend
+
+
+def test_rendering_failure_tells_the_reason(monkeypatch):
+    pytest.importorskip("mujoco")
+    monkeypatch.setattr(doctor, "RENDER_SCRIPT", "raise OSError('no EGL here')")
+    check = doctor.check_rendering()
+    assert not check.ok
+    assert "OSError: no EGL here" in check.detail
+
+
+def test_rendering_that_hangs(monkeypatch):
+    pytest.importorskip("mujoco")
+
+    def hang(*args, **kwargs):
+        raise subprocess.TimeoutExpired("python", doctor.RENDER_TIMEOUT_S)
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    assert "no picture after" in doctor.check_rendering().detail
+
+
+def test_store_that_cannot_be_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("PARC_STORE", str(tmp_path / "new" / "store"))
+    assert doctor.check_store().ok
+    assert list(tmp_path.iterdir()) == []  # looking leaves nothing behind
+
+    def refuse(**kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
+    check = doctor.check_store()
+    assert not check.ok
+    assert "PARC_STORE" in check.mend
+
+
+def test_data_dir(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "USER_CONFIG", "no_such_user_config.yaml")
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    assert not doctor.check_data_dir().ok
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "nothing"))
+    assert "is no folder" in doctor.check_data_dir().detail
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    assert doctor.check_data_dir().ok
+
+
+def test_little_disk_is_said(monkeypatch):
+    monkeypatch.setattr(doctor, "MIN_FREE_GIB", 1e9)
+    assert "make room" in doctor.check_disk().mend
