@@ -230,7 +230,7 @@ def check_cores() -> Check:
 
 def existing_parent(path: Path) -> Path:
     """The nearest folder above (or at) `path` that is there."""
-    while not path.exists():
+    while not os.path.exists(str(path)):
         path = path.parent
     return path if path.is_dir() else path.parent
 

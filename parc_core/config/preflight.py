@@ -80,7 +80,7 @@ def check_writable(folder: Path, key: str, where: str) -> None:
         ConfigError: it cannot.
     """
     there = folder.absolute()
-    while not there.exists():
+    while not os.path.exists(str(there)):  # unlike Path.exists, False where looking is not allowed
         there = there.parent
     if not there.is_dir() or not os.access(str(there), os.W_OK | os.X_OK):
         raise ConfigError(

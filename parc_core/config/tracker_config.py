@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Literal, Optional
 
@@ -11,6 +10,8 @@ from parc_core.config.schema import from_mapping, setting
 from parc_core.errors import ConfigError
 
 Engine = Literal["auto", "mujoco", "mujoco_warp", "isaac_gym"]
+
+_OPTIONAL_PATHS = ("in_model_file", "output_dir", "dataset_file", "create_dataset_config", "trainer_python")
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,11 @@ def load_tracker_config(path: PathLike) -> TrackerConfig:
     Raises:
         ConfigError: see `paths.load_yaml` and `schema.from_mapping`.
     """
-    cfg = from_mapping(TrackerConfig, load_yaml(path), str(path))
-    return dataclasses.replace(
-        cfg,
-        in_model_file=none_or_path(cfg.in_model_file),
-        output_dir=none_or_path(cfg.output_dir),
-        dataset_file=none_or_path(cfg.dataset_file),
-        create_dataset_config=none_or_path(cfg.create_dataset_config),
-        trainer_python=none_or_path(cfg.trainer_python),
-    )
+    data = load_yaml(path)
+    for key in _OPTIONAL_PATHS:
+        if isinstance(data.get(key), str):
+            data[key] = none_or_path(data[key])
+    return from_mapping(TrackerConfig, data, str(path))
 
 
 def none_or_path(text: Optional[str]) -> Optional[str]:
