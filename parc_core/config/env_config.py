@@ -14,6 +14,7 @@ PerBody = Union[List[float], Dict[str, float]]
 
 _VIEWER = "it is a setting of PARC's viewer"
 _CLASSES = "the class of a motion comes from the dataset's manifest"
+_PHYSX = "MuJoCo has a solver of its own"
 _OTHER_ENV = "it belongs to PARC's other sub-environments"
 
 
@@ -58,10 +59,10 @@ class PlaneConfig:
 
     dynamic_friction: float = setting(1.0, at_least=0)
     """Sliding friction coefficient."""
-    static_friction: float = setting(1.0, at_least=0)
-    """Sticking friction coefficient (Isaac Gym; MuJoCo has one coefficient, the dynamic one)."""
-    restitution: float = setting(0.0, at_least=0, at_most=1)
-    """Bounciness (Isaac Gym)."""
+    static_friction: float = setting(1.0, at_least=0, no_effect="MuJoCo has one coefficient, the dynamic one")
+    """Sticking friction coefficient."""
+    restitution: float = setting(0.0, at_least=0, at_most=1, no_effect="MuJoCo's contacts do not bounce")
+    """Bounciness."""
 
 
 # Per joint, in body order without the root: torso, head, right upper arm, lower arm, hand, left the same,
@@ -104,7 +105,9 @@ class EnvConfig:
     """Observe in world axes instead of the character's heading."""
     global_root_height_obs: bool = False
     """Targets' root height is absolute instead of relative to the root."""
-    init_pose: List[float] = setting([0.0, 0.0, 0.882416, *([0.0] * 31)])
+    init_pose: List[float] = setting(
+        [0.0, 0.0, 0.882416, *([0.0] * 31)], no_effect="episodes start from their motion"
+    )
     """Root position (3, m), root rotation (3, exponential map), dofs (28, rad) before the first reset."""
     joint_err_w: PerBody = setting(_JOINT_ERR_W, at_least=0)
     """Weight of each joint in the pose and velocity rewards (non-root bodies)."""
@@ -135,7 +138,7 @@ class EnvConfig:
     """Points of a ray ahead of the root."""
     ray_points_behind: int = setting(2, at_least=0)
     """Points of a ray behind the root."""
-    ref_char_offset: List[float] = setting([0.0, 0.0, 0.0])
+    ref_char_offset: List[float] = setting([0.0, 0.0, 0.0], no_effect=_VIEWER)
     """Where a viewer draws the reference beside the character, m."""
     root_height_obs: bool = False
     """Observe the root's height."""
@@ -165,8 +168,7 @@ class EnvConfig:
     """Reward the root's height."""
     use_contact_info: bool = True
     """Observe and reward the reference's contacts."""
-    report_tracking_error: Optional[bool] = None
-    """Log the tracking errors during training too."""
+    report_tracking_error: Any = setting(None, no_effect="the evaluation reports the tracking errors")
     demo_mode: Any = setting(False, no_effect=_VIEWER)
     debug_visuals: Any = setting(False, no_effect=_VIEWER)
     start_paused: Any = setting(False, no_effect=_VIEWER)
@@ -195,23 +197,23 @@ class EnvConfig:
 class PhysxConfig:
     """Solver settings of Isaac Gym's PhysX; the MuJoCo engines have their own."""
 
-    bounce_threshold_velocity: float = 0.2
+    bounce_threshold_velocity: float = setting(0.2, no_effect=_PHYSX)
     """Relative speed under which contacts do not bounce, m/s."""
-    contact_offset: float = 0.02
+    contact_offset: float = setting(0.02, no_effect=_PHYSX)
     """Distance at which contacts are generated, m."""
-    default_buffer_size_multiplier: float = 10.0
+    default_buffer_size_multiplier: float = setting(10.0, no_effect=_PHYSX)
     """Growth of the GPU contact buffers."""
-    max_depenetration_velocity: float = 10.0
+    max_depenetration_velocity: float = setting(10.0, no_effect=_PHYSX)
     """Speed limit of penetration recovery, m/s."""
-    num_position_iterations: int = setting(4, at_least=0)
+    num_position_iterations: int = setting(4, at_least=0, no_effect=_PHYSX)
     """Position iterations of the solver."""
-    num_threads: int = setting(4, at_least=0)
+    num_threads: int = setting(4, at_least=0, no_effect=_PHYSX)
     """CPU threads."""
-    num_velocity_iterations: int = setting(0, at_least=0)
+    num_velocity_iterations: int = setting(0, at_least=0, no_effect=_PHYSX)
     """Velocity iterations of the solver."""
-    rest_offset: float = 0.0
+    rest_offset: float = setting(0.0, no_effect=_PHYSX)
     """Distance at which shapes rest, m."""
-    solver_type: int = setting(1, at_least=0, at_most=1)
+    solver_type: int = setting(1, at_least=0, at_most=1, no_effect=_PHYSX)
     """0 = PGS, 1 = TGS."""
 
 

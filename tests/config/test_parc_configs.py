@@ -80,13 +80,16 @@ def test_a_users_old_env_file_with_every_optional_key():
         motion_file="m.yaml", terrain_save_path="t.pkl", fail_rates_path="f.pt", ignore_fail_rates=True,
         has_motion_classes=True, motion_classes=["run", "climb"],
     )  # fmt: skip
+    old["env"]["plane"]["restitution"] = 0.5
+    old["sim"]["physx"]["num_threads"] = 8
     cfg = from_mapping(EnvFileConfig, old, "old.yaml")
     assert cfg.env.dm.motion_file == "m.yaml"
     assert cfg.env.report_tracking_error is True
     said = [line.split("'")[1] for line in no_effect_warnings(cfg)]
     assert said == [
-        "env.dm.has_motion_classes", "env.dm.motion_classes", "env.demo_mode", "env.debug_visuals",
-        "env.camera_mode", "env.mgdm",
+        "env.dm.has_motion_classes", "env.dm.motion_classes", "env.plane.restitution",
+        "env.report_tracking_error", "env.demo_mode", "env.debug_visuals",
+        "env.camera_mode", "env.mgdm", "sim.physx.num_threads",
     ]  # fmt: skip
 
 
