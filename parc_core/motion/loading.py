@@ -6,7 +6,7 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 from parc_core.errors import DataError
 from parc_core.motion.clip import MotionClip
@@ -47,7 +47,7 @@ def load_dataset(
         num_bodies: J of the character.
 
     Raises:
-        DataError: a file is missing, corrupt or makes no sense, or is listed twice; the message names the file.
+        DataError: a file is missing, corrupt, makes no sense or is listed twice; the message names it.
         ConfigError: a path holds `$DATA_DIR`, which is not set.
     """
     listing = read_motions_yaml(motions_yaml)
@@ -67,7 +67,7 @@ def load_dataset(
 
 def _unique_names(motions_yaml: Union[str, os.PathLike], listing: MotionsFile) -> List[str]:
     names = display_names(motions_yaml, listing)
-    owner = {}
+    owner: Dict[str, str] = {}
     for name, entry in zip(names, listing.entries):
         if name in owner:
             raise DataError(
