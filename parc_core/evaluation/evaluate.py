@@ -1,0 +1,208 @@
+"""Every clip once from its first frame: how far does the deterministic policy follow it?
+
+Clips run side by side, one per environment, in waves of similar length when there are more clips than environments.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import torch
+from torch import Tensor
+
+from parc_core.config.agent_config import AgentConfig
+from parc_core.config.env_config import EnvFileConfig
+from parc_core.config.paths import resolve
+from parc_core.envs.factory import make_env
+from parc_core.envs.terminations import FailReason
+from parc_core.envs.tracking_env import TrackingEnv
+from parc_core.envs.tracking_error import NAMES as ERROR_NAMES
+from parc_core.errors import ConfigError
+from parc_core.evaluation.policy import load_policy
+from parc_core.evaluation.result import COMPLETED, ClipResult, EvalResult, summarize
+from parc_core.motion.dataset_file import read_motions_yaml
+from parc_core.storage.atomic import PathLike
+
+Policy = Callable[[Tensor], Tensor]
+"""(N, obs_dim) observations -> (N, D) actions in the environment's units."""
+Progress = Callable[[int, int], None]
+"""Called with the number of clips done and of all clips, once a wave and every second or so within it."""
+
+_MAX_ENVS = {"cpu": 256, "cuda": 4096}
+_NO_LIMIT = 1e6  # s; an episode is as long as its clip
+_TIME_EPS = 1e-4  # s; as in the environment
+_STEPS_PER_PROGRESS = 30
+_SUMS = 2 + len(ERROR_NAMES)  # return, joint error, the seven tracking errors
+
+
+def evaluate_model(
+    model_file: Optional[PathLike],
+    env_file: EnvFileConfig,
+    *,
+    agent_config: Optional[AgentConfig] = None,
+    engine: str = "auto",
+    device: str = "cpu",
+    num_envs: Optional[int] = None,
+    seed: int = 0,
+    progress: Optional[Progress] = None,
+) -> EvalResult:
+    """Evaluates a model on all clips of a data set.
+
+    Episodes last as long as their clips (one loop of looping ones); early termination is as configured.
+
+    Args:
+        model_file: PARC's or our model.pt, or a checkpoint; None is the untrained policy ("before").
+        env_file: the environment; `env.dm.motion_file` names the data set.
+        agent_config: norm_obs_clip, and the networks of the untrained policy.
+        engine, device: as in training.
+        num_envs: clips at a time; default: all, at most 256 on a CPU and 4096 on a GPU.
+        seed: of the untrained policy.
+
+    Raises:
+        ConfigError, DataError: environment, data set or model cannot be used.
+    """
+    env = make_evaluation_env(env_file, engine, device, num_envs)
+    policy = load_policy(model_file, env, agent_config, seed)
+    clips = evaluate_clips(env, policy.act_mode, progress)
+    settings: Dict[str, Any] = {
+        "model_file": None if model_file is None else str(model_file),
+        "motion_file": env_file.env.dm.motion_file,
+        "engine": env.engine.name,
+        "device": str(env.device),
+        "action_mode": env_file.env.action_mode,
+        "early_termination": env_file.env.enable_early_termination,
+        "control_freq": env_file.env.control_freq,
+        "num_envs": env.num_envs,
+        "seed": seed,
+    }
+    return EvalResult(clips, summarize(clips), settings)
+
+
+def make_evaluation_env(
+    env_file: EnvFileConfig, engine: str = "auto", device: str = "cpu", num_envs: Optional[int] = None
+) -> TrackingEnv:
+    """The environment of a data set without a limit to episodes; as many environments as clips, up to a limit.
+
+    Raises:
+        ConfigError, DataError: see `make_env`.
+    """
+    dm = env_file.env.dm
+    if not dm.motion_file:
+        raise ConfigError("env.dm.motion_file is not set; name the data set's motions.yaml")
+    num_clips = len(read_motions_yaml(resolve(dm.motion_file)).entries)
+    if num_envs is None:
+        num_envs = _MAX_ENVS["cuda" if device.startswith("cuda") else "cpu"]
+    env_config = dataclasses.replace(
+        env_file.env,
+        episode_length=_NO_LIMIT,
+        dm=dataclasses.replace(dm, ignore_fail_rates=True, fail_rates_path=None),
+    )
+    config = dataclasses.replace(env_file, env=env_config)
+    return make_env(config, min(num_envs, num_clips), device, engine)
+
+
+def evaluate_clips(env: TrackingEnv, policy: Policy, progress: Optional[Progress] = None) -> List[ClipResult]:
+    """Runs all clips of the environment's data set under a policy.
+
+    Returns:
+        one result per clip, in the order of the data set.
+    """
+    library = env.library
+    num_clips = library.num_motions
+    # Clips of similar length share a wave, so that few environments wait for the others.
+    order = torch.argsort(library.lengths, stable=True)
+    sums = torch.zeros(num_clips, _SUMS, dtype=torch.float64, device=env.device)
+    steps, scored, reason = (torch.zeros(num_clips, dtype=torch.long, device=env.device) for _ in range(3))
+    done = 0
+    for ids in order.split(env.num_envs):
+        wave_sums, wave_steps, wave_scored, wave_reason = _run_wave(
+            env, policy, ids, _within(progress, done, num_clips)
+        )
+        sums[ids], steps[ids], scored[ids], reason[ids] = wave_sums, wave_steps, wave_scored, wave_reason
+        done += len(ids)
+        if progress is not None:
+            progress(done, num_clips)
+    return _clip_results(env, sums, steps, scored, reason)
+
+
+def _within(progress: Optional[Progress], done: int, total: int) -> Callable[[int], None]:
+    def report(ended: int) -> None:
+        if progress is not None:
+            progress(done + ended, total)
+
+    return report
+
+
+def _run_wave(
+    env: TrackingEnv, policy: Policy, ids: Tensor, report: Callable[[int], None]
+) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Tracks clips ids (n,), n <= N, to their ends.
+
+    Returns:
+        sums (n, 9) float64 of return, joint error and tracking errors; tracked steps (n,); steps that the errors
+        were summed over (n,); `FailReason` (n,).
+    """
+    n = len(ids)
+    # Environments without a clip of their own repeat the first; nobody reads them.
+    padded = torch.cat((ids, ids[:1].expand(env.num_envs - n)))
+    obs = env.reset_to(padded, torch.zeros(env.num_envs, device=env.device))
+    ends = env.library.lengths[ids] - _TIME_EPS
+    alive = torch.ones(n, dtype=torch.bool, device=env.device)
+    sums = torch.zeros(n, _SUMS, dtype=torch.float64, device=env.device)
+    steps, scored, reason = (torch.zeros(n, dtype=torch.long, device=env.device) for _ in range(3))
+    while bool(alive.any()):
+        obs, reward, _, _ = env.step(policy(obs))
+        now = torch.cat((reward[:, None], env.joint_error()[:, None], env.tracking_error()), dim=1)[:n]
+        failed = env.fail_reason[:n]
+        # A diverged simulation was put back to a rest pose, whose errors say nothing.
+        valid = alive & (failed != FailReason.DIVERGED)
+        sums += torch.where(valid[:, None], now.double(), torch.zeros_like(sums))
+        steps += alive
+        scored += valid
+        # A looping clip has no end of its own: one loop is enough.
+        looped = (env.motion_times[:n] >= ends) & (failed == FailReason.NONE)
+        failed = torch.where(looped, torch.full_like(failed, FailReason.MOTION_END), failed)
+        reason = torch.where(alive, failed, reason)
+        alive = alive & (failed == FailReason.NONE)
+        if int(env.steps[0]) % _STEPS_PER_PROGRESS == 0:
+            report(n - int(alive.sum()))
+    return sums, steps, scored, reason
+
+
+def _clip_results(
+    env: TrackingEnv, sums: Tensor, steps: Tensor, scored: Tensor, reason: Tensor
+) -> List[ClipResult]:
+    """From sums over steps, all of M rows, to results."""
+    library = env.library
+    end_times = torch.minimum(steps * env.control_dt, library.lengths.to(torch.float32))
+    columns = [
+        t.tolist()
+        for t in (
+            sums[:, 0],
+            sums[:, 1:] / scored.clamp(min=1)[:, None],
+            steps,
+            reason,
+            end_times,
+            library.lengths,
+        )
+    ]
+    results = []
+    for name, (total, errors, count, why, end_time, length) in zip(library.names, zip(*columns)):
+        completed = why == FailReason.MOTION_END
+        results.append(
+            ClipResult(
+                name=name,
+                motion_class=name.rpartition("/")[0],
+                length_s=length,
+                completed=completed,
+                completed_fraction=1.0 if completed else min(end_time / length, 1.0),
+                end_time_s=end_time,
+                end_reason=COMPLETED if completed else FailReason.NAMES[why],
+                joint_error_m=errors[0],
+                tracking_errors=dict(zip(ERROR_NAMES, errors[1:])),
+                episode_return=total,
+                steps=count,
+            )
+        )
+    return results

@@ -1,0 +1,135 @@
+"""What an evaluation found, per clip and in sum, and the JSON file that holds it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any, Dict, List, Optional
+
+from parc_core.errors import DataError
+from parc_core.storage.atomic import PathLike, write_json
+
+SCHEMA = "parc-tracker evaluation 1"
+COMPLETED = "completed"
+"""`end_reason` of a clip that was followed to its end; the others are those of `terminations.FailReason`."""
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """One clip, tracked once from its first frame by the deterministic policy."""
+
+    name: str
+    """Display name, `<class>/<stem>` where the data set has classes."""
+    motion_class: str
+    """The class, or "" where there is none."""
+    length_s: float
+    """Length of the clip; one loop of a looping one."""
+    completed: bool
+    """Its end was reached without a failure."""
+    completed_fraction: float
+    """Share of the clip that was tracked, in [0, 1]."""
+    end_time_s: float
+    """When tracking ended."""
+    end_reason: str
+    """`COMPLETED`, or why tracking ended."""
+    joint_error_m: float
+    """Distance of the bodies from their reference, mean over bodies and tracked steps."""
+    tracking_errors: Dict[str, float]
+    """The seven errors of `envs.tracking_error`, means over the tracked steps."""
+    episode_return: float
+    """Sum of the rewards."""
+    steps: int
+    """Control steps tracked."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Means over clips; every clip counts the same."""
+
+    clips: int
+    completed: int
+    completed_share: float
+    """In [0, 1]."""
+    mean_completed_fraction: float
+    """In [0, 1]; clips that were lost count with the share that was tracked."""
+    joint_error_completed_m: Optional[float]
+    """Mean over the completed clips (the number that papers report); None where none was completed."""
+    joint_error_m: float
+    """Mean over all clips, each while it was tracked."""
+    mean_return: float
+    mean_steps: float
+    tracking_errors: Dict[str, float]
+    """Means over all clips."""
+    end_reasons: Dict[str, int]
+    """How many clips ended how, the most frequent first."""
+
+
+def summarize(clips: List[ClipResult]) -> Summary:
+    """Sums up at least one clip."""
+    done = [clip for clip in clips if clip.completed]
+    reasons: Dict[str, int] = {}
+    for clip in clips:
+        reasons[clip.end_reason] = reasons.get(clip.end_reason, 0) + 1
+    names = list(clips[0].tracking_errors)
+    return Summary(
+        clips=len(clips),
+        completed=len(done),
+        completed_share=len(done) / len(clips),
+        mean_completed_fraction=_mean([clip.completed_fraction for clip in clips]),
+        joint_error_completed_m=_mean([clip.joint_error_m for clip in done]) if done else None,
+        joint_error_m=_mean([clip.joint_error_m for clip in clips]),
+        mean_return=_mean([clip.episode_return for clip in clips]),
+        mean_steps=_mean([clip.steps for clip in clips]),
+        tracking_errors={name: _mean([clip.tracking_errors[name] for clip in clips]) for name in names},
+        end_reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+    )
+
+
+def _mean(values: List[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+@dataclass(frozen=True)
+class EvalResult:
+    """An evaluation of one policy on one data set."""
+
+    clips: List[ClipResult]
+    """In the order of the data set."""
+    summary: Summary
+    settings: Dict[str, Any] = field(default_factory=dict)
+    """What was evaluated and how: model, data set, engine, action mode, seed."""
+
+    def to_json(self) -> Dict[str, Any]:
+        """Plain containers; `from_json` reads them back."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    def save(self, path: PathLike) -> None:
+        """Writes the JSON file atomically."""
+        write_json(path, self.to_json())
+
+
+def from_json(data: Any, where: str = "evaluation") -> EvalResult:
+    """The result that `EvalResult.to_json` wrote.
+
+    Raises:
+        DataError: the data has another schema.
+    """
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        raise DataError(f"{where}: is no result of this version's evaluation ('{SCHEMA}'); evaluate again")
+    clips = [ClipResult(**clip) for clip in data["clips"]]
+    return EvalResult(clips, Summary(**data["summary"]), data["settings"])
+
+
+def load(path: PathLike) -> EvalResult:
+    """Reads the JSON file of an evaluation.
+
+    Raises:
+        DataError: missing, broken or of another schema.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = json.load(file)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as an evaluation ({error}); evaluate again") from error
+    return from_json(data, str(path))
