@@ -25,6 +25,8 @@ from parc_core.config.train_args import (
     write_train_args,
 )
 from parc_core.errors import EXIT_DONE, Interrupted, ParcError
+from parc_core.learning.logger import ProgressFile
+from parc_core.learning.stop import StopSignals
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -66,15 +68,14 @@ def train(args: TrainArgs) -> None:
     Raises:
         ParcError: bad configs, bad data, interruption or divergence; see errors.py.
     """
-    from parc_core.learning.logger import ProgressFile
-
     env_file, agent_config = load_env_config(args.env_config), load_agent_config(args.agent_config)
     for line in [*args.ignored, *no_effect_warnings(env_file), *no_effect_warnings(agent_config)]:
         print(f"note: {line}", flush=True)
     check_device(args.device, "train_args")
     progress = ProgressFile(output_folder(args) / "progress.jsonl")
     try:
-        _train_locked(args, env_file, agent_config, progress)
+        with StopSignals() as stop:
+            _train_locked(args, env_file, agent_config, progress, stop)
     except Interrupted:
         raise
     except Exception as error:
@@ -86,7 +87,13 @@ def train(args: TrainArgs) -> None:
         progress.close()
 
 
-def _train_locked(args: TrainArgs, env_file: EnvFileConfig, agent_config: AgentConfig, progress) -> None:
+def _train_locked(
+    args: TrainArgs,
+    env_file: EnvFileConfig,
+    agent_config: AgentConfig,
+    progress: ProgressFile,
+    stop: StopSignals,
+) -> None:
     """With the output folder held: configs, environment, terrain.pkl, training."""
     import torch
 
@@ -106,16 +113,15 @@ def _train_locked(args: TrainArgs, env_file: EnvFileConfig, agent_config: AgentC
         seed=args.seed,
         in_model_file=args.in_model_file,
         fingerprint=training_fingerprint(args, env_file, agent_config),
-        fail_rate_quantiles=tuple(env_file.env.dm.fail_rate_quantiles),
     )
-    trainer = Trainer(env, agent_config, options, progress)  # refuses a folder of another training
+    trainer = Trainer(env, agent_config, options, progress, stop)  # refuses a folder of another training
     write_inputs(folder, args, env_file, agent_config)
     env.save_terrain(str(folder / "terrain.pkl"))
     trainer.run()
 
 
 def write_inputs(folder: Path, args: TrainArgs, env_file: EnvFileConfig, agent_config: AgentConfig) -> None:
-    """The resolved configs and arguments beside the results, so that train_args.txt runs the training again."""
+    """The resolved configs and arguments beside the results: train_args.txt runs the training again."""
     write_yaml(folder / ENV_FILE, env_file)
     write_yaml(folder / AGENT_FILE, agent_config)
     own = dataclasses.replace(

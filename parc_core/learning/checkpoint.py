@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 from pathlib import Path
@@ -38,7 +39,7 @@ def save_checkpoint(folder: Path, state: State, keep: int) -> Path:
     """
     samples = int(state["samples"])
     path = checkpoint_path(folder, samples)
-    _sidecar(path).unlink() if _sidecar(path).exists() else None
+    _remove(_sidecar(path))  # a crash between the two writes must not leave an old SHA-256
     with atomic_write(path) as file:
         torch.save({"format": CHECKPOINT_FORMAT, **state}, file)
     write_text(_sidecar(path), f"{sha256_file(path)}  {path.name}\n")
@@ -46,9 +47,8 @@ def save_checkpoint(folder: Path, state: State, keep: int) -> Path:
     stale = [other for count, other in others if count > samples]
     old = [other for count, other in others if count <= samples][keep:]
     for other in stale + old:
-        other.unlink()
-        if _sidecar(other).exists():
-            _sidecar(other).unlink()
+        _remove(other)
+        _remove(_sidecar(other))
     return path
 
 
@@ -104,7 +104,8 @@ def check_fingerprint(path: Path, saved: Dict[str, str], current: Dict[str, str]
 
 def rng_state() -> State:
     """States of every global random generator, as plain containers."""
-    kind, keys, pos, has_gauss, cached = np.random.get_state()
+    numpy_state: Any = np.random.get_state()
+    kind, keys, pos, has_gauss, cached = numpy_state
     version, internal, gauss_next = random.getstate()
     return {
         "torch": torch.get_rng_state(),
@@ -137,6 +138,11 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
 
 
 def _sidecar(path: Path) -> Path:

@@ -140,9 +140,7 @@ class Curves:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            say(
-                "no TensorBoard curves: the package tensorboard is not installed (log.txt has the same numbers)"
-            )
+            say("no TensorBoard curves: the package tensorboard is not installed (log.txt has the numbers)")
             return
         self._writer = SummaryWriter(str(folder), purge_step=purge_step if purge_step else None)
 

@@ -101,18 +101,39 @@ def load_into(agent: Agent, model: ModelFile) -> None:
     Raises:
         ConfigError: the architectures differ; the message names both.
     """
-    own = agent.state_dict()
-    same = own.keys() == model.state.keys()
-    if not same or any(own[key].shape != value.shape for key, value in model.state.items()):
-        raise ConfigError(
-            f"{model.path}: holds another architecture ({describe(model.state)}) than the configs ask for "
-            f"({describe(own)}); set model.actor_net, model.critic_net and actor_std_type alike"
-        )
+    check_architecture(model.path, model.state, agent.state_dict())
     agent.load_state_dict(model.state)
     if model.moments is None:
         agent.obs_norm.moments_from_stats()
     else:
         agent.obs_norm.load_moments(model.moments)
+
+
+def check_architecture(path: str, state: Dict[str, Tensor], own: Dict[str, Tensor]) -> None:
+    """Refuses arrays of another architecture than the agent's own.
+
+    Raises:
+        ConfigError: naming both.
+    """
+    if own.keys() != state.keys() or any(own[key].shape != value.shape for key, value in state.items()):
+        raise ConfigError(
+            f"{path}: holds another architecture ({describe(state)}) than the configs ask for "
+            f"({describe(own)}); set model.actor_net, critic_net and actor_std_type alike, or use another file"
+        )
+
+
+def check_actions(path: str, state: Dict[str, Tensor], own: Dict[str, Tensor]) -> None:
+    """Refuses a model whose actions mean something else here: other bounds, so another action_mode.
+
+    Raises:
+        ConfigError: says what to set.
+    """
+    for key in ("_a_norm._mean", "_a_norm._std"):
+        if not torch.allclose(own[key].cpu(), state[key], rtol=1e-2, atol=1e-2):
+            raise ConfigError(
+                f"{path}: was trained with other action bounds; set env.action_mode, residual_action_scale "
+                "and char_file as in the dm_env.yaml beside it"
+            )
 
 
 def build_agent(model: ModelFile, norm_obs_clip: float = 10.0, device: str = "cpu") -> Agent:
@@ -139,7 +160,7 @@ def build_agent(model: ModelFile, norm_obs_clip: float = 10.0, device: str = "cp
 
 
 def describe(state: Dict[str, Tensor]) -> str:
-    """One line on an architecture, e.g. "obs 1312, actor 1024-512, critic 1024-512, actions 28, fixed std"."""
+    """One line, e.g. "obs 1312, actor 1024-512, critic 1024-512, actions 28, one std per action"."""
     logstd = (
         "state-dependent std" if "_model._action_dist._logstd_net.weight" in state else "one std per action"
     )

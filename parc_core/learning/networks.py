@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import List, Sequence
+from typing import List, Sequence, Union
 
 from torch import Tensor, nn
 from torch.nn import init
@@ -67,7 +67,7 @@ class GaussianHead(nn.Module):
             )
         logstd = math.log(std)
         if std_type == "VARIABLE":
-            self._logstd_net = nn.Linear(in_dim, action_dim)
+            self._logstd_net: Union[nn.Linear, Parameter] = nn.Linear(in_dim, action_dim)
             init.uniform_(self._logstd_net.weight, -output_scale, output_scale)
             init.constant_(self._logstd_net.bias, logstd)
         else:

@@ -21,6 +21,13 @@ class Normalizer(nn.Module):
     state_dict (PARC's layout has none); checkpoints save them through `moments()`.
     """
 
+    _count: Tensor
+    _mean: Tensor
+    _std: Tensor
+    _fixed: Tensor
+    _m_mean: Tensor
+    _m_m2: Tensor
+
     def __init__(
         self,
         dim: int,

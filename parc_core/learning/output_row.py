@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, Sequence
-
-import torch
+from typing import Any, Dict
 
 from parc_core.envs.terminations import FailReason
 
 EPISODE_COLUMNS = ("Train_Return", "Train_Episode_Length", "Episodes", "Completed")
 TEST_COLUMNS = ("Test_Return", "Test_Episode_Length", "Test_Episodes")
+FAIL_COLUMNS = tuple(
+    "Fail_" + name.title().replace(" ", "_")
+    for name in FailReason.NAMES
+    if name not in ("none", "motion end")
+)
 LOSS_COLUMNS = (
     "loss",
     "actor_loss",
@@ -27,29 +30,20 @@ LOSS_COLUMNS = (
 )
 
 
-def output_row(
-    env: Any, info: Dict[str, float], test: Dict[str, float], quantiles: Sequence[float]
-) -> Dict[str, float]:
-    """One line's values; what did not happen (no episode ended, no test) is NaN.
+def output_row(env: Any, info: Dict[str, float], test: Dict[str, float]) -> Dict[str, float]:
+    """One line's values; what did not happen (no episode ended) is NaN.
 
     Args:
         info: means of the last update.
         test: result of the test episodes, empty without.
-        quantiles: shown quantiles of the motions' failure rates.
     """
     episodes = env.episode_stats()
     row = {name: float(episodes.get(name, math.nan)) for name in EPISODE_COLUMNS}
-    if test:
-        row.update({name: test[name] for name in TEST_COLUMNS})
+    row.update({name: test[name] for name in TEST_COLUMNS if name in test})
     row.update({_title(name): info[name] for name in LOSS_COLUMNS if name in info})
-    for name in FailReason.NAMES:
-        column = "Fail_" + _title(name.replace(" ", "_"))
-        if column in episodes or name not in ("none", "motion end"):
-            row[column] = float(episodes.get(column, math.nan))
-    rates = env.fail_rates.detach().float().cpu()
-    row["Fail_Rate_Mean"] = float(rates.mean())
-    for share in quantiles:
-        row[f"Fail_Rate_Q{round(100 * share):02d}"] = float(torch.quantile(rates, share))
+    row.update({name: float(episodes.get(name, math.nan)) for name in FAIL_COLUMNS})
+    row["Fail_Rate_Mean"] = float(env.fail_rates.float().mean())
+    row.update({name: float(value) for name, value in episodes.items() if name not in row})
     return row
 
 

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import copy
 import math
-import signal
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any, Dict, Optional, Union
 
 import torch
-from torch import Tensor
 
 from parc_core.config.agent_config import AgentConfig
-from parc_core.errors import ConfigError, Interrupted, TrainingDiverged
+from parc_core.errors import Interrupted, TrainingDiverged
 from parc_core.learning import checkpoint as checkpoints
 from parc_core.learning.agent import make_agent
 from parc_core.learning.logger import Console, Logger, Number, ProgressFile
-from parc_core.learning.model_file import describe, load_into, read_model_file, write_model_file
+from parc_core.learning.model_file import (
+    check_actions,
+    check_architecture,
+    load_into,
+    read_model_file,
+    write_model_file,
+)
 from parc_core.learning.output_row import output_row
 from parc_core.learning.ppo import make_optimizer, update
 from parc_core.learning.returns import value_bounds
 from parc_core.learning.rollout import Rollout, collect
 from parc_core.learning.schedules import explore_probability, learning_rate, set_learning_rate
+from parc_core.learning.stop import StopSignals
 from parc_core.learning.testing import run_test_episodes
 
 HEARTBEAT_SECONDS = 10.0
@@ -46,20 +50,24 @@ class TrainerOptions:
     """Model to start from; its normalizer then stays as it is."""
     fingerprint: Dict[str, str] = field(default_factory=dict)
     """Settings and data that shape the training: only checkpoints of the same go on."""
-    fail_rate_quantiles: Tuple[float, ...] = ()
-    """Quantiles of the motions' failure rates that the log shows."""
 
 
 class Trainer:
     """PPO on a vectorised environment (interface: parc_core/envs/tracking_env.py)."""
 
     def __init__(
-        self, env: Any, config: AgentConfig, options: TrainerOptions, progress: ProgressFile
+        self,
+        env: Any,
+        config: AgentConfig,
+        options: TrainerOptions,
+        progress: ProgressFile,
+        stop: Optional[StopSignals] = None,
     ) -> None:
         """Builds the agent and goes on from the newest good checkpoint of the output folder, if there is one.
 
         Args:
             progress: the locked progress file of `options.output_dir`.
+            stop: signals that end the loop; None = none do.
 
         Raises:
             ConfigError: the checkpoint or the model to start from belongs to other settings.
@@ -69,7 +77,7 @@ class Trainer:
         self._tries = 0  # roll-backs since the last checkpoint
         self._hours_before = 0.0
         self._started = time.time()
-        self._stop_signal: Optional[int] = None
+        self._stop = stop or StopSignals()
         checkpoints.seed_everything(options.seed)
         self._generator = torch.Generator(device=env.device).manual_seed(options.seed)
         self.agent = make_agent(env, config.model, config.norm_obs_clip)
@@ -91,9 +99,8 @@ class Trainer:
             Interrupted: SIGTERM or SIGINT came; the iteration was finished and a checkpoint written.
             TrainingDiverged: losses stayed non-finite after max_rollbacks roll-backs.
         """
-        handlers = self._catch_signals()
         try:
-            while self.samples < self.options.max_samples and self._stop_signal is None:
+            while self.samples < self.options.max_samples and self._stop.number is None:
                 info = self._iterate()
                 if self._diverged(info):
                     self._roll_back(info)
@@ -106,8 +113,6 @@ class Trainer:
             self._finish()
         finally:
             self._log.close()
-            for number, handler in handlers:
-                signal.signal(number, handler)
 
     def _iterate(self) -> Dict[str, float]:
         """One rollout and one update."""
@@ -151,9 +156,9 @@ class Trainer:
         if not newest or newest[0][0] != self.samples or not self._model_path.is_file():
             self._checkpoint()
         if self.samples < self.options.max_samples:
-            self._event("interrupted", signal=self._stop_signal)
+            self._event("interrupted", signal=self._stop.number)
             raise Interrupted(
-                f"stopped by signal {self._stop_signal} at {self.samples} samples; a checkpoint is in "
+                f"stopped by signal {self._stop.number} at {self.samples} samples; a checkpoint is in "
                 f"{self._folder}, the same command goes on from it"
             )
         self._event("done")
@@ -179,9 +184,9 @@ class Trainer:
             return str(path)
         if self.options.in_model_file is not None:
             model = read_model_file(self.options.in_model_file)
-            own = {key: value.clone() for key, value in self.agent.state_dict().items()}
+            check_architecture(model.path, model.state, self.agent.state_dict())
+            check_actions(model.path, model.state, self.agent.state_dict())
             load_into(self.agent, model)
-            _check_same_actions(model.path, own, model.state)
         self._obs = self.env.reset()
         self._last_good = copy.deepcopy(self._state())
         return None
@@ -204,14 +209,7 @@ class Trainer:
         }
 
     def _load_state(self, state: Dict[str, Any], where: str) -> None:
-        own = self.agent.state_dict()
-        if own.keys() != state["agent"].keys() or any(
-            own[k].shape != v.shape for k, v in state["agent"].items()
-        ):
-            raise ConfigError(
-                f"{where}: holds another architecture ({describe(state['agent'])}) than the configs ask for "
-                f"({describe(own)}); choose another output_dir or restore the settings"
-            )
+        check_architecture(where, state["agent"], self.agent.state_dict())
         self.agent.load_state_dict(state["agent"])
         self.agent.obs_norm.load_moments(state["obs_moments"])
         self._optimizer.load_state_dict(state["optimizer"])
@@ -233,7 +231,7 @@ class Trainer:
         self._event("checkpoint", path=str(path))
 
     def _diverged(self, info: Dict[str, float]) -> bool:
-        """A loss or gradient is not finite or absurdly large, or the weights or the normalizer are not finite."""
+        """A loss is not finite or absurdly large, or weights or normalizer are not finite."""
         if not all(math.isfinite(value) for value in info.values()):
             return True
         if abs(info["loss"]) > EXPLODED_LOSS or not self.agent.obs_norm.moments_finite():
@@ -252,9 +250,9 @@ class Trainer:
             f"{name} {info[name]:.3g}" for name in ("loss", "actor_loss", "critic_loss", "grad_norm")
         )
         if self._tries > self.config.max_rollbacks:
-            message = f"training diverged at {bad_samples} samples ({losses}) after {self._tries - 1} roll-backs in a row"
             raise TrainingDiverged(
-                f"{message}; lower optimizer.learning_rate or look at the motions and rewards"
+                f"training diverged at {bad_samples} samples ({losses}) after {self._tries - 1} roll-backs in a "
+                "row; lower optimizer.learning_rate or look at the motions and rewards"
             )
         good = self._last_good
         state = checkpoints.load_checkpoint(good) if isinstance(good, Path) else copy.deepcopy(good)
@@ -283,7 +281,7 @@ class Trainer:
         if self.config.test_episodes > 0:
             test = run_test_episodes(self.env, self.agent, self.config.test_episodes, self._beat)
         speed = self._rollout.num_samples / (info["collect_seconds"] + info["update_seconds"])
-        row.update(output_row(self.env, info, test, self.options.fail_rate_quantiles))
+        row.update(output_row(self.env, info, test))
         row.update({"Samples_Per_Second": speed, "Rollbacks": self.rollbacks})
         self._log.output(row)
 
@@ -298,28 +296,3 @@ class Trainer:
         """A sign of life where the last event is long ago."""
         if time.time() - self._progress.last_time > HEARTBEAT_SECONDS:
             self._event("heartbeat")
-
-    def _catch_signals(self) -> List[Tuple[int, Any]]:
-        """SIGTERM and SIGINT end the loop after the iteration; a second one acts at once."""
-        if threading.current_thread() is not threading.main_thread():
-            return []
-        numbers = (signal.SIGTERM, signal.SIGINT)
-        before = [(int(number), signal.getsignal(number)) for number in numbers]
-
-        def stop(number: int, _frame: Any) -> None:
-            self._stop_signal = number
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-
-        for number in numbers:
-            signal.signal(number, stop)
-        return before
-
-
-def _check_same_actions(path: str, own: Dict[str, Tensor], model: Dict[str, Tensor]) -> None:
-    """A model's actions mean something else under other bounds (action_mode, residual_action_scale, char_file)."""
-    for key in ("_a_norm._mean", "_a_norm._std"):
-        if not torch.allclose(own[key].cpu(), model[key], rtol=1e-2, atol=1e-2):
-            raise ConfigError(
-                f"{path}: was trained with other action bounds; set env.action_mode and residual_action_scale as in "
-                "the dm_env.yaml beside it"
-            )
