@@ -1,0 +1,8 @@
+"""Synthetic reference motions: sample data for demos and tests, and load for large data sets."""
+
+from __future__ import annotations
+
+from parc_core.motion.synthetic.generate import make_motion
+from parc_core.motion.synthetic.kinds import KINDS
+
+__all__ = ["KINDS", "make_motion"]

@@ -1,0 +1,117 @@
+"""A centre-of-mass path that keeps a motion balanced over its feet.
+
+The linear inverted pendulum (Kajita et al. 2001) ties the centre of mass c to the zero-moment point p:
+c − (h/g) c̈ = p. Given p under the standing feet, c solves a boundary value problem; the error that this one-mass
+model leaves is measured on the whole body's masses and taken out by solving again (Kajita et al. 2003).
+"""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from parc_core import rotations
+from parc_core.character.model import Character
+from parc_core.motion.synthetic.curves import through
+from parc_core.motion.synthetic.ik import Leg
+from parc_core.motion.synthetic.plan import LEFT, RIGHT, FootPose, MotionPlan
+
+GRAVITY = 9.81  # m/s²
+_INWARD = 0.015  # m: the zero-moment point stays on the inner half of a foot, which takes some sway out
+_SETTLE = 0.45  # s from the last landing to standing on both feet
+
+
+def body_masses(character: Character) -> Tuple[Tensor, Tensor]:
+    """Mass of each body (J,) kg and its centre in the body's frame (J, 3) m."""
+    mass = torch.zeros(character.num_bodies, dtype=torch.float64)
+    moment = torch.zeros(character.num_bodies, 3, dtype=torch.float64)
+    for geom in character.geoms:
+        mass[geom.body] += geom.mass
+        moment[geom.body] += geom.mass * torch.tensor(geom.pos, dtype=torch.float64)
+    return mass, moment / mass.clamp(min=1e-9)[:, None]
+
+
+def mass_centers(body_pos: Tensor, body_rot: Tensor, local: Tensor) -> np.ndarray:
+    """Centre of mass of each body in the world. (n, J, 3), (n, J, 4), (J, 3) -> (n, J, 3) m."""
+    return (body_pos + rotations.quat_rotate(body_rot, local.to(body_pos.dtype))).double().numpy()
+
+
+def planned_zmp(plan: MotionPlan, leg: Leg, times: np.ndarray) -> np.ndarray:
+    """Zero-moment point: under the standing foot, moving from foot to foot while both stand. -> (n, 3) m."""
+    feet = list(plan.start)
+    if not plan.steps:
+        knots, shares = (np.array(column) for column in zip(*plan.sway))
+        share = through(times, knots, shares[:, None])
+        right, left = _support(plan, leg, feet[RIGHT], RIGHT), _support(plan, leg, feet[LEFT], LEFT)
+        return 0.5 * (right + left) + 0.5 * share * (left - right)
+    knots, points = [0.0], [_between(plan, leg, feet)]
+    for step in plan.steps:
+        standing = 1 - step.side
+        support = _support(plan, leg, feet[standing], standing)
+        knots += [step.lift, step.land]
+        points += [support, support]
+        feet[step.side] = step.target
+    knots.append(knots[-1] + _SETTLE)
+    points.append(_between(plan, leg, feet))
+    return through(times, np.array(knots), np.array(points))
+
+
+def _between(plan: MotionPlan, leg: Leg, feet: list) -> np.ndarray:
+    return 0.5 * (_support(plan, leg, feet[RIGHT], RIGHT) + _support(plan, leg, feet[LEFT], LEFT))
+
+
+def _support(plan: MotionPlan, leg: Leg, pose: FootPose, side: int) -> np.ndarray:
+    """Point of the ground that carries the weight on one foot, (3,) m."""
+    x, y, yaw = pose
+    forward, inward = 0.5 * (leg.toe - leg.heel) - 0.01, _INWARD if side == RIGHT else -_INWARD
+    return np.array(
+        [
+            x + forward * np.cos(yaw) - inward * np.sin(yaw),
+            y + forward * np.sin(yaw) + inward * np.cos(yaw),
+            float(plan.ground.height(np.array(x))),
+        ]
+    )
+
+
+def solve_pendulum(zmp: np.ndarray, height: float, dt: float) -> np.ndarray:
+    """Centre of mass over a zero-moment point, at rest over it at both ends.
+
+    Args:
+        zmp: (n, d) m.
+        height: h of the pendulum, m.
+        dt: s between frames.
+
+    Returns:
+        (n, d) m: the solution of c[i] − k (c[i+1] − 2 c[i] + c[i−1]) = p[i] with k = h / (g dt²).
+    """
+    n, k = len(zmp), height / (GRAVITY * dt * dt)
+    matrix = (
+        np.diag(np.full(n, 1.0 + 2.0 * k)) - np.diag(np.full(n - 1, k), 1) - np.diag(np.full(n - 1, k), -1)
+    )
+    matrix[0], matrix[-1] = np.eye(n)[0], np.eye(n)[-1]
+    return np.linalg.solve(matrix, zmp)
+
+
+def measured_zmp(centers: np.ndarray, masses: np.ndarray, ground: np.ndarray, dt: float) -> np.ndarray:
+    """Zero-moment point of moving point masses on a ground at height `ground`.
+
+    p = Σ m ((z̈ + g) x − (z − ground) ẍ) / Σ m (z̈ + g), likewise in y; no acceleration at both ends.
+
+    Args:
+        centers: (n, J, 3) m.
+        masses: (J,) kg.
+        ground: (n,) m.
+        dt: s between frames.
+
+    Returns:
+        (n, 2) m.
+    """
+    acceleration = np.zeros_like(centers)
+    acceleration[1:-1] = (centers[2:] - 2.0 * centers[1:-1] + centers[:-2]) / (dt * dt)
+    weight = masses * (acceleration[..., 2] + GRAVITY)
+    lever = masses * (centers[..., 2] - ground[:, None])
+    moment = weight[..., None] * centers[..., :2] - lever[..., None] * acceleration[..., :2]
+    return moment.sum(axis=1) / weight.sum(axis=1)[:, None]
