@@ -1,0 +1,120 @@
+"""The `parc-tracker` command. Each subcommand imports what it needs when it runs, so that --help is quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from parc_core.errors import EXIT_INTERRUPTED, ConfigError, ParcError
+
+DEFAULT_CONFIG = "data/configs/parc_3_tracker_default.yaml"
+
+
+class _OneLineErrors(TyperGroup):
+    """What a user can mend is said in one line, with the exit code of the process contract."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ParcError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=_OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Trains physics-based motion trackers on many motions and terrains (PARC stage 3).",
+)
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="Tracker config.")]
+
+
+@app.command()
+def run(config: ConfigOption = Path(DEFAULT_CONFIG)) -> None:
+    """Run the whole pipeline as a flow: merge, dataset, configs, training, evaluation, registry."""
+    from parc_core.cli.flow import run_flow, show_result
+
+    show_result(run_flow(config))
+
+
+@app.command()
+def train(
+    config: Annotated[Path | None, typer.Option("--config", help="Tracker config.")] = None,
+    arg_file: Annotated[
+        Path | None,
+        typer.Option("--arg_file", "--arg-file", help="A train_args.txt to run again or go on with."),
+    ] = None,
+) -> None:
+    """Train alone, without Prefect: from a tracker config, or from a train_args.txt."""
+    from parc_core.cli.progress import TrainingBar
+    from parc_core.direct_training import train_from_arguments, train_from_config
+
+    if config is not None and arg_file is not None:
+        raise ConfigError("--config and --arg_file exclude each other; give one of them")
+    with TrainingBar() as bar:
+        if arg_file is not None:
+            folder = train_from_arguments(arg_file, bar.listener)
+        else:
+            folder = train_from_config(config or Path(DEFAULT_CONFIG), bar.listener)
+    print(f"trained: {folder / 'model.pt'}")
+
+
+@app.command("make-motions")
+def make_motions(
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", help="A kind of motion; may be repeated. Default: all.")
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="Motions of each kind.")] = 4,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same motions.")] = 0,
+    out: Annotated[Path, typer.Option("--out", help="Folder; one folder per kind inside.")] = Path(
+        "output/motions"
+    ),
+) -> None:
+    """Make synthetic reference motions on blocky terrains."""
+    from parc_core.cli.progress import counting_bar
+    from parc_core.motion.synthetic import KINDS, make_dataset
+
+    with counting_bar("making motions") as progress:
+        files = make_dataset(list(kind) if kind else list(KINDS), count, seed, out, progress=progress)
+    print(f"{len(files)} motions in {out}")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine can run: engines, GPU, versions, store."""
+    from parc_core.doctor import checks
+
+    found = checks()
+    width = max(len(check.name) for check in found)
+    for check in found:
+        text, colour = (
+            ("ok", "green") if check.ok else ("missing", "red") if check.needed else ("no", "yellow")
+        )
+        mend = f" -> {check.mend}" if check.mend and not check.ok else ""
+        typer.echo(f"{typer.style(text.ljust(7), fg=colour)}  {check.name:<{width}}  {check.detail}{mend}")
+    if any(check.needed and not check.ok for check in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--folder", help="Where everything goes.")] = Path(".parc/demo"),
+) -> None:
+    """Make sample motions, run the whole pipeline on them and show what was learnt; minutes on two cores."""
+    from parc_core.cli.demo import run_demo
+
+    run_demo(folder)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,60 @@
+"""What a tracker config asks of the flow, read once and with absolute paths."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger
+
+from parc_core.config.dataset_config import load_dataset_config
+from parc_core.config.paths import expand, resolve
+from parc_core.config.preflight import check_runnable, tracker_warnings
+from parc_core.config.schema import to_mapping
+
+_INPUTS = ("env_config", "agent_config", "dataset_file", "in_model_file", "create_dataset_config")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The arguments of the stages."""
+
+    tracker: dict[str, Any]
+    """Keys of the tracker config."""
+    create_dataset: dict[str, Any] | None
+    """Keys of the dataset creation config, or None where the dataset is there already."""
+    dataset_file: str
+    """That dataset; empty where it is to be made."""
+    max_samples: int
+    model_name: str
+    trainer_python: str | None
+
+
+def load_settings(config: str) -> Settings:
+    """Reads a tracker config and all that it names.
+
+    Raises:
+        ConfigError: it cannot run as it stands; one line says what to set.
+    """
+    tracker = check_runnable(config)
+    for line in tracker_warnings(tracker):
+        get_run_logger().warning(line)
+    places: dict[str, Any] = {
+        name: str(resolve(path)) for name in _INPUTS if (path := getattr(tracker, name)) is not None
+    }
+    if tracker.output_dir is not None:
+        places["output_dir"] = str(Path(expand(tracker.output_dir)).absolute())
+    tracker = dataclasses.replace(tracker, **places)
+    create_dataset = None
+    if tracker.create_dataset_config is not None:
+        create_dataset = to_mapping(load_dataset_config(tracker.create_dataset_config))
+    return Settings(
+        tracker=to_mapping(tracker),
+        create_dataset=create_dataset,
+        dataset_file=tracker.dataset_file or "",
+        max_samples=tracker.max_samples,
+        model_name=tracker.model_name,
+        trainer_python=tracker.trainer_python,
+    )
