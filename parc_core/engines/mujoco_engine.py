@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict
 
 import torch
@@ -20,6 +21,13 @@ _MAX_SPEED = 1e4  # m/s or rad/s; beyond it a simulation counts as diverged thou
 _SAVED_FIELDS = ("time", "qpos", "qvel", "qacc_warmstart")
 
 
+def _available_cores() -> int:
+    """Cores that this process may use: fewer than the machine has under taskset or a batch scheduler."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class MujocoEngine(Engine):
     """N humanoids in float64 on the CPU; the environment sees float32.
 
@@ -28,7 +36,7 @@ class MujocoEngine(Engine):
         terrain: all terrains, padded, in one tensor.
         config: env file (sim_freq, substeps, control_freq, friction, terrain_window).
         num_envs: N.
-        num_threads: worker threads, 0 for all cores.
+        num_threads: worker threads, 0 for all that the process may use.
     """
 
     name = "mujoco"
@@ -59,7 +67,7 @@ class MujocoEngine(Engine):
                 friction=env.plane.dynamic_friction,
             ),
         )
-        self._batch = Batch(self.model, nsim=num_envs, nthread=num_threads)
+        self._batch = Batch(self.model, nsim=num_envs, nthread=num_threads or _available_cores())
         self._qpos, self._qvel, self._ctrl, self._mocap, self._warmstart = (
             self._bind(name) for name in ("qpos", "qvel", "ctrl", "mocap_pos", "qacc_warmstart")
         )
