@@ -22,7 +22,11 @@ def _motions_are_there(result: Result) -> bool:
     return all(Path(entry.file).is_file() for entry in entries)
 
 
-@stage(name="build dataset", code=("parc_core/motion",), still_good=_motions_are_there)
+@stage(
+    name="build dataset",
+    code=("parc_core/motion/build.py", "parc_core/motion/dataset_file.py"),
+    still_good=_motions_are_there,
+)
 def build_dataset(merged: Result, dataset_config: dict[str, Any]) -> Result:
     """Writes `datasets/<key>/motions.yaml` and its manifest into the store.
 

@@ -14,6 +14,8 @@ from parc_core.motion.merge_result import read_merge_result, write_merge_result
 from parc_core.run_folder import store_folder
 from tasks.caching import Result, file_ref, local_path, stage
 
+CODE = tuple(f"parc_core/motion/{name}.py" for name in ("merge", "merge_result", "file_index", "files"))
+
 
 def _inputs(parameters: dict[str, Any]) -> Any:
     config = from_mapping(DatasetConfig, parameters["dataset_config"], "dataset config")
@@ -27,7 +29,7 @@ def _copies_are_there(result: Result) -> bool:
 
 @stage(
     name="merge motions",
-    code=("parc_core/motion", "parc_core/terrain"),
+    code=CODE,
     inputs=_inputs,
     still_good=_copies_are_there,
 )

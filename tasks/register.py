@@ -6,10 +6,11 @@ from pathlib import Path
 
 from prefect import get_run_logger
 
+from parc_core.config.train_args import read_train_args
 from parc_core.storage.atomic import PathLike
 from parc_core.storage.registry import register_model
 from parc_core.storage.store import Store
-from tasks.caching import Result, code_version, local_path, stage
+from tasks.caching import Result, code_version, file_ref, local_path, stage
 
 
 @stage(name="register model", code=("parc_core/storage",))
@@ -29,6 +30,7 @@ def register(
     Returns:
         `name`, `version`, `manifest` (reference), `model` (reference to the registered model.pt).
     """
+    parent = read_train_args(local_path(configs["train_args"])).in_model_file
     run_dir = Path(training["run_dir"])
     files: dict[str, PathLike] = {
         "model.pt": local_path(training["model"]),
@@ -42,12 +44,12 @@ def register(
     manifest = {
         "lineage": {
             "dataset": dataset,
-            "parent": before["model"],
+            "parent": file_ref(parent) if parent else None,
             "configs": configs,
             "samples": training["samples"],
             "code": code_version("parc_core"),
         },
-        "metrics": {"before": before["mean"], "after": after["mean"]},
+        "metrics": {"before": before["summary"], "after": after["summary"]},
     }
     model = register_model(Store(), model_name, files, manifest)
     get_run_logger().info("registered as %s version %d", model_name, model["version"])

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from parc_core.evaluation.result import ClipResult, EvalResult
+
+Numbers = tuple[float, float, float]
+"""Completed share, joint error (m), return."""
 
 
 def run_flow(config: Path) -> dict[str, Any]:
@@ -22,41 +27,45 @@ def run_flow(config: Path) -> dict[str, Any]:
 
 def show_result(result: dict[str, Any], console: Console | None = None) -> None:
     """A table of the motions before and after, and where things lie."""
+    from parc_core.evaluation.result import load
     from tasks.caching import local_path
 
     console = console or Console()
-    before, after = (
-        json.loads(local_path(result[name]["evaluation"]).read_text()) for name in ("before", "after")
-    )
+    before, after = (load(local_path(result[name]["evaluation"])) for name in ("before", "after"))
     console.print(comparison(before, after))
     model = result["model"]
-    console.print(
-        f"model   {local_path(model['model'])}  ({model['name']} version {model['version']})", soft_wrap=True
-    )
-    for name in ("report", "video"):
-        ref = result["after"].get(name)
-        if ref:
-            console.print(f"{name:<7} {local_path(ref)}", soft_wrap=True)
+    places = {"model": model["model"], "report": result["after"]["report"], "video": result["after"]["video"]}
+    for name, ref in places.items():
+        if ref is not None:
+            print(f"{name:<8}{local_path(ref)}")
+    print(f"{'registry':<8} {model['name']} version {model['version']}")
 
 
-def comparison(before: dict[str, Any], after: dict[str, Any]) -> Table:
+def comparison(before: EvalResult, after: EvalResult) -> Table:
     """One row per motion and their mean: completed %, joint error and return before → after."""
-    table = Table(title="every clip once from its first frame, deterministic policy")
+    table = Table(title="Before → after training, each clip once from its start")
     table.add_column("motion")
     for name in ("completed %", "joint error (m)", "return"):
-        table.add_column(f"{name} before → after", justify="right")
-    old = {motion["name"]: motion for motion in before["motions"]}
-    for motion in after["motions"]:
-        table.add_row(motion["name"], *_cells(old[motion["name"]], motion))
+        table.add_column(name, justify="right")
+    old = {clip.name: clip for clip in before.clips}
+    for clip in after.clips:
+        table.add_row(clip.name, *_cells(_clip_numbers(old[clip.name]), _clip_numbers(clip)))
     table.add_section()
-    table.add_row("mean", *_cells(before["mean"], after["mean"]))
+    means = [
+        (summary.mean_completed_fraction, summary.joint_error_m, summary.mean_return)
+        for summary in (before.summary, after.summary)
+    ]
+    table.add_row("mean", *_cells(*means))
     return table
 
 
-def _cells(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    columns = (("completed_fraction", "{:.0%}"), ("joint_error_m", "{:.3f}"), ("return", "{:.2f}"))
-    return [" → ".join(_text(values.get(key), form) for values in (before, after)) for key, form in columns]
+def _clip_numbers(clip: ClipResult) -> Numbers:
+    return clip.completed_fraction, clip.joint_error_m, clip.episode_return
 
 
-def _text(value: float | None, form: str) -> str:
-    return "-" if value is None else form.format(value)
+def _cells(before: Numbers, after: Numbers) -> list[str]:
+    forms = ("{:.0%}", "{:.3f}", "{:.1f}")
+    return [
+        f"{form.format(old)} → {form.format(new)}"
+        for form, old, new in zip(forms, before, after, strict=True)
+    ]
