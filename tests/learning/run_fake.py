@@ -29,7 +29,7 @@ def small_config(**changes):
     return AgentConfig(**values)
 
 
-def make_trainer(out, max_samples, env=None, config=None, **options):
+def make_trainer(out, max_samples, env=None, config=None, stop=None, **options):
     progress = ProgressFile(Path(out) / "progress.jsonl")
     try:
         trainer = Trainer(
@@ -37,6 +37,7 @@ def make_trainer(out, max_samples, env=None, config=None, **options):
             config or small_config(),
             TrainerOptions(Path(out), max_samples, **options),
             progress,
+            stop,
         )
     except BaseException:
         progress.close()

@@ -1,0 +1,131 @@
+"""What the trainer imports runs on Python 3.8 with torch, numpy and yaml alone (Isaac Gym's last Python is 3.8)."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+START = "parc_core.train"
+THIRD_PARTY = {"torch", "numpy", "yaml"}
+# Engines of newer Pythons, imported only when chosen; and what needs the object store.
+OTHER_PYTHON = ("parc_core.engines.mujoco", "parc_core.engines.warp", "parc_core.engines.mjwarp")
+# Third-party packages that may be imported inside functions, where they are optional.
+OPTIONAL = {"tensorboard", "fsspec", "mujoco", "mujoco_warp", "warp", "isaacgym"}
+
+
+def module_file(name):
+    """The source of a module of this project, None for others."""
+    base = ROOT.joinpath(*name.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def imports_of(path):
+    """(module, is it at the top level) of every import; `from a import b` gives a and a.b."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
+    top = {id(node) for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))}
+    lazy = {
+        id(inner)
+        for function in ast.walk(tree)
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for inner in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if id(node) not in top:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            assert node.level == 0, f"{path}: relative import"
+            names = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            yield name, id(node) not in lazy
+
+
+def closure():
+    """{module: file} of everything in this project that the trainer can import, lazily or not."""
+    found, queue = {}, [START]
+    while queue:
+        name = queue.pop()
+        path = module_file(name)
+        if path is None or name in found or name.startswith(OTHER_PYTHON):
+            continue
+        found[name] = path
+        queue += [parent for parent in (name.rpartition(".")[0],) if parent]
+        queue += [module for module, _ in imports_of(path) if module.startswith("parc_core")]
+    return found
+
+
+CLOSURE = closure()
+
+
+def test_the_closure_is_the_trainer():
+    for name in ("parc_core.learning.trainer", "parc_core.envs.factory", "parc_core.motion.library"):
+        assert name in CLOSURE
+    assert not any(name.startswith(("parc_core.cli", "tasks", "flows", "prefect")) for name in CLOSURE)
+
+
+@pytest.mark.parametrize("name", sorted(CLOSURE))
+def test_imports(name):
+    for module, at_top in imports_of(CLOSURE[name]):
+        package = module.split(".")[0]
+        if package in ("parc_core", "__future__") or package in sys.stdlib_module_names:
+            continue
+        allowed = THIRD_PARTY if at_top else THIRD_PARTY | OPTIONAL
+        assert package in allowed, f"{name} imports {package} ({'at the top' if at_top else 'lazily'})"
+
+
+@pytest.mark.parametrize("name", sorted(CLOSURE))
+def test_annotations_are_not_evaluated(name):
+    """`X | Y` in annotations is harmless on 3.8 only with the __future__ import."""
+    tree = ast.parse(CLOSURE[name].read_text(encoding="utf-8"))
+    annotated = any(
+        isinstance(node, (ast.AnnAssign, ast.FunctionDef, ast.ClassDef)) for node in ast.walk(tree)
+    )
+    names = [
+        n
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        for n in node.names
+    ]
+    assert not annotated or any(alias.name == "annotations" for alias in names)
+
+
+def test_vermin():
+    """Language features and standard library of Python 3.8; annotations are left out, for nothing evaluates them
+    but the config schema, which `test_config_hints` covers."""
+    files = [str(path) for path in CLOSURE.values()]
+    command = [sys.executable, "-m", "vermin", "--target=3.8-", "--violations", "--no-parse-comments", *files]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_config_hints():
+    """typing.get_type_hints evaluates the config dataclasses' annotations: these must be 3.8's too."""
+    files = [str(path) for name, path in CLOSURE.items() if name.startswith("parc_core.config")]
+    command = [sys.executable, "-m", "vermin", "--target=3.8-", "--violations", "--eval-annotations", *files]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_ruff_for_python_38():
+    files = [str(path) for path in CLOSURE.values()]
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--target-version=py38",
+        "--select=E9,F",
+        "--quiet",
+        *files,
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
