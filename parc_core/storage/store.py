@@ -143,7 +143,7 @@ class Store:
         """Whether `key` is there."""
         if self.root is not None:
             return (self.root / _checked(key)).is_file()
-        return bool(self._fs.exists(self._path(key)))
+        return bool(self._fs.isfile(self._path(key)))
 
     def list(self, prefix: str = "") -> List[str]:
         """Sorted keys below the folder `prefix`; unfinished files are not listed."""
