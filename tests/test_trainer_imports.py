@@ -15,6 +15,7 @@ THIRD_PARTY = {"torch", "numpy", "yaml"}
 # Engines of newer Pythons, imported only when chosen; and what needs the object store.
 OTHER_PYTHON = ("parc_core.engines.mujoco", "parc_core.engines.warp", "parc_core.engines.mjwarp")
 # Third-party packages that may be imported inside functions, where they are optional.
+VERMIN = "from vermin import main; main()"
 OPTIONAL = {"tensorboard", "fsspec", "mujoco", "mujoco_warp", "warp", "isaacgym"}
 
 
@@ -102,7 +103,7 @@ def test_vermin():
     """Language features and standard library of Python 3.8; annotations are left out, for nothing evaluates them
     but the config schema, which `test_config_hints` covers."""
     files = [str(path) for path in CLOSURE.values()]
-    command = [sys.executable, "-m", "vermin", "--target=3.8-", "--violations", "--no-parse-comments", *files]
+    command = [sys.executable, "-c", VERMIN, "--target=3.8-", "--violations", "--no-parse-comments", *files]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -110,7 +111,7 @@ def test_vermin():
 def test_config_hints():
     """typing.get_type_hints evaluates the config dataclasses' annotations: these must be 3.8's too."""
     files = [str(path) for name, path in CLOSURE.items() if name.startswith("parc_core.config")]
-    command = [sys.executable, "-m", "vermin", "--target=3.8-", "--violations", "--eval-annotations", *files]
+    command = [sys.executable, "-c", VERMIN, "--target=3.8-", "--violations", "--eval-annotations", *files]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 
