@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Tuple
 
 from parc_core.config.paths import expand, resolve
-from parc_core.errors import ConfigError, DataError
+from parc_core.errors import ConfigError
 from parc_core.motion.file_index import (
     FileFacts,
     FileIndex,
@@ -23,6 +22,7 @@ from parc_core.motion.file_index import (
     stamp,
 )
 from parc_core.motion.merge_result import Duplicate, MergedMotion, MergeResult, Rejected
+from parc_core.motion.motion_folders import MARKER, InputFile, find_motions
 from parc_core.motion.parallel import map_files
 from parc_core.storage.atomic import PathLike, sha256_bytes, write_bytes, write_text
 
@@ -32,22 +32,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what is being done)."""
 
-MARKER = ".parc-merged"
-"""Lies in every folder of copies; such a folder is never an input, even inside an input folder."""
-
 DEFAULT_BODIES = 15
-
-
-@dataclass(frozen=True)
-class InputFile:
-    """A motion file found below a root."""
-
-    path: str
-    """Absolute."""
-    motion_class: str
-    """First folder below the root; empty for a file that lies in the root itself."""
-    relative: str
-    """Below the root, with forward slashes."""
 
 
 def merge_folders(
@@ -75,15 +60,17 @@ def merge_folders(
     """
     check_supported(config)
     motions_dir = output_folder(out_dir) / "motions"
-    classes, files = find_motions(config)
+    classes, files = find_motions(config.folder_paths)
     num_bodies = _num_bodies(config)
     index = FileIndex(index_path or default_index_path(), num_bodies)
     write_text(motions_dir / MARKER, "Copies made by parc-tracker; not an input.\n")
     facts, num_read = _all_facts(files, index, num_bodies, progress, workers)
     kept, rejected, duplicates = _select(config, files, facts)
     motions = _named(kept, facts)
-    _copy(motions, motions_dir, index, progress, workers)
+    lost = _copy(motions, motions_dir, index, progress, workers)
     index.save()
+    motions = [motion for motion in motions if motion.file not in lost]
+    rejected += [Rejected(*lost[key]) for key in sorted(lost)]
     return MergeResult(
         str(motions_dir), _fingerprint(files, facts), classes, motions, rejected, duplicates, num_read
     )
@@ -103,7 +90,7 @@ def inputs_fingerprint(
         ConfigError, DataError: as `merge_folders`.
     """
     check_supported(config)
-    _, files = find_motions(config)
+    _, files = find_motions(config.folder_paths)
     num_bodies = _num_bodies(config)
     index = FileIndex(index_path or default_index_path(), num_bodies)
     facts, _ = _all_facts(files, index, num_bodies, progress, workers)
@@ -124,56 +111,6 @@ def check_supported(config: DatasetConfig) -> None:
         )
     if not config.folder_paths:
         raise ConfigError("folder_paths: empty, name at least one folder of motions")
-
-
-def find_motions(config: DatasetConfig) -> Tuple[List[str], List[InputFile]]:
-    """The classes (first-level folders of all roots) and every `.pkl` below the roots, sorted.
-
-    Folders whose name contains "ignore", hidden folders and folders of copies are skipped.
-
-    Raises:
-        DataError: a root is missing or none holds a class folder.
-    """
-    classes: Set[str] = set()
-    files: List[InputFile] = []
-    for entry in config.folder_paths:
-        root = resolve(entry).absolute()
-        if not root.is_dir():
-            raise DataError(f"folder_paths: {root}: no such folder; check the path (and DATA_DIR)")
-        for folder, names in _walk(root):
-            parts = folder.relative_to(root).parts
-            classes.update(parts[:1])
-            for name in names:
-                relative = "/".join((*parts, name))
-                files.append(InputFile(str(folder / name), parts[0] if parts else "", relative))
-    if not classes:
-        roots = ", ".join(str(folder) for folder in config.folder_paths)
-        raise DataError(f"folder_paths: {roots}: no class folder inside; give the folder above the classes")
-    # Python's sort is stable: equal paths of two roots stay in the order of the roots.
-    return sorted(classes), sorted(files, key=lambda f: (f.motion_class, f.relative))
-
-
-def _walk(root: Path) -> Iterator[Tuple[Path, List[str]]]:
-    """Folders below `root` with the names of their `.pkl` files; links are followed, loops are not."""
-    seen: Set[str] = set()
-    for folder, folders, names in os.walk(root, followlinks=True, onerror=_raise_unreadable):
-        real = os.path.realpath(folder)
-        if real in seen or MARKER in names:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(
-            name
-            for name in folders
-            if "ignore" not in name
-            and not name.startswith((".", "__pycache__"))
-            and not os.path.exists(os.path.join(folder, name, MARKER))
-        )
-        yield Path(folder), sorted(name for name in names if name.endswith(".pkl"))
-
-
-def _raise_unreadable(error: OSError) -> None:
-    raise DataError(f"{error.filename}: folder cannot be read ({error.strerror}); check its permissions")
 
 
 def _num_bodies(config: DatasetConfig) -> int:
@@ -282,32 +219,39 @@ def _copy(
     index: FileIndex,
     progress: Optional[Progress],
     workers: Optional[int],
-) -> None:
-    """Make the copies that are not there yet, or no longer what they were."""
-    targets = {motion.file: str(motions_dir / motion.file) for motion in motions}
+) -> Dict[str, Tuple[str, str, str]]:
+    """Make the copies that are not there yet, or no longer what they were.
+
+    Returns:
+        The motions that could not be copied, by file: what `Rejected` needs.
+    """
     todo = []
     for motion in motions:
-        known = index.lookup(targets[motion.file])
+        known = index.lookup(str(motions_dir / motion.file))
         if known is None or known.sha256 != motion.sha256:
-            todo.append((motion.source, targets[motion.file], motion.sha256))
-    by_target = {targets[motion.file]: motion for motion in motions}
-    for done, (target, file_stamp) in enumerate(map_files(_copy_one, todo, workers), start=1):
-        motion = by_target[target]
-        known = FileFacts(motion.sha256, None, motion.frames, motion.fps, motion.nx, motion.ny, motion.dx)
-        index.note(target, file_stamp, known)
+            todo.append(motion)
+    tasks = [(motion.source, str(motions_dir / motion.file), motion.sha256) for motion in todo]
+    lost: Dict[str, Tuple[str, str, str]] = {}
+    for done, (motion, (file_stamp, reason)) in enumerate(zip(todo, map_files(_copy_one, tasks, workers)), 1):
+        if reason is not None:
+            lost[motion.file] = (motion.source, motion.motion_class, reason)
+        facts = FileFacts(motion.sha256, None, motion.frames, motion.fps, motion.nx, motion.ny, motion.dx)
+        index.note(str(motions_dir / motion.file), file_stamp, facts)
         _report(progress, done, len(todo), "copying motions")
+    return lost
 
 
-def _copy_one(task: Tuple[str, str, str]) -> Tuple[str, Optional[str]]:
+def _copy_one(task: Tuple[str, str, str]) -> Tuple[Optional[str], Optional[str]]:
+    """Copy one file if it still is what was checked; its copy's stamp, or the reason why not."""
     source, target, sha256 = task
     try:
         data = Path(source).read_bytes()
     except OSError as error:
-        raise DataError(f"{source}: vanished while being merged ({error.strerror}); merge again") from error
+        return None, f"vanished while being merged ({error.strerror or error})"
     if sha256_bytes(data) != sha256:
-        raise DataError(f"{source}: changed while being merged; merge again when nothing writes there")
+        return None, "changed while being merged; merge again when nothing writes there"
     write_bytes(target, data)
-    return target, stamp(target)
+    return stamp(target), None
 
 
 def _fingerprint(files: List[InputFile], facts: Dict[str, FileFacts]) -> str:

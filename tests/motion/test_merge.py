@@ -13,8 +13,9 @@ import pytest
 from parc_core.config.dataset_config import DatasetConfig
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion import file_index
-from parc_core.motion.merge import find_motions, inputs_fingerprint, merge_folders
+from parc_core.motion.merge import inputs_fingerprint, merge_folders
 from parc_core.motion.merge_result import MergeResult, read_merge_result, write_merge_result
+from parc_core.motion.motion_folders import find_motions
 from parc_core.storage.atomic import sha256_file
 from tests.motion.small_files import RunsCode, container, motion_dict, write_small
 
@@ -90,7 +91,7 @@ def test_links_are_followed_and_loops_are_not(tmp_path: Path) -> None:
     root.mkdir()
     (root / "run").symlink_to(tmp_path / "far")
     (tmp_path / "far" / "loop").symlink_to(tmp_path / "far")
-    classes, files = find_motions(config(root))
+    classes, files = find_motions([str(root)])
     assert classes == ["run"] and [f.relative for f in files] == ["run/a.pkl"]
 
 
@@ -201,6 +202,23 @@ def test_a_damaged_or_lost_copy_is_made_again(tmp_path: Path) -> None:
     two.unlink()
     result = merge_folders(config(tmp_path / "in"), tmp_path / "out")
     assert [sha256_file(result.path_of(m)) for m in result.motions] == [m.sha256 for m in result.motions]
+
+
+def test_a_file_that_changes_meanwhile_is_left_out(tmp_path: Path) -> None:
+    write_small(tmp_path / "in" / "run" / "a.pkl")
+    changing = write_small(tmp_path / "in" / "run" / "b.pkl", height=2)
+    gone = write_small(tmp_path / "in" / "run" / "c.pkl", height=3)
+
+    def after_reading(done: int, total: int, what: str) -> None:
+        if what == "reading motions" and done == total:
+            write_small(changing, height=4)
+            gone.unlink()
+
+    result = merge_folders(config(tmp_path / "in"), tmp_path / "out", progress=after_reading)
+    assert names(result) == ["run/a"]
+    assert reasons(result)["b.pkl"].startswith("changed while being merged")
+    assert reasons(result)["c.pkl"].startswith("vanished while being merged")
+    assert names(merge_folders(config(tmp_path / "in"), tmp_path / "out")) == ["run/a", "run/b"]
 
 
 def test_a_broken_index_costs_only_time(tmp_path: Path) -> None:
