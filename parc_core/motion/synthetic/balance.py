@@ -66,7 +66,7 @@ def _between(plan: MotionPlan, leg: Leg, feet: list) -> np.ndarray:
 def _support(plan: MotionPlan, leg: Leg, pose: FootPose, side: int) -> np.ndarray:
     """Point of the ground that carries the weight on one foot, (3,) m."""
     x, y, yaw = pose
-    forward, inward = 0.5 * (leg.toe - leg.heel) - 0.01, _INWARD if side == RIGHT else -_INWARD
+    forward, inward = 0.028, _INWARD if side == RIGHT else -_INWARD
     return np.array(
         [
             x + forward * np.cos(yaw) - inward * np.sin(yaw),

@@ -11,7 +11,6 @@ from parc_core.motion.synthetic.curves import smoothstep
 from parc_core.motion.synthetic.ik import Leg
 from parc_core.motion.synthetic.plan import Footstep, MotionPlan
 
-_HEEL_OFF_LEAD = 0.14  # s before the toe leaves the ground
 _LEVEL = 0.02  # m; steps with a smaller height difference swing like level ones
 
 
@@ -53,7 +52,8 @@ def track_foot(plan: MotionPlan, side: int, leg: Leg, times: np.ndarray) -> Foot
         along = smoothstep((s - first) / (last - first))
         sole += along[:, None] * (_toe(step.target, leg) - _toe(here, leg))
         yaw += along * (step.target[2] - here[2])
-        height += _swing_height(s, z0, z1, step.clearance)
+        between = plan.ground.height(np.linspace(here[0] - leg.heel, step.target[0] + leg.toe, 9))
+        height += _swing_height(s, z0, z1, float(between.max()) + step.clearance)
         pitch += _heel_off(times, s, step)
         contact &= (s <= 0.0) | (s >= 1.0)
         ground[s >= 1.0] = z1
@@ -83,16 +83,14 @@ def _travel_window(rise: float) -> tuple:
     return (0.05, 0.75) if rise < -_LEVEL else (0.05, 0.95)
 
 
-def _swing_height(s: np.ndarray, z0: float, z1: float, clearance: float) -> np.ndarray:
-    """Height of the toe above z0 over the swing's phase s; z1 − z0 afterwards."""
-    top = max(z0, z1) + clearance
+def _swing_height(s: np.ndarray, z0: float, z1: float, top: float) -> np.ndarray:
+    """Height of the toe above z0 over the swing's phase s, at most top − z0; z1 − z0 afterwards."""
     up, down = (0.5, 0.55) if abs(z1 - z0) <= _LEVEL else ((0.5, 0.65) if z1 > z0 else (0.35, 0.5))
     return (top - z0) * smoothstep(s / up) + (z1 - top) * smoothstep((s - down) / (1.0 - down))
 
 
 def _heel_off(times: np.ndarray, s: np.ndarray, step: Footstep) -> np.ndarray:
     """Pitch before and during a swing; the foot lands flat."""
-    begin = step.lift - _HEEL_OFF_LEAD
     swing = step.land - step.lift
-    rising = smoothstep((times - begin) / (_HEEL_OFF_LEAD + 0.1 * swing))
-    return step.heel_off * rising * (1.0 - smoothstep((s - 0.1) / 0.7))
+    rising = smoothstep((times - step.lift + step.heel_lead) / (step.heel_lead + 0.1 * swing))
+    return step.heel_off * rising * (1.0 - smoothstep((s - 0.2) / 0.7))

@@ -8,7 +8,7 @@ from parc_core.motion.synthetic.kinds import CELL
 from parc_core.motion.synthetic.plan import MotionPlan
 from parc_core.terrain.heightfield import Heightfield
 
-_MARGIN = 3  # cells beyond the path
+_MARGIN = 4  # cells beyond the path
 _CLEAR = 0.9  # m from the path to blocks that are only there to be seen
 
 

@@ -12,14 +12,15 @@ from typing import Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from parc_core.motion.synthetic.plan import LEFT, RIGHT, Footstep, FootPose, MotionPlan, Profile
+from parc_core.motion.synthetic.plan import LEFT, RIGHT, FootPose, Footstep, MotionPlan, Profile
 
 CELL = 0.4  # m
 _HALF_STANCE = 0.095  # m from the path to each ankle
-_BEFORE_EDGE = 0.19  # m from the ankle to an edge in front: 5 cm from the toe
+_BEFORE_EDGE = 0.18  # m from the ankle to an edge in front: 4.5 cm from the toe
 _BEHIND_EDGE = 0.11  # m from an edge to the ankle after it: 6 cm to the heel
 _MID_TREAD = 0.155  # m from an edge to the ankle of a foot in the middle of a cell
-_END = 0.75  # s from the last landing to the last frame
+_END = 0.6  # s from the last landing to the last frame
+_MAX_HEEL_OFF = 0.65  # rad
 _SIDE_Y = (-_HALF_STANCE, _HALF_STANCE)
 
 
@@ -37,7 +38,7 @@ class _Tempo:
 
 def _tempo(rng: np.random.Generator, slow: float = 0.0) -> _Tempo:
     return _Tempo(
-        begin=rng.uniform(0.5, 0.65),
+        begin=rng.uniform(0.45, 0.55),
         swing=rng.uniform(0.38, 0.44) + 0.6 * slow,
         double=rng.uniform(0.1, 0.14) + 0.4 * slow,
     )
@@ -50,7 +51,8 @@ def _steps(
     steps: List[Footstep] = []
     lift = tempo.begin
     for (side, target), pitch in zip(targets, heel_off):
-        steps.append(Footstep(side, target, lift, lift + tempo.swing, clearance, pitch))
+        lead = tempo.double + 0.08 + 0.4 * max(pitch - 0.45, 0.0)  # long steps need the heel up earlier
+        steps.append(Footstep(side, target, lift, lift + tempo.swing, clearance, pitch, lead))
         lift += tempo.swing + tempo.double
     return tuple(steps), steps[-1].land + _END
 
@@ -61,16 +63,14 @@ def _straight(
     """Steps to the given x, feet alternating, the last foot closing up; starts with both feet at xs[0]."""
     side = int(rng.integers(2))
     targets, heel_off = [], []
-    before = xs[0]
     for number, x in enumerate([*xs[1:], xs[-1]]):
         foot = (side + number) % 2
-        rise = float(ground.height(np.array(x)) - ground.height(np.array(before)))
         targets.append((foot, (x, _SIDE_Y[foot], 0.0)))
-        # The heel that comes up is the swinging foot's own: it has been left behind by one step.
-        heel_off.append(
-            float(np.clip(0.9 * (before - (xs[max(number - 1, 0)])) + 0.8 * max(rise, 0.0), 0.0, 0.5))
-        )
-        before = x
+        # The swinging foot was left behind where the last step but one ended; the other stands on xs[number].
+        behind, ahead = xs[max(number - 1, 0)], xs[number]
+        from_z, other_z, to_z = (float(z) for z in ground.height(np.array([behind, ahead, x])))
+        effort = 0.9 * (ahead - behind) + 1.2 * abs(other_z - from_z) + 1.2 * max(to_z - from_z, 0.0)
+        heel_off.append(float(np.clip(effort, 0.0, _MAX_HEEL_OFF)))
     steps, duration = _steps(targets, tempo, heel_off, clearance)
     start = ((xs[0], _SIDE_Y[RIGHT], 0.0), (xs[0], _SIDE_Y[LEFT], 0.0))
     return MotionPlan(
@@ -123,8 +123,8 @@ def _standing(rng: np.random.Generator, duration: float, **changes: object) -> M
 def stand(rng: np.random.Generator) -> MotionPlan:
     """Shifts the weight from foot to foot, with slightly bent knees."""
     knots = np.cumsum([0.3, *rng.uniform(0.7, 1.1, 3)])
-    shares = [0.0, *(rng.uniform(0.2, 0.6, 2) * rng.permutation([-1, 1])), 0.0]
-    depths = [0.0, *rng.uniform(0.0, 0.05, 2), 0.0]
+    shares = [0.0, *(rng.uniform(0.1, 0.3, 2) * rng.permutation([-1, 1])), 0.0]
+    depths = [0.0, *rng.uniform(0.0, 0.03, 2), 0.0]
     return _standing(
         rng,
         float(knots[-1]) + 0.3,
@@ -135,18 +135,11 @@ def stand(rng: np.random.Generator) -> MotionPlan:
 
 
 def squat(rng: np.random.Generator) -> MotionPlan:
-    """Goes down and up once or twice, arms forward."""
-    crouch, time = [(0.0, 0.0)], 0.3
-    for _ in range(int(rng.integers(1, 3))):
-        depth, pace = rng.uniform(0.12, 0.3), rng.uniform(0.75, 0.95)
-        crouch += [
-            (time, 0.0),
-            (time + pace, depth),
-            (time + pace + 0.15, depth),
-            (time + 2 * pace + 0.15, 0.0),
-        ]
-        time += 2 * pace + 0.25
-    return _standing(rng, time + 0.3, crouch=tuple(crouch), lean=0.03)
+    """Goes down and up, arms forward."""
+    depth, pace = rng.uniform(0.1, 0.24), rng.uniform(0.65, 0.95)
+    times = np.cumsum([rng.uniform(0.25, 0.4), pace, rng.uniform(0.1, 0.3), pace])
+    crouch = tuple(zip(times, (0.0, depth, depth, 0.0)))
+    return _standing(rng, float(times[-1]) + 0.35, crouch=crouch, lean=0.03)
 
 
 def walk(rng: np.random.Generator) -> MotionPlan:
@@ -215,17 +208,17 @@ def _one_step(rng: np.random.Generator, rise: float) -> MotionPlan:
     edge, xs = _approach(rng, int(rng.integers(1, 3)))
     landing = edge + _BEHIND_EDGE + rng.uniform(0.0, 0.04)
     xs += [landing, landing + rng.uniform(0.2, 0.33)]
-    return _straight(rng, xs, _tempo(rng, 0.1 + 0.4 * abs(rise)), Profile((edge,), (0.0, _round(rise))))
+    return _straight(rng, xs, _tempo(rng, 0.05 + 0.4 * abs(rise)), Profile((edge,), (0.0, _round(rise))))
 
 
 def step_up(rng: np.random.Generator) -> MotionPlan:
-    """Up one step of 0.1 to 0.25 m."""
-    return _one_step(rng, rng.uniform(0.1, 0.25))
+    """Up one step of 0.1 to 0.22 m."""
+    return _one_step(rng, rng.uniform(0.1, 0.22))
 
 
 def step_down(rng: np.random.Generator) -> MotionPlan:
-    """Down one step of 0.1 to 0.25 m."""
-    return _one_step(rng, -rng.uniform(0.1, 0.25))
+    """Down one step of 0.1 to 0.22 m."""
+    return _one_step(rng, -rng.uniform(0.1, 0.22))
 
 
 def _treads(rng: np.random.Generator, heights: Sequence[float]) -> MotionPlan:
@@ -235,13 +228,15 @@ def _treads(rng: np.random.Generator, heights: Sequence[float]) -> MotionPlan:
     xs += [edge + _MID_TREAD + CELL * k for k in range(count)]
     edges = tuple(edge + CELL * k for k in range(count))
     steepest = max(abs(float(rise)) for rise in np.diff([0.0, *heights]))
-    return _straight(rng, xs, _tempo(rng, 0.1 + 0.4 * steepest), Profile(edges, (0.0, *map(_round, heights))))
+    return _straight(
+        rng, xs, _tempo(rng, 0.05 + 0.4 * steepest), Profile(edges, (0.0, *map(_round, heights)))
+    )
 
 
 def stairs(rng: np.random.Generator) -> MotionPlan:
-    """Three or four stairs of 0.07 to 0.15 m, up or down."""
+    """Three stairs of 0.07 to 0.15 m, up or down."""
     rise = rng.uniform(0.07, 0.15) * rng.choice([-1.0, 1.0])
-    return _treads(rng, [rise * (k + 1) for k in range(int(rng.integers(3, 5)))])
+    return _treads(rng, [rise * (k + 1) for k in range(3)])
 
 
 def platform(rng: np.random.Generator) -> MotionPlan:
@@ -252,13 +247,13 @@ def platform(rng: np.random.Generator) -> MotionPlan:
 
 def blocks(rng: np.random.Generator) -> MotionPlan:
     """Uneven cells, up to 0.12 m from one to the next."""
-    return _treads(rng, list(rng.uniform(-0.06, 0.06, 4)))
+    return _treads(rng, list(rng.uniform(-0.06, 0.06, 3)))
 
 
 def gap(rng: np.random.Generator) -> MotionPlan:
     """A long step over a ditch of one cell."""
     edge, xs = _approach(rng, int(rng.integers(1, 3)))
-    landing = edge + CELL + _BEHIND_EDGE - 0.01
+    landing = edge + CELL + _BEHIND_EDGE - 0.02
     xs += [landing, landing + rng.uniform(0.15, 0.3)]
     depth = _round(rng.uniform(0.3, 1.0))
     return _straight(

@@ -39,9 +39,11 @@ class Footstep:
     land: float
     """s: it stands again."""
     clearance: float
-    """m above the higher of both ends at the top of the swing."""
+    """m above the highest ground on the way at the top of the swing."""
     heel_off: float
-    """rad: how far the heel comes up before the toe leaves the ground."""
+    """rad: how far the heel comes up around the moment when the toe leaves the ground."""
+    heel_lead: float
+    """s by which the heel leaves the ground before the toe."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from parc_core.motion.synthetic.feet import FootTrack
 from parc_core.motion.synthetic.ik import SIDES, Leg, solve_leg
 from parc_core.motion.synthetic.plan import LEFT, RIGHT, MotionPlan
 
-_REACH = 0.985  # share of a straight leg that is used at most: the knee never locks
+_REACH = 0.988  # share of a straight leg that is used at most: the knee never locks
 _ARM_DROP = 1.33  # rad from the T-pose: hands beside the hips, a little away from them
 _LEAN_PER_CROUCH = 1.5  # rad of trunk per metre of squat, so that the weight stays over the feet
 _ARM_RAISE_PER_CROUCH = 2.2  # rad of shoulder per metre of squat

@@ -1,0 +1,105 @@
+"""Folders of synthetic motions, written over processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
+
+import torch
+
+from parc_core.character.model import Character
+from parc_core.errors import ConfigError
+from parc_core.motion.files import write_motion_terrain
+from parc_core.motion.synthetic.generate import check_kind, make_motion
+
+_Job = Tuple[str, int, str]  # kind, seed, path
+_CHUNK = 16  # motions handed to a process at a time
+_character: Optional[Character] = None  # of a worker process, set once when it starts
+
+
+def make_dataset(
+    kinds: Sequence[str],
+    count: int,
+    seed: int,
+    out_dir: Union[str, os.PathLike[str]],
+    character: Character,
+    *,
+    workers: Optional[int] = None,
+    progress: Optional[Callable[[int, int], None]] = None,
+) -> List[Path]:
+    """Writes `<out_dir>/<kind>/<kind>_<seed>.pkl`: a folder per kind is a motion class of a data set.
+
+    Args:
+        kinds: of `KINDS`.
+        count: motions of each kind, with seeds seed … seed + count − 1.
+        seed: first seed, not negative.
+        out_dir: made where missing; files of the same name are replaced.
+        character: who moves.
+        workers: processes; by default one per core, and none beside this one for a few motions.
+        progress: called with (motions done, motions in all).
+
+    Returns:
+        The files, sorted by kind (as given) and seed.
+
+    Raises:
+        ConfigError: unknown kind, count or seed out of range, or a folder that cannot be written.
+    """
+    if count < 1 or seed < 0:
+        raise ConfigError(
+            f"count is {count} and seed is {seed}; count must be at least 1 and seed at least 0"
+        )
+    for kind in kinds:
+        check_kind(kind)
+    jobs = [
+        (kind, number, str(Path(out_dir) / kind / f"{kind}_{number}.pkl"))
+        for kind in dict.fromkeys(kinds)
+        for number in range(seed, seed + count)
+    ]
+    for kind in kinds:
+        _make_folder(Path(out_dir) / kind)
+    if workers is None:
+        workers = min(os.cpu_count() or 1, len(jobs) // (2 * _CHUNK))
+    for done, _ in enumerate(_write_all(jobs, character, workers), start=1):
+        if progress is not None:
+            progress(done, len(jobs))
+    return [Path(path) for _, _, path in jobs]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"can't make the folder {folder}: {error.strerror}; choose another --out"
+        ) from error
+
+
+def _write_all(jobs: List[_Job], character: Character, workers: int) -> Iterator[None]:
+    """Yields once per finished job."""
+    if workers <= 1:
+        for job in jobs:
+            yield _write(job, character)
+        return
+    # A forked process would inherit torch's threads in an unknown state.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start_worker, (character,)) as pool:
+        yield from pool.map(_write_in_worker, jobs, chunksize=_CHUNK)
+
+
+def _start_worker(character: Character) -> None:
+    global _character  # noqa: PLW0603  one per process: sent once, not with every job
+    torch.set_num_threads(1)
+    _character = character
+
+
+def _write_in_worker(job: _Job) -> None:
+    assert _character is not None
+    _write(job, _character)
+
+
+def _write(job: _Job, character: Character) -> None:
+    kind, seed, path = job
+    write_motion_terrain(path, make_motion(kind, seed, character))
