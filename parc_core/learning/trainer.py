@@ -99,6 +99,7 @@ class Trainer:
             Interrupted: SIGTERM or SIGINT came; the iteration was finished and a checkpoint written.
             TrainingDiverged: losses stayed non-finite after max_rollbacks roll-backs.
         """
+        info: Dict[str, float] = {}
         try:
             while self.samples < self.options.max_samples and self._stop.number is None:
                 info = self._iterate()
@@ -106,11 +107,11 @@ class Trainer:
                     self._roll_back(info)
                     continue
                 self._advance()
-                if self._due(self.config.iters_per_output):
+                if self._output_due():
                     self._output(info)
                 if self.iteration % self.config.iters_per_checkpoint == 0:
                     self._checkpoint()
-            self._finish()
+            self._finish(info)
         finally:
             self._log.close()
 
@@ -143,15 +144,18 @@ class Trainer:
         self.samples += self._rollout.num_samples
         self.iteration += 1
 
-    def _due(self, every: int) -> bool:
-        last = self.samples >= self.options.max_samples
-        return self.iteration == 1 or self.iteration % every == 0 or last
+    def _output_due(self) -> bool:
+        return self.iteration == 1 or self.iteration % self.config.iters_per_output == 0
 
     def _normalizer_learns(self) -> bool:
         return self.options.in_model_file is None and self.samples < self.config.normalizer_samples
 
-    def _finish(self) -> None:
-        """Checkpoint and model.pt of the very end, or of where a signal stopped it."""
+    def _finish(self, info: Dict[str, float]) -> None:
+        """Checkpoint and model.pt of the very end, or of where a signal stopped it; a last line of the log.
+
+        That line comes after the checkpoint: it reads the episode statistics, which a prolonged training
+        must still find.
+        """
         newest = checkpoints.list_checkpoints(self._folder)
         if not newest or newest[0][0] != self.samples or not self._model_path.is_file():
             self._checkpoint()
@@ -161,6 +165,8 @@ class Trainer:
                 f"stopped by signal {self._stop.number} at {self.samples} samples; a checkpoint is in "
                 f"{self._folder}, the same command goes on from it"
             )
+        if info and not self._output_due():
+            self._output(info)
         self._event("done")
 
     # -- start, checkpoints, roll-back -----------------------------------------------------------------
