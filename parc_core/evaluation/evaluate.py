@@ -63,16 +63,28 @@ def evaluate_model(
         ConfigError, DataError: environment, data set or model cannot be used.
     """
     env = make_evaluation_env(env_file, engine, device, num_envs)
+    return evaluate_in(env, model_file, agent_config, seed, progress)
+
+
+def evaluate_in(
+    env: TrackingEnv,
+    model_file: Optional[PathLike],
+    agent_config: Optional[AgentConfig] = None,
+    seed: int = 0,
+    progress: Optional[Progress] = None,
+) -> EvalResult:
+    """`evaluate_model` in an environment that `make_evaluation_env` made, for several models of one data set."""
     policy = load_policy(model_file, env, agent_config, seed)
     clips = evaluate_clips(env, policy.act_mode, progress)
+    config = env.config
     settings: Dict[str, Any] = {
         "model_file": None if model_file is None else str(model_file),
-        "motion_file": env_file.env.dm.motion_file,
+        "motion_file": config.dm.motion_file,
         "engine": env.engine.name,
         "device": str(env.device),
-        "action_mode": env_file.env.action_mode,
-        "early_termination": env_file.env.enable_early_termination,
-        "control_freq": env_file.env.control_freq,
+        "action_mode": config.action_mode,
+        "early_termination": config.enable_early_termination,
+        "control_freq": config.control_freq,
         "num_envs": env.num_envs,
         "seed": seed,
     }
