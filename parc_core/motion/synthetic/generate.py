@@ -20,12 +20,12 @@ from parc_core.motion.synthetic.feet import FootTrack, track_foot
 from parc_core.motion.synthetic.ground import make_terrain, to_world
 from parc_core.motion.synthetic.ik import SIDES, Leg, find_leg
 from parc_core.motion.synthetic.kinds import KINDS
-from parc_core.motion.synthetic.plan import LEFT, RIGHT, MotionPlan
+from parc_core.motion.synthetic.plan import FPS, LEFT, RIGHT, MotionPlan
 from parc_core.motion.synthetic.pose import Poser
 
-FPS = 30
 _PENDULUM = 0.9  # m: height of the centre of mass; what it is off by is measured and corrected
 _ROUNDS = 3  # of that correction
+_PATH_STRIDE = 4  # frames between the points of the path that blocks keep away from
 
 
 def check_kind(kind: str) -> None:
@@ -57,7 +57,9 @@ def make_motion(kind: str, seed: int, character: Character) -> MotionTerrain:
     times = np.arange(int(round(plan.duration * FPS)) + 1) / FPS
     feet = [track_foot(plan, side, legs[side], times) for side in (RIGHT, LEFT)]
     root_pos, root_rot, joint_rot = _balanced(character, legs, plan, feet)
-    path = np.concatenate([root_pos.numpy()[:, :2]] + [foot.ankle[:, :2] for foot in feet])
+    path = np.concatenate(
+        [xy[::_PATH_STRIDE, :2] for xy in (root_pos.numpy(), *(foot.ankle for foot in feet))]
+    )
     clip = MotionClip(
         root_pos=_in_world(plan, root_pos.numpy()),
         root_rot=rotations.quat_mul(_yaw(plan.yaw), root_rot).numpy().astype(np.float32),

@@ -7,6 +7,7 @@ from typing import Tuple
 
 import numpy as np
 
+FPS = 30
 RIGHT, LEFT = 0, 1
 FootPose = Tuple[float, float, float]
 """x m, y m and yaw rad of an ankle, in the plan's frame."""

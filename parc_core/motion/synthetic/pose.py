@@ -13,9 +13,10 @@ from parc_core.character.model import Character
 from parc_core.motion.synthetic.curves import smooth_below, through
 from parc_core.motion.synthetic.feet import FootTrack
 from parc_core.motion.synthetic.ik import SIDES, Leg, solve_leg
-from parc_core.motion.synthetic.plan import LEFT, RIGHT, MotionPlan
+from parc_core.motion.synthetic.plan import FPS, LEFT, RIGHT, MotionPlan
 
 _REACH = 0.988  # share of a straight leg that is used at most: the knee never locks
+_SMOOTHING = 0.45  # of the time of a step
 _ARM_DROP = 1.33  # rad from the T-pose: hands beside the hips, a little away from them
 _LEAN_PER_CROUCH = 1.5  # rad of trunk per metre of squat, so that the weight stays over the feet
 _ARM_RAISE_PER_CROUCH = 2.2  # rad of shoulder per metre of squat
@@ -30,7 +31,7 @@ class Poser:
         self._legs, self._feet = legs, feet
         self._character = character
         n = len(feet[RIGHT].yaw)
-        self._times = np.arange(n) / 30.0
+        self._times = np.arange(n) / FPS
         self._half_width = _smoothing_frames(plan)
         knots, depths = (np.array(column) for column in zip(*plan.crouch))
         self._crouch = through(self._times, knots, depths[:, None])[:, 0]
@@ -89,10 +90,12 @@ class Poser:
 
 
 def _smoothing_frames(plan: MotionPlan) -> int:
-    """Frames to either side over which the pelvis' height is smoothed: under half a step."""
+    """Frames to either side over which the pelvis' height is smoothed: wide, since a fast rise or fall of the
+    body would unload or overload the feet."""
     if not plan.steps:
         return 3
-    return max(3, int(0.45 * 30.0 * min(step.land - step.lift for step in plan.steps)))
+    step = plan.steps[0]
+    return max(3, int(_SMOOTHING * FPS * (step.land - step.lift + step.heel_lead)))
 
 
 def _turn(axis: int, angle: np.ndarray) -> Tensor:
