@@ -62,7 +62,11 @@ def load_tensors(path: PathLike) -> Any:
         ValueError,
         KeyError,
     ) as error:
-        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+        # PyTorch's own text for a refused pickle advises to switch its safety off.
+        refused = isinstance(error, pickle.UnpicklingError)
+        reason = (
+            "damaged, or other objects than tensors in it" if refused else str(error).split("\n")[0][:160]
+        )
         raise DataError(
             f"{path}: not readable as a PyTorch file of tensors ({reason}); use another file"
         ) from error
