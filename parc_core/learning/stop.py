@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any, Dict, Optional, Type
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SAME_REQUEST_SECONDS = 2.0
+"""One request comes more than once: a dying parent's threads each send SIGTERM, a terminal signals the group."""
 
 
 class StopSignals:
-    """Within `with`, the first signal is only noted in `number`; a second one acts at once."""
+    """Within `with`, the first signal is only noted in `number`; a later one acts at once."""
 
     def __init__(self) -> None:
         self.number: Optional[int] = None
+        self._since = 0.0
         self._before: Dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
@@ -35,6 +40,8 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _note(self, number: int, _frame: Optional[FrameType]) -> None:
-        self.number = number
-        for other in SIGNALS:
-            signal.signal(other, signal.default_int_handler if other == signal.SIGINT else signal.SIG_DFL)
+        if self.number is None:
+            self.number, self._since = number, time.monotonic()
+        elif time.monotonic() - self._since > SAME_REQUEST_SECONDS:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
