@@ -143,7 +143,8 @@ def _validate_motion(clip: MotionClip, where: str, num_bodies: int) -> None:
     _finite(clip.root_pos, f"{where}: root_pos")
     for key, quaternions in (("root_rot", clip.root_rot), ("joint_rot", clip.joint_rot)):
         _finite(quaternions, f"{where}: {key}")
-        worst = float(np.abs(np.linalg.norm(quaternions, axis=-1) - 1.0).max()) if quaternions.size else 0.0
+        norms = np.linalg.norm(quaternions.astype(np.float64), axis=-1)
+        worst = float(np.abs(norms - 1.0).max()) if norms.size else 0.0
         if worst > UNIT_TOLERANCE:
             raise DataError(f"{where}: {key} has non-unit quaternions (norm off by up to {worst:.3g})")
     if clip.body_contacts is not None:
@@ -194,7 +195,7 @@ def _container(data: bytes, where: str) -> Dict[str, Any]:
         raise DataError(_legacy(where))
     missing = [key for key in CONTAINER_KEYS[:2] if key not in outer]
     if missing:
-        keys = ", ".join(sorted(map(str, outer))[:8]) or "none"
+        keys = _keys(outer)
         raise DataError(f"{where}: not a motion-terrain file, {missing[0]} is missing (keys: {keys})")
     parts = {key: outer.get(key) for key in CONTAINER_KEYS}
     for key, value in parts.items():
@@ -249,9 +250,13 @@ def _terrain(part: Dict[str, Any], where: str) -> Heightfield:
     return Heightfield(hf, min_point, _number(part, "dx", where), maxmin)
 
 
+def _keys(part: Dict[str, Any]) -> str:
+    return safe_pickle.printable(", ".join(sorted(map(str, part))[:8])) or "none"
+
+
 def _get(part: Dict[str, Any], key: str, where: str) -> Any:
     if key not in part:
-        keys = ", ".join(sorted(map(str, part))[:8]) or "none"
+        keys = _keys(part)
         raise DataError(f"{where}: {key} is missing (keys: {keys})")
     return part[key]
 

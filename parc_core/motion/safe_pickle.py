@@ -6,9 +6,12 @@ stand-ins: a forged dtype state can make numpy's own `__setstate__` take file by
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
+import re
 import struct
+import warnings
 from typing import Any, Callable, Dict, List, NoReturn, Tuple
 
 import numpy as np
@@ -33,6 +36,9 @@ _BROKEN = (
     RecursionError,
     struct.error,
 )
+
+
+_PLAIN_DTYPE = re.compile(r"[biufcSUO][0-9]{1,9}")
 
 
 class _Forbidden(Exception):
@@ -61,7 +67,8 @@ class _Dtype:
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, spec: str, *_align_copy: Any) -> None:
-        if not isinstance(spec, str) or np.dtype(spec).kind not in "biufcSUO":
+        # numpy's own parser of such texts evaluates parts of them.
+        if not isinstance(spec, str) or not _PLAIN_DTYPE.fullmatch(spec):
             raise pickle.UnpicklingError(f"dtype {spec!r} is not of plain numbers or text")
         self.spec = spec
         self.order = "="
@@ -148,7 +155,7 @@ class _Unpickler(pickle.Unpickler):
         try:
             return self._known[(module, name)]
         except KeyError:
-            raise _Forbidden(f"{module}.{name}") from None
+            raise _Forbidden(printable(f"{module}.{name}")) from None
 
 
 def loads(data: bytes, where: str, allow_torch: bool = False) -> Any:
@@ -212,16 +219,15 @@ class _Pickler(pickle.Pickler):
 
 
 def strings(data: bytes) -> List[str]:
-    """Text constants of a pickle, found by scanning its opcodes, never running them."""
+    """Text constants of a pickle, found by scanning its opcodes, never running them; up to a broken tail."""
     import pickletools
 
     found: List[str] = []
-    try:
+    with contextlib.suppress(*_BROKEN), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about odd escapes in broken text
         for opcode, argument, _ in pickletools.genops(data):
             if "UNICODE" in opcode.name and isinstance(argument, str):
                 found.append(argument)
-    except (ValueError, IndexError, KeyError, struct.error):
-        pass  # a broken tail: what was found before it is the answer
     return found
 
 
@@ -253,4 +259,10 @@ def _hint(name: str, allow_torch: bool) -> str:
 
 def _one_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__
+    return printable(text[0]) if text else type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Text from a file, fit for a one-line message: no control characters, not too long."""
+    clean = "".join(c if c.isprintable() else "?" for c in text[:201])
+    return clean if len(clean) <= 200 else clean[:199] + "…"

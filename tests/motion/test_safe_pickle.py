@@ -92,6 +92,7 @@ def test_refuses_other_globals(text: bytes) -> None:
         b"cnumpy\ndtype\n)\x81.",  # NEWOBJ of what is no class
         b"cnumpy\ndtype\n(S'V8'\ntR.",  # structure
         b"cnumpy\ndtype\n(S'O,i4'\ntR.",
+        b"cnumpy\ndtype\n(S'f4,i4'\ntR.",
     ],
 )
 def test_refuses_misuse_of_the_allowed_globals(text: bytes) -> None:
@@ -174,3 +175,11 @@ def test_written_globals_exist_in_every_numpy() -> None:
     plain = plain_loads(data)["a"]
     assert plain.flags.writeable and plain.dtype == np.float32 and plain.shape == (2, 3)
     assert safe_pickle.loads(data, "x")["a"].shape == (2, 3)
+
+
+def test_messages_of_forged_names_stay_one_short_line() -> None:
+    name = "a\nb\x1b[31m" + "c" * 500
+    data = b"\x80\x04\x8c\x02os" + b"X" + len(name).to_bytes(4, "little") + name.encode() + b"\x93."
+    with pytest.raises(DataError, match=r"asks for os\.a\?b\?\[31mc+…") as caught:
+        safe_pickle.loads(data, "x")
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 400
