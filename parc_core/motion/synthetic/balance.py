@@ -43,8 +43,8 @@ def planned_zmp(plan: MotionPlan, leg: Leg, times: np.ndarray) -> np.ndarray:
     """Zero-moment point: under the standing foot, moving from foot to foot while both stand. -> (n, 3) m."""
     feet = list(plan.start)
     if not plan.steps:
-        knots, shares = (np.array(column) for column in zip(*plan.sway))
-        share = through(times, knots, shares[:, None])
+        sway = np.array(plan.sway)
+        share = through(times, sway[:, 0], sway[:, 1:])
         right, left = _support(plan, leg, feet[RIGHT], RIGHT), _support(plan, leg, feet[LEFT], LEFT)
         return 0.5 * (right + left) + 0.5 * share * (left - right)
     knots, points = [0.0], [_between(plan, leg, feet)]

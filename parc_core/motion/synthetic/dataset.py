@@ -10,7 +10,9 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import torch
 
+from parc_core.character.mjcf import load_character
 from parc_core.character.model import Character
+from parc_core.config.paths import PROJECT_ROOT
 from parc_core.errors import ConfigError
 from parc_core.motion.files import write_motion_terrain
 from parc_core.motion.synthetic.generate import check_kind, make_motion
@@ -25,10 +27,10 @@ def make_dataset(
     count: int,
     seed: int,
     out_dir: Union[str, os.PathLike[str]],
-    character: Character,
     *,
     workers: Optional[int] = None,
     progress: Optional[Callable[[int, int], None]] = None,
+    character: Optional[Character] = None,
 ) -> List[Path]:
     """Writes `<out_dir>/<kind>/<kind>_<seed>.pkl`: a folder per kind is a motion class of a data set.
 
@@ -37,9 +39,9 @@ def make_dataset(
         count: motions of each kind, with seeds seed … seed + count − 1.
         seed: first seed, not negative.
         out_dir: made where missing; files of the same name are replaced.
-        character: who moves.
         workers: processes; by default one per core, and none beside this one for a few motions.
         progress: called with (motions done, motions in all).
+        character: who moves; the PARC humanoid by default.
 
     Returns:
         The files, sorted by kind (as given) and seed.
@@ -53,6 +55,8 @@ def make_dataset(
         )
     for kind in kinds:
         check_kind(kind)
+    if character is None:
+        character = load_character(PROJECT_ROOT / "data" / "assets" / "humanoid.xml")
     jobs = [
         (kind, number, str(Path(out_dir) / kind / f"{kind}_{number}.pkl"))
         for kind in dict.fromkeys(kinds)
@@ -81,7 +85,8 @@ def _write_all(jobs: List[_Job], character: Character, workers: int) -> Iterator
     """Yields once per finished job."""
     if workers <= 1:
         for job in jobs:
-            yield _write(job, character)
+            _write(job, character)
+            yield
         return
     # A forked process would inherit torch's threads in an unknown state.
     context = multiprocessing.get_context("spawn")

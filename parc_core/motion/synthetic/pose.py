@@ -16,7 +16,7 @@ from parc_core.motion.synthetic.ik import SIDES, Leg, solve_leg
 from parc_core.motion.synthetic.plan import FPS, LEFT, RIGHT, MotionPlan
 
 _REACH = 0.988  # share of a straight leg that is used at most: the knee never locks
-_SMOOTHING = 0.45  # of the time of a step
+_SMOOTHING = {False: 0.25, True: 0.45}  # of the time of a step, on level ground and on steps
 _ARM_DROP = 1.33  # rad from the T-pose: hands beside the hips, a little away from them
 _LEAN_PER_CROUCH = 1.5  # rad of trunk per metre of squat, so that the weight stays over the feet
 _ARM_RAISE_PER_CROUCH = 2.2  # rad of shoulder per metre of squat
@@ -31,10 +31,9 @@ class Poser:
         self._legs, self._feet = legs, feet
         self._character = character
         n = len(feet[RIGHT].yaw)
-        self._times = np.arange(n) / FPS
         self._half_width = _smoothing_frames(plan)
-        knots, depths = (np.array(column) for column in zip(*plan.crouch))
-        self._crouch = through(self._times, knots, depths[:, None])[:, 0]
+        crouch = np.array(plan.crouch)
+        self._crouch = through(np.arange(n) / FPS, crouch[:, 0], crouch[:, 1:])[:, 0]
         self.yaw = 0.5 * (feet[RIGHT].yaw + feet[LEFT].yaw)
         lean = plan.lean + _LEAN_PER_CROUCH * self._crouch
         # Half of the lean turns the pelvis, half the abdomen.
@@ -67,8 +66,8 @@ class Poser:
         standing = np.min([np.where(foot.contact, foot.ground, np.inf) for foot in self._feet], axis=0)
         bounds = [standing + self._legs[RIGHT].sole + _REACH * self._legs[RIGHT].length]
         for leg, foot in zip(self._legs, self._feet):
-            hip = torch.tensor(leg.hip_offset, dtype=torch.float64).expand(len(xy), 3)
-            hip = rotations.quat_rotate(self.root_rot, hip).numpy()
+            offset = torch.tensor(leg.hip_offset, dtype=torch.float64).expand(len(xy), 3)
+            hip = rotations.quat_rotate(self.root_rot, offset).numpy()
             away = ((xy + hip[:, :2] - foot.ankle[:, :2]) ** 2).sum(axis=-1)
             reach = np.sqrt(np.maximum((_REACH * leg.length) ** 2 - away, 0.01))
             bounds.append(foot.ankle[:, 2] + reach - hip[:, 2])
@@ -90,12 +89,15 @@ class Poser:
 
 
 def _smoothing_frames(plan: MotionPlan) -> int:
-    """Frames to either side over which the pelvis' height is smoothed: wide, since a fast rise or fall of the
-    body would unload or overload the feet."""
+    """Frames to either side over which the pelvis' height is smoothed.
+
+    Wide on steps, since a fast rise or fall of the body would overload or unload the feet; no wider than needed
+    on level ground, where smoothing costs height.
+    """
     if not plan.steps:
         return 3
     step = plan.steps[0]
-    return max(3, int(_SMOOTHING * FPS * (step.land - step.lift + step.heel_lead)))
+    return max(3, int(_SMOOTHING[bool(plan.ground.edges)] * FPS * (step.land - step.lift + step.heel_lead)))
 
 
 def _turn(axis: int, angle: np.ndarray) -> Tensor:

@@ -191,13 +191,13 @@ def test_unknown_kind_names_the_nearest(character):
 def test_data_set_over_processes_equals_one_process(character, tmp_path):
     seen = []
     files = make_dataset(
-        ["walk", "stand"], 2, 5, tmp_path / "a", character, workers=2, progress=lambda *at: seen.append(at)
+        ["walk", "stand"], 2, 5, tmp_path / "a", workers=2, progress=lambda *at: seen.append(at)
     )
     assert [str(path.relative_to(tmp_path / "a")) for path in files] == [
         "walk/walk_5.pkl", "walk/walk_6.pkl", "stand/stand_5.pkl", "stand/stand_6.pkl",
     ]  # fmt: skip
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    alone = make_dataset(["walk", "stand"], 2, 5, tmp_path / "b", character, workers=1)
+    alone = make_dataset(["walk", "stand"], 2, 5, tmp_path / "b", workers=1, character=character)
     assert [path.read_bytes() for path in files] == [path.read_bytes() for path in alone]
     content = read_motion_terrain(files[0])
     assert read_misc(content) == {"synthetic_kind": "walk", "synthetic_seed": 5}
@@ -205,9 +205,9 @@ def test_data_set_over_processes_equals_one_process(character, tmp_path):
 
 def test_impossible_data_sets(character, tmp_path):
     with pytest.raises(ConfigError, match="count is 0"):
-        make_dataset(["walk"], 0, 0, tmp_path, character)
+        make_dataset(["walk"], 0, 0, tmp_path)
     with pytest.raises(ConfigError, match="did you mean walk"):
-        make_dataset(["wlak"], 1, 0, tmp_path, character)
+        make_dataset(["wlak"], 1, 0, tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="can't make the folder"):
-        make_dataset(["walk"], 1, 0, tmp_path / "file", character)
+        make_dataset(["walk"], 1, 0, tmp_path / "file")
