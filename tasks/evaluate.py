@@ -7,15 +7,23 @@ from typing import Any
 
 from prefect import get_run_logger
 
+from parc_core.assess import Runner, assess, assess_and_show
 from parc_core.config.agent_config import load_agent_config
 from parc_core.config.env_config import load_env_config
+from parc_core.config.schema import to_mapping
 from parc_core.config.train_args import read_train_args
-from parc_core.evaluation.evaluate import evaluate_model
+from parc_core.evaluation.result import load
 from parc_core.run_folder import store_folder
 from parc_core.storage.store import Ref
 from tasks.caching import Result, content_key, file_ref, local_path, stage
 
-CODE = ("parc_core/evaluation", "parc_core/recording", "parc_core/envs", "parc_core/engines")
+CODE = (
+    "parc_core/evaluation",
+    "parc_core/assess.py",
+    "parc_core/recording",
+    "parc_core/envs",
+    "parc_core/engines",
+)
 
 
 def _inputs(parameters: dict[str, Any]) -> Any:
@@ -37,6 +45,8 @@ def evaluate(
         model: reference to a model; None = the one that the training starts from.
         before: an earlier evaluation, to compare with in the report.
 
+    A trained model gets a video and a report, too.
+
     Returns:
         `evaluation` (reference to its JSON), `summary`, `report` and `video` (references or None).
     """
@@ -44,23 +54,37 @@ def evaluate(
     inputs = {"configs": configs, "dataset": dataset, "model": model, "before": before}
     folder = store_folder() / "evaluations" / content_key("", (), _inputs(inputs))[1:17]
     args = read_train_args(local_path(configs["train_args"]))
-    found = evaluate_model(
-        local_path(model) if model else args.in_model_file,
-        load_env_config(args.env_config),
-        agent_config=load_agent_config(args.agent_config),
-        engine=args.engine,
-        device=args.device,
-        seed=args.seed,
-        progress=lambda done, total: log.debug("%d of %d clips", done, total),
+    env_file, agent_config = load_env_config(args.env_config), load_agent_config(args.agent_config)
+    runner = Runner(
+        args.engine, args.device, args.seed, lambda done, total: log.debug("%d of %d", done, total)
     )
-    path = folder / "evaluation.json"
-    found.save(path)
-    summary = asdict(found.summary)
+    if model is None:
+        found = assess(args.in_model_file, env_file, agent_config, folder, runner)
+    else:
+        found = assess_and_show(
+            local_path(model),
+            env_file,
+            agent_config,
+            folder,
+            runner,
+            before=load(local_path(before["evaluation"])) if before else None,
+            training_dir=configs["run_dir"],
+            settings={"environment": to_mapping(env_file), "agent": to_mapping(agent_config)},
+        )
+    summary = asdict(found.result.summary)
     log.info(
-        "%d of %d clips completed, joint error %.3f m, return %.2f",
+        "%d of %d clips completed, %.0f %% of their length, joint error %.3f m, return %.2f",
         summary["completed"],
         summary["clips"],
+        100 * summary["mean_completed_fraction"],
         summary["joint_error_m"],
         summary["mean_return"],
     )
-    return {"evaluation": file_ref(path), "summary": summary, "report": None, "video": None}
+    if found.note:
+        log.warning(found.note)
+    return {
+        "evaluation": file_ref(found.evaluation),
+        "summary": summary,
+        "report": file_ref(found.report) if found.report else None,
+        "video": file_ref(found.video) if found.video else None,
+    }

@@ -81,12 +81,32 @@ def make_motions(
     ),
 ) -> None:
     """Make synthetic reference motions on blocky terrains."""
-    from parc_core.cli.progress import counting_bar
-    from parc_core.motion.synthetic import KINDS, make_dataset
+    from parc_core.cli.motions import make_motions as make
+    from parc_core.motion.synthetic import KINDS
 
-    with counting_bar("making motions") as progress:
-        files = make_dataset(list(kind) if kind else list(KINDS), count, seed, out, progress=progress)
-    print(f"{len(files)} motions in {out}")
+    make(list(kind) if kind else list(KINDS), count, seed, out)
+
+
+@app.command("eval")
+def evaluate(
+    model: Annotated[Path, typer.Option("--model", help="A model.pt (ours or PARC's) or a checkpoint.")],
+    env_config: Annotated[
+        Path | None,
+        typer.Option("--env-config", help="Environment file; default: dm_env.yaml beside the model."),
+    ] = None,
+    dataset: Annotated[
+        Path | None, typer.Option("--dataset", help="motions.yaml to play instead of the environment file's.")
+    ] = None,
+    engine: Annotated[str, typer.Option("--engine", help="auto, mujoco, mujoco_warp or isaac_gym.")] = "auto",
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda:0.")] = "cpu",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder; default: evaluation/ beside the model.")
+    ] = None,
+) -> None:
+    """Play every clip once with a model: table, JSON, HTML page, video."""
+    from parc_core.cli.evaluate import run_evaluation
+
+    run_evaluation(model, env_config, dataset, engine, device, out)
 
 
 @app.command()
@@ -107,13 +127,11 @@ def doctor() -> None:
 
 
 @app.command()
-def demo(
-    folder: Annotated[Path, typer.Option("--folder", help="Where everything goes.")] = Path(".parc/demo"),
-) -> None:
-    """Make sample motions, run the whole pipeline on them and show what was learnt; minutes on two cores."""
+def demo() -> None:
+    """Make sample motions, run the whole pipeline on them, show what was learnt; minutes on two cores."""
     from parc_core.cli.demo import run_demo
 
-    run_demo(folder)
+    run_demo()
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ class TrainingBar:
 
 
 @contextlib.contextmanager
-def counting_bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar for work that reports (done, total, what is being done)."""
+def counting_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for work that reports (done, total)."""
     console = Console()
     bar = Progress(
         TextColumn("{task.description}"),
@@ -68,4 +68,4 @@ def counting_bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
     )
     task = bar.add_task(what, total=None)
     with bar:
-        yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
