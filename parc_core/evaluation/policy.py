@@ -7,11 +7,10 @@ from typing import Optional
 import torch
 
 from parc_core.config.agent_config import AgentConfig
-from parc_core.envs.actions import ABSOLUTE, RESIDUAL
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.errors import ConfigError
 from parc_core.learning.agent import Agent, make_agent
-from parc_core.learning.model_file import build_agent, read_model_file
+from parc_core.learning.model_file import build_agent, check_actions, read_model_file
 from parc_core.storage.atomic import PathLike
 
 
@@ -45,15 +44,7 @@ def load_policy(
             f"{model_file}: takes {inputs} observations and gives {outputs} actions, the environment has "
             f"{env.obs_dim} and {env.action_dim}; evaluate with the dm_env.yaml beside the model"
         )
-    _check_action_mode(str(model_file), model.state, env.config.action_mode)
+    low, high = env.action_low.cpu(), env.action_high.cpu()
+    own = {"_a_norm._mean": 0.5 * (high + low), "_a_norm._std": 0.5 * (high - low)}
+    check_actions(model.path, model.state, own)
     return build_agent(model, config.norm_obs_clip, str(env.device))
-
-
-def _check_action_mode(path: str, state, mode: str) -> None:
-    """Residual actions have one scale and no offset; absolute ones differ from joint to joint."""
-    mean, std = state["_a_norm._mean"], state["_a_norm._std"]
-    trained = RESIDUAL if float(mean.abs().max()) < 1e-6 and float(std.max() - std.min()) < 1e-6 else ABSOLUTE
-    if trained != mode:
-        raise ConfigError(
-            f"{path}: was trained with {trained} actions, but env.action_mode is {mode}; set it to {trained}"
-        )

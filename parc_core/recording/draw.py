@@ -11,10 +11,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+_ARRAYS = ("mocap_pos", "mocap_quat", "lookat", "view")
 BACKENDS = ("egl", "osmesa")
 TIMEOUT_S = 300
 
@@ -32,9 +33,9 @@ def draw(scenes: Sequence, width: int, height: int) -> List[np.ndarray]:
     reasons = []
     with tempfile.TemporaryDirectory(prefix="parc-draw-") as folder:
         job, out = Path(folder) / "job.npz", Path(folder) / "frames.npy"
-        fields = {"size": np.array([width, height]), "count": np.array(len(scenes))}
+        fields: Dict[str, Any] = {"size": np.array([width, height]), "count": np.array(len(scenes))}
         for k, scene in enumerate(scenes):
-            for name in ("mocap_pos", "mocap_quat", "lookat", "view"):
+            for name in _ARRAYS:
                 fields[f"{name}_{k}"] = getattr(scene, name)
             fields[f"xml_{k}"] = np.array(scene.xml)
         np.savez(job, **fields)
@@ -54,7 +55,8 @@ def _backends() -> Tuple[str, ...]:
     return (chosen,) if chosen else BACKENDS
 
 
-def _draw_with(backend: str, job: Path, out: Path):
+def _draw_with(backend: str, job: Path, out: Path) -> Optional[str]:
+    """Runs the child. Returns why it failed, or None."""
     env = {**os.environ, "MUJOCO_GL": backend}
     if backend in BACKENDS:
         env["PYOPENGL_PLATFORM"] = backend
@@ -82,12 +84,7 @@ def _draw_job(job: str, out: str) -> None:
     with np.load(job) as data:
         width, height = (int(v) for v in data["size"])
         parts = [
-            _draw_scene(
-                str(data[f"xml_{k}"]),
-                *(data[f"{name}_{k}"] for name in ("mocap_pos", "mocap_quat", "lookat", "view")),
-                width,
-                height,
-            )
+            _draw_scene(str(data[f"xml_{k}"]), {name: data[f"{name}_{k}"] for name in _ARRAYS}, width, height)
             for k in range(int(data["count"]))
         ]
     frames = np.concatenate(parts)
@@ -96,17 +93,19 @@ def _draw_job(job: str, out: str) -> None:
     np.save(out, frames)
 
 
-def _draw_scene(xml, mocap_pos, mocap_quat, lookat, view, width: int, height: int) -> np.ndarray:
+def _draw_scene(xml: str, arrays: Dict[str, np.ndarray], width: int, height: int) -> np.ndarray:
     import mujoco
+
+    lookat = arrays["lookat"]
 
     model = mujoco.MjModel.from_xml_string(xml)
     data = mujoco.MjData(model)
     camera = mujoco.MjvCamera()
-    camera.distance, camera.azimuth, camera.elevation = view
+    camera.distance, camera.azimuth, camera.elevation = arrays["view"]
     frames = np.zeros((len(lookat), height, width, 3), dtype=np.uint8)
     with mujoco.Renderer(model, height, width, max_geom=model.ngeom + 100) as renderer:
         for k, target in enumerate(lookat):
-            data.mocap_pos[:], data.mocap_quat[:] = mocap_pos[k], mocap_quat[k]
+            data.mocap_pos[:], data.mocap_quat[:] = arrays["mocap_pos"][k], arrays["mocap_quat"][k]
             mujoco.mj_kinematics(model, data)
             mujoco.mj_camlight(model, data)
             camera.lookat = target

@@ -9,7 +9,7 @@ import dataclasses
 import math
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
-from typing import List, Sequence, Tuple
+from typing import Iterable, List, Sequence, Tuple
 
 import numpy as np
 
@@ -217,5 +217,5 @@ def _add_character(world: ET.Element, character: Character, prefix: str, color: 
         )
 
 
-def _text(values: Sequence[float]) -> str:
+def _text(values: Iterable[float]) -> str:
     return " ".join(f"{float(v):.6g}" for v in values)

@@ -11,7 +11,7 @@ import io
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Set, Tuple
 
 from parc_core.character.model import Character
 from parc_core.config.agent_config import AgentConfig
@@ -58,8 +58,6 @@ class VideoOptions:
     """Of all clips together."""
     max_bytes: int = 4_000_000
     """The GIF is made coarser until it is no larger."""
-    label: str = "trained"
-    """Legend of the simulated character."""
 
 
 def record_rollout(
@@ -91,7 +89,7 @@ def record_rollout(
     tracks, character = _record(model_file, env_file, chosen, agent_config, engine, device, seed, options)
     names = [track.name for track in tracks]
     try:
-        images = _pictures(tracks, character, options)
+        images = _pictures(tracks, character, options, _label(model_file))
     except CannotRenderError as error:
         still = Path(out_path).with_suffix(".png")
         try:
@@ -129,7 +127,7 @@ def render_still(
     )
     names = [tracks[0].name]
     try:
-        images = _pictures(tracks, character, options, moments)[0]
+        images = _pictures(tracks, character, options, _label(model_file), moments)[0]
     except CannotRenderError as error:
         draw_stick_figures(tracks[0], character.parent_indices.tolist(), out_path)
         return Recording(str(out_path), names, f"stick figures: {error}")
@@ -151,7 +149,9 @@ def choose_motions(evaluation: EvalResult, max_seconds: float, count: int = MAX_
     order = sorted(range(len(clips)), key=lambda k: (-clips[k].completed, -clips[k].end_time_s, k))
     if clips[order[0]].completed:
         order = [k for k in order if clips[k].completed]
-    seen, first, again = set(), [], []
+    seen: Set[str] = set()
+    first: List[int] = []
+    again: List[int] = []
     for k in order:
         (again if clips[k].motion_class in seen else first).append(k)
         seen.add(clips[k].motion_class)
@@ -217,10 +217,15 @@ def _record(
     return tracks, env.kinematics.character.to("cpu")
 
 
+def _label(model_file: Optional[PathLike]) -> str:
+    return "untrained" if model_file is None else "trained"
+
+
 def _pictures(
     tracks: List[Track],
     character: Character,
     options: VideoOptions,
+    label: str,
     moments: Optional[Sequence[float]] = None,
 ) -> List[List[Any]]:
     """Captioned pictures of each track, at the video's rate or at some moments (shares of the track)."""
@@ -235,6 +240,6 @@ def _pictures(
         for frame, seconds in zip(frames, scene.seconds):
             lost = track.lost_at_s is not None and seconds >= track.lost_at_s
             note = f"lost at {track.lost_at_s:.1f} s: {track.reason}" if lost else f"{seconds:.1f} s"
-            part.append(caption(frame, size, track.name, note, lost, options.label))
+            part.append(caption(frame, size, track.name, note, lost, label))
         result.append(part)
     return result
