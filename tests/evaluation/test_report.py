@@ -1,0 +1,72 @@
+"""The page holds the numbers, whatever the size of the data set."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+from parc_core.evaluation.report import MAX_BARS, MAX_ROWS, write_report
+from parc_core.evaluation.result import EvalResult, summarize
+from tests.evaluation.sample_data import clip
+
+
+def _result(clips):
+    return EvalResult(clips, summarize(clips), {"engine": "mujoco"})
+
+
+def _page(path, *args, **kwargs):
+    write_report(path, *args, **kwargs)
+    return path.read_text(encoding="utf-8")
+
+
+def _text(page):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+def test_numbers_clips_and_settings_are_on_the_page(tmp_path):
+    after = _result([clip("walk/a", 1.0, 0.041, 120.0), clip("jump/<b>", 0.25, 0.3, 30.5, "root position")])
+    before = _result([clip("walk/a", 0.5, 0.2, 40.0), clip("jump/<b>", 0.125, 0.3, 10.0)])
+    page = _page(
+        tmp_path / "report.html", after, before, title="Tracker 7", settings={"agent": {"discount": 0.99}}
+    )
+    text = _text(page)
+    assert "Tracker 7" in text and "discount: 0.99" in text and "engine: mujoco" in text
+    assert "Clips completed 50 % 1 of 2 · before 0 %" in text
+    assert "0.041 m" in text and "75.2 before 25.0" in text
+    assert "jump/&lt;b&gt;" in page and "<b>" not in re.findall(r"jump/(...)", page)
+    assert re.search(r"root position 25 % 12 % 2\.00 0\.50 0\.300 30\.5 10\.0", text)
+    assert "http://" not in page and "https://" not in page and 'src="' not in page
+
+
+def test_video_and_curves_become_part_of_the_page(tmp_path):
+    (tmp_path / "rollout.gif").write_bytes(b"GIF89a, more or less")
+    log = ["Samples Wall_Time Train_Return Completed", "1000 0.1 12.5 0.25", "2000000 3.0 77.25 0.5"]
+    (tmp_path / "log.txt").write_text("\n".join(log))
+    page = _page(
+        tmp_path / "report.html",
+        _result([clip("walk/a", 1.0, 0.04, 120.0)]),
+        training_dir=tmp_path,
+        video=tmp_path / "rollout.gif",
+    )
+    assert "data:image/gif;base64," + base64.b64encode(b"GIF89a, more or less").decode() in page
+    assert page.count("<svg") == 4  # two curves, over samples and over time
+    assert "77.25" in page and "50 %" in page and "2M" in page and "hours" in page
+
+
+def test_many_clips_are_shown_by_class_and_the_worst_alone(tmp_path):
+    many = [clip(f"{'walk' if k % 2 else 'jump'}/{k}", 0.5 if k < 20 else 1.0, 0.1, 5.0) for k in range(400)]
+    page = _page(tmp_path / "report.html", _result(many))
+    assert "Completed clips of each class" in page and "walk (200)" in page
+    assert page.count('<div class="fill') == MAX_BARS + 2
+    assert page.count("<tr><td>walk/") + page.count("<tr><td>jump/") == 400
+
+
+def test_very_many_clips_leave_the_rest_to_the_json(tmp_path):
+    clips = [clip(f"walk/{k}", 1.0, 0.1, 5.0) for k in range(MAX_ROWS + 7)]
+    text = _text(_page(tmp_path / "report.html", _result(clips)))
+    assert "7 more are in evaluation.json" in text
+
+
+def test_without_video_the_reason_is_said(tmp_path):
+    page = _page(tmp_path / "report.html", _result([clip("a", 0.5, 0.1, 1.0)]), video_note="no OpenGL here")
+    assert "no OpenGL here" in page and "<img" not in page

@@ -1,0 +1,48 @@
+"""Summary numbers, computed by hand, and the JSON file."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from parc_core.errors import DataError
+from parc_core.evaluation.result import EvalResult, load, summarize
+from tests.evaluation.sample_data import clip
+
+CLIPS = [
+    clip("walk/a", 1.0, 0.04, 100.0),
+    clip("walk/b", 1.0, 0.06, 80.0),
+    clip("jump/c", 0.5, 0.20, 30.0, "fall"),
+    clip("jump/d", 0.25, 0.10, 10.0, "root position"),
+]
+
+
+def test_summary_by_hand():
+    found = summarize(CLIPS)
+    assert (found.clips, found.completed, found.completed_share) == (4, 2, 0.5)
+    assert found.mean_completed_fraction == pytest.approx(2.75 / 4)
+    assert found.joint_error_completed_m == pytest.approx(0.05)
+    assert found.joint_error_m == pytest.approx(0.10)
+    assert found.mean_return == pytest.approx(55.0)
+    assert found.mean_steps == pytest.approx((60 + 60 + 30 + 15) / 4)
+    assert found.tracking_errors["root_rot_rad"] == pytest.approx(0.20)
+    assert found.end_reasons == {"completed": 2, "fall": 1, "root position": 1}
+
+
+def test_no_completed_clip_has_no_error_of_completed_clips():
+    assert summarize(CLIPS[2:]).joint_error_completed_m is None
+
+
+def test_json_file_is_read_back_as_it_was(tmp_path):
+    result = EvalResult(CLIPS, summarize(CLIPS), {"engine": "mujoco", "model_file": None})
+    result.save(tmp_path / "evaluation.json")
+    assert load(tmp_path / "evaluation.json") == result
+
+
+@pytest.mark.parametrize("text", ["{", json.dumps({"schema": "another 7", "clips": []}), "[]"])
+def test_another_file_is_refused_with_its_name(tmp_path, text):
+    path = tmp_path / "other.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"other\.json.*evaluat"):
+        load(path)
