@@ -1,0 +1,187 @@
+"""Observations recorded in Isaac Gym, recomputed from the recorded frames and the reference motion.
+
+obs[t] belongs to frame t; a target of step k is reference frame min(t + k, last). Limits come from the errors that
+the reference's own functions reach (`err__*` in the file). Simulated velocities are not in the recording, except at
+frame 0, where they are the reference's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from parc_core.character.kinematics import Kinematics
+from parc_core.character.mjcf import load_character
+from parc_core.config.paths import PROJECT_ROOT
+from parc_core.envs import observations
+from parc_core.motion.files import read_motion_terrain
+from parc_core.motion.library import MotionLibrary
+from parc_core.terrain.heightfield import Heightfield
+from parc_core.terrain.packed import PackedTerrain
+
+CPU = torch.device("cpu")
+MARGIN = 4.0  # how far float32 rounding of another order of operations may exceed the reference's own error
+FLOOR = 1e-6
+
+
+class Recording:
+    """The file's arrays and what our code makes of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = np.load(folder / "08_recorded_obs.npz")
+        self.kinematics = Kinematics(load_character(PROJECT_ROOT / "data/assets/humanoid.xml"), CPU)
+        reference = read_motion_terrain(folder / "files" / "08_reconstructed_reference.pkl")
+        self.clip, self.terrain = reference.motion, reference.terrain
+        self.library = MotionLibrary([self.clip], [1.0], ["reference"], self.kinematics)
+        self.root_pos, self.root_rot, self.joint_rot = map(self.tensor, ("root_pos", "root_rot", "joint_rot"))
+        self.obs = self.tensor("obs_recorded_rebased")
+        self.steps = self.tensor("tar_steps")
+        self.frames = torch.arange(len(self.obs))
+        self.sizes = self.slices("slices")
+
+    def tensor(self, name: str) -> Tensor:
+        return torch.from_numpy(self.data[name])
+
+    def slices(self, name: str) -> dict[str, slice]:
+        parts = (text.split(":") for text in self.data[name].tolist())
+        return {part: slice(int(start), int(end)) for part, start, end in parts}
+
+    def limit(self, name: str) -> float:
+        return MARGIN * float(self.data["err__" + name][0]) + FLOOR
+
+    def recorded(self, part: str) -> Tensor:
+        return self.obs[:, self.sizes[part]]
+
+    def key_ids(self) -> list[int]:
+        names = ("right_hand", "left_hand", "right_foot", "left_foot")
+        return [self.kinematics.character.body_id(name) for name in names]
+
+    def targets(self) -> tuple[Tensor, ...]:
+        """Reference poses by direct frame indexing. (n, K, ...)."""
+        last = self.clip.num_frames - 1
+        index = (self.frames[:, None] + self.steps).clamp(max=last)
+        lib = self.library
+        return tuple(
+            values[index]
+            for values in (lib.frame_root_pos, lib.frame_root_rot, lib.frame_joint_rot, lib.frame_contacts)
+        )
+
+    def target_obs(self, root_pos: Tensor, root_rot: Tensor, joint_rot: Tensor) -> Tensor:
+        keys = self.kinematics.forward(root_pos, root_rot, joint_rot)[0][:, :, self.key_ids()]
+        return observations.target_obs(self.root_pos, self.root_rot, root_pos, root_rot, joint_rot, keys)
+
+
+@pytest.fixture(scope="module")
+def recording(golden_dir: Path) -> Recording:
+    for name in ("08_recorded_obs.npz", "files/08_reconstructed_reference.pkl"):
+        if not (golden_dir / name).is_file():
+            pytest.skip(f"{golden_dir / name} is not there")
+    return Recording(golden_dir)
+
+
+def worst(actual: Tensor, expected: Tensor) -> float:
+    assert actual.shape == expected.shape
+    return float((actual - expected).abs().max())
+
+
+def char_obs(recording: Recording) -> Tensor:
+    """char_obs of the recorded frames, moving as the reference does."""
+    r = recording
+    frame = r.library.sample(torch.zeros_like(r.frames), r.frames / r.clip.fps)
+    keys = r.kinematics.forward(r.root_pos, r.root_rot, r.joint_rot)[0][:, r.key_ids()]
+    return observations.char_obs(
+        r.root_pos, r.root_rot, frame.root_vel, frame.root_ang_vel, r.joint_rot, frame.dof_vel, keys
+    )
+
+
+def test_character_pose(recording: Recording) -> None:
+    actual, expected = char_obs(recording), recording.recorded("char_obs")
+    parts = recording.slices("char_slices")
+    for part in ("root_rot", "joint_rot", "key_pos"):
+        assert worst(actual[:, parts[part]], expected[:, parts[part]]) <= recording.limit("char_obs." + part), part
+
+
+def test_starting_velocities_are_the_references(recording: Recording) -> None:
+    actual, expected = char_obs(recording)[0], recording.recorded("char_obs")[0]
+    parts = recording.slices("char_slices")
+    for part in ("root_vel", "root_ang_vel", "dof_vel"):
+        limit = recording.limit(f"char_obs.{part} frame0")
+        assert worst(actual[parts[part]], expected[parts[part]]) <= limit, part
+
+
+def test_targets_by_frame(recording: Recording) -> None:
+    root_pos, root_rot, joint_rot, contacts = recording.targets()
+    actual = recording.target_obs(root_pos, root_rot, joint_rot)
+    expected = recording.recorded("tar_obs").reshape(actual.shape)
+    for part, columns in recording.slices("tar_slices").items():
+        limit = recording.limit(f"B tar_obs.{part} (all steps)")
+        assert worst(actual[..., columns], expected[..., columns]) <= limit, part
+    limit = recording.limit("B tar_contacts (all steps)")
+    assert worst(contacts.flatten(1), recording.recorded("tar_contacts")) <= limit
+
+
+def test_targets_by_time(recording: Recording) -> None:
+    """The same through the library's interpolation, whose times are rounded to float32."""
+    zeros = torch.zeros_like(recording.frames)
+    dt = 1.0 / recording.clip.fps
+    root_pos, root_rot, joint_rot, contacts = recording.library.target_frames(
+        zeros, recording.frames * dt, recording.steps, dt
+    )
+    actual = recording.target_obs(root_pos, root_rot, joint_rot)
+    expected = recording.recorded("tar_obs").reshape(actual.shape)
+    want_contacts = recording.recorded("tar_contacts").reshape(contacts.shape)
+    for k, step in enumerate(recording.steps.tolist()):
+        for part, columns in recording.slices("tar_slices").items():
+            limit = recording.limit(f"tar_obs.{part} step{step}")
+            assert worst(actual[:, k, columns], expected[:, k, columns]) <= limit, (part, step)
+        assert worst(contacts[:, k], want_contacts[:, k]) <= recording.limit(f"tar_contacts step{step}")
+
+
+def test_contacts(recording: Recording) -> None:
+    force = recording.tensor("body_contacts")[..., None] * torch.tensor([0.0, 0.0, 1.0])
+    actual = observations.contact_obs(force, 1e-5)
+    assert worst(actual, recording.recorded("char_contacts")) <= recording.limit("char_contacts")
+
+
+def test_ray_points(recording: Recording) -> None:
+    points = observations.ray_points(0.05, 3, 3, 0.26179938779, 2, 60)
+    assert worst(points, recording.tensor("ray_xy_points")) < 1e-5
+
+
+def heights(recording: Recording, terrain: Heightfield) -> tuple[Tensor, Tensor]:
+    """Height observation and the cells it was read from. (n, P) and (n, P, 2)."""
+    packed = PackedTerrain([terrain], CPU)
+    ids = torch.zeros_like(recording.frames)
+    points = observations.ray_points_world(
+        recording.tensor("ray_xy_points"), recording.root_pos, recording.root_rot
+    )
+    index = packed.cell_index(ids, points)
+    return observations.height_obs(packed.cell_heights(ids, index), recording.root_pos, -3.0, 3.0), index
+
+
+def share_beyond(actual: Tensor, expected: Tensor, limit: float) -> float:
+    """A point within float rounding of a cell's border may fall to either side: few may be off."""
+    return float(((actual - expected).abs() > limit).float().mean())
+
+
+def test_heights_in_bounds(recording: Recording) -> None:
+    actual, _ = heights(recording, recording.terrain)
+    inside = recording.tensor("hf_in_bounds")
+    limit = recording.limit("hf in bounds")
+    assert share_beyond(actual[inside], recording.recorded("hf")[inside], limit) < 1e-4
+
+
+def test_heights_on_the_extended_terrain(recording: Recording) -> None:
+    extended = Heightfield(
+        recording.data["extended_hf"], recording.data["extended_min_point"], float(recording.terrain.dx)
+    )
+    actual, index = heights(recording, extended)
+    limit = recording.limit("hf extended terrain (all pts)")
+    assert share_beyond(actual, recording.recorded("hf"), limit) < 1e-4
+    origin = recording.tensor("extended_origin_index")
+    cells = index + origin
+    assert float((cells != recording.tensor("ray_grid_index")).any(-1).float().mean()) < 1e-4
