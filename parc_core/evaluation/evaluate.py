@@ -187,6 +187,7 @@ def _clip_results(
 ) -> List[ClipResult]:
     """From sums over steps, all of M rows, to results."""
     library = env.library
+    paths = _path_lengths(env).tolist()
     end_times = torch.minimum(steps * env.control_dt, library.lengths.to(torch.float32))
     columns = [
         t.tolist()
@@ -200,7 +201,7 @@ def _clip_results(
         )
     ]
     results = []
-    for name, (total, errors, count, why, end_time, length) in zip(library.names, zip(*columns)):
+    for name, path, (total, errors, count, why, end_time, length) in zip(library.names, paths, zip(*columns)):
         completed = why == FailReason.MOTION_END
         results.append(
             ClipResult(
@@ -215,6 +216,17 @@ def _clip_results(
                 tracking_errors=dict(zip(ERROR_NAMES, errors[1:])),
                 episode_return=total,
                 steps=count,
+                path_m=path,
             )
         )
     return results
+
+
+def _path_lengths(env: TrackingEnv) -> Tensor:
+    """(M,) m: length of each reference root's path."""
+    library = env.library
+    pos = library.frame_root_pos
+    moved = torch.cat((torch.zeros(1, device=pos.device), (pos[1:] - pos[:-1]).norm(dim=-1)))
+    moved[library.start_idx] = 0.0  # the jump from one clip to the next
+    motion = torch.repeat_interleave(torch.arange(library.num_motions, device=pos.device), library.num_frames)
+    return torch.zeros(library.num_motions, device=pos.device).index_add_(0, motion, moved)

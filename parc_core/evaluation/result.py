@@ -41,6 +41,8 @@ class ClipResult:
     """Sum of the rewards."""
     steps: int
     """Control steps tracked."""
+    path_m: float = 0.0
+    """How far the reference's root travels, m along its path."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from parc_core.envs.tracking_env import TrackingEnv
 
 AFTER_LOSS_S = 0.8  # what follows a failure is shown for so long: the fall explains it
 LOOPING_CLIP_S = 3.0  # looping clips are shown for at least so long
-_MARGIN_M = 0.8  # ground shown around the path
-_SPEED_LIMIT_M = 0.6  # a lost character may leave its reference's path by so much before the ground ends
+_MARGIN_M = 0.4  # ground shown around the path
+_ASTRAY_M = 0.4  # a character may leave its reference's path by so much before the ground ends
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _cut(
         lost_at = float(lost[0] + 1) * env.control_dt
         steps = min(steps, int(lost[0] + 1 + AFTER_LOSS_S / env.control_dt))
     body_pos, body_rot, ref_pos, ref_rot = (part[: steps + 1] for part in poses)
-    near = ref_pos.reshape(-1, 3).min(0) - _SPEED_LIMIT_M, ref_pos.reshape(-1, 3).max(0) + _SPEED_LIMIT_M
+    near = ref_pos.reshape(-1, 3).min(0) - _ASTRAY_M, ref_pos.reshape(-1, 3).max(0) + _ASTRAY_M
     points = np.concatenate((ref_pos.reshape(-1, 3), np.clip(body_pos.reshape(-1, 3), *near)))
     cell_xy, cell_height = _ground(env, motion_id, points)
     return Track(

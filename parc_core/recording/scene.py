@@ -26,6 +26,8 @@ _FULL_TINT_M = 1.0  # a lower terrain does not take the full colour of the highe
 _CHECK = 0.93  # brightness of every second cell
 _FOV_DEG = 32.0
 _TURN = math.radians(55.0)  # from looking across the path to looking against it
+_GLASS = 0.22  # opacity of columns that hide a character
+_RAY_FROM_M, _RAY_TO_M = 0.2, 4.0  # from a body towards the camera, where columns may hide it
 _ROOM = 0.84  # share of the picture that bodies may use
 _SMOOTH_S = 0.5  # camera lag
 
@@ -70,8 +72,9 @@ def build_scene(track: Track, character: Character, width: int, height: int, fps
     steep = float(np.ptp(track.cell_height)) > 1.0
     elevation = -30.0 if steep else -20.0
     distance = _distance(mocap_pos, lookat, azimuth, elevation, width / height)
+    hiding = _hiding_cells(track, mocap_pos, shift, _camera_axes(azimuth, elevation)[0])
     return Scene(
-        xml=_xml(track, character, shift, width, height),
+        xml=_xml(track, character, shift, hiding, width, height),
         mocap_pos=mocap_pos,
         mocap_quat=mocap_rot[..., [3, 0, 1, 2]],
         lookat=lookat,
@@ -110,16 +113,36 @@ def _distance(
     points: np.ndarray, lookat: np.ndarray, azimuth: float, elevation: float, aspect: float
 ) -> float:
     """The smallest distance at which all points (T, P, 3) stay inside the picture, with some room."""
-    az, el = math.radians(azimuth), math.radians(elevation)
-    forward = np.array([math.cos(el) * math.cos(az), math.cos(el) * math.sin(az), math.sin(el)])
-    right = np.array([math.sin(az), -math.cos(az), 0.0])
-    up = np.cross(right, forward)
+    forward, right, up = _camera_axes(azimuth, elevation)
     relative = points - lookat[:, None]
     reach = _ROOM * math.tan(math.radians(_FOV_DEG / 2))
     # A point at depth d + forward·p is seen while |right·p| <= reach · aspect · depth, and alike upwards.
     wide = np.abs(relative @ right) / (reach * aspect) - relative @ forward
     high = np.abs(relative @ up) / reach - relative @ forward
     return float(max(wide.max(), high.max(), 3.0))
+
+
+def _camera_axes(azimuth: float, elevation: float) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Forward, right and up of MuJoCo's free camera (degrees)."""
+    az, el = math.radians(azimuth), math.radians(elevation)
+    forward = np.array([math.cos(el) * math.cos(az), math.cos(el) * math.sin(az), math.sin(el)])
+    right = np.array([math.sin(az), -math.cos(az), 0.0])
+    return forward, right, np.cross(right, forward)
+
+
+def _hiding_cells(track: Track, points: np.ndarray, shift: np.ndarray, forward: np.ndarray) -> np.ndarray:
+    """Which columns of the two slabs stand between bodies (T, P, 3) and the camera. (2, nx, ny) bool."""
+    steps = np.arange(_RAY_FROM_M, _RAY_TO_M, 0.25 * track.dx)
+    rays = points[::4, :, None] - steps[:, None] * forward
+    hiding = np.zeros((2, *track.cell_height.shape), dtype=bool)
+    limit = np.array(track.cell_height.shape)
+    for slab, offset in enumerate((np.zeros(3), shift)):
+        cell = np.round((rays[..., :2] - offset[:2] - track.cell_xy[0, 0]) / track.dx).astype(int)
+        inside = ((cell >= 0) & (cell < limit)).all(-1)
+        i, j = cell[inside].T
+        hit = track.cell_height[i, j] > rays[..., 2][inside]
+        hiding[slab, i[hit], j[hit]] = True
+    return hiding
 
 
 def _smooth(path: np.ndarray, fps: float) -> np.ndarray:
@@ -131,7 +154,9 @@ def _smooth(path: np.ndarray, fps: float) -> np.ndarray:
     return np.stack([np.convolve(padded[:, k], kernel, mode="valid") for k in range(3)], axis=1)
 
 
-def _xml(track: Track, character: Character, shift: np.ndarray, width: int, height: int) -> str:
+def _xml(
+    track: Track, character: Character, shift: np.ndarray, hiding: np.ndarray, width: int, height: int
+) -> str:
     root = ET.Element("mujoco", model="recording")
     ET.SubElement(root, "compiler", angle="radian")
     visual = ET.SubElement(root, "visual")
@@ -140,7 +165,7 @@ def _xml(track: Track, character: Character, shift: np.ndarray, width: int, heig
     ET.SubElement(visual, "quality", offsamples="0", shadowsize="2048")
     ET.SubElement(visual, "headlight", ambient=".38 .38 .38", diffuse=".28 .28 .28", specular="0 0 0")
     extent = float(np.linalg.norm(np.array(track.cell_height.shape) * track.dx)) + float(np.abs(shift).max())
-    ET.SubElement(visual, "map", znear=repr(0.05 / extent), zfar=repr(100.0 / extent), shadowclip="1.2")
+    ET.SubElement(visual, "map", znear=repr(0.05 / extent), zfar=repr(100.0 / extent), shadowclip="1.6")
     center = track.cell_xy.reshape(-1, 2).mean(0) + 0.5 * shift[:2]
     ET.SubElement(
         root, "statistic", extent=repr(extent), center=_text((*center, float(track.cell_height.min())))
@@ -167,8 +192,8 @@ def _xml(track: Track, character: Character, shift: np.ndarray, width: int, heig
         diffuse=".55 .54 .52",
         specular=".12 .12 .12",
     )
-    for offset in (np.zeros(3), shift):
-        _add_ground(world, track, offset)
+    for offset, hidden in zip((np.zeros(3), shift), hiding):
+        _add_ground(world, track, offset, hidden)
     for prefix, color in (("trained", TRAINED_RGB), ("reference", REFERENCE_RGB)):
         _add_character(world, character, prefix, color)
     return ET.tostring(root, encoding="unicode")
@@ -177,10 +202,11 @@ def _xml(track: Track, character: Character, shift: np.ndarray, width: int, heig
 def _light_direction(shift: np.ndarray) -> np.ndarray:
     """From the camera's side and above, so that shadows fall backwards."""
     along = shift[:2] / np.linalg.norm(shift[:2])
-    return np.array([0.5 * along[0] - 0.25 * along[1], 0.5 * along[1] + 0.25 * along[0], -1.0])
+    # Lower light than this makes moiré patterns in the shadow map.
+    return np.array([0.28 * along[0] - 0.2 * along[1], 0.28 * along[1] + 0.2 * along[0], -1.0])
 
 
-def _add_ground(world: ET.Element, track: Track, offset: np.ndarray) -> None:
+def _add_ground(world: ET.Element, track: Track, offset: np.ndarray, hiding: np.ndarray) -> None:
     bottom = float(track.cell_height.min()) - _SLAB_M
     rise = track.cell_height - track.cell_height.min()
     tint = rise / max(float(rise.max()), _FULL_TINT_M)
@@ -194,7 +220,7 @@ def _add_ground(world: ET.Element, track: Track, offset: np.ndarray) -> None:
             type="box",
             pos=_text((x, y, bottom + half)),
             size=_text((0.5 * track.dx, 0.5 * track.dx, half)),
-            rgba=_text((*color, 1.0)),
+            rgba=_text((*color, _GLASS if hiding[i, j] else 1.0)),
         )
 
 

@@ -33,6 +33,7 @@ MAX_CLIPS = 3
 _OVERSAMPLING = 1.5  # drawn larger and scaled down: smooth edges
 _HOLD_S = 0.5  # a clip's last frame stays for so long
 _STILL_COLUMNS = 3
+_MOVING_M = 0.8  # a reference whose root travels less stays in its place
 
 
 @dataclass(frozen=True)
@@ -138,16 +139,19 @@ def render_still(
 
 
 def choose_motions(evaluation: EvalResult, max_seconds: float, count: int = MAX_CLIPS) -> List[int]:
-    """Clips worth showing: completed ones first, long ones first, of different classes while there are some.
+    """Clips worth showing: completed ones, those that go somewhere first, then long ones, of different classes.
 
-    Without a completed clip those that were followed for longest.
+    Where no clip that goes somewhere was completed, those that were followed for longest come after the completed.
 
     Returns:
         at least one and at most `count` places in the data set, together no longer than max_seconds if possible.
     """
     clips = evaluation.clips
-    order = sorted(range(len(clips)), key=lambda k: (-clips[k].completed, -clips[k].end_time_s, k))
-    if clips[order[0]].completed:
+    moving = [clip.path_m >= _MOVING_M for clip in clips]
+    order = sorted(
+        range(len(clips)), key=lambda k: (-clips[k].completed, -moving[k], -clips[k].end_time_s, k)
+    )
+    if clips[order[0]].completed and moving[order[0]]:
         order = [k for k in order if clips[k].completed]
     seen: Set[str] = set()
     first: List[int] = []

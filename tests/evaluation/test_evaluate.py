@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,8 @@ from parc_core.evaluation.policy import load_policy
 from parc_core.evaluation.result import COMPLETED
 from parc_core.learning.agent import make_agent
 from parc_core.learning.model_file import write_model_file
+from parc_core.motion.dataset_file import read_motions_yaml
+from parc_core.motion.files import read_motion_terrain
 from tests.evaluation.sample_data import SMALL_NETS, make_env_file
 
 
@@ -75,6 +78,14 @@ def test_waves_give_the_same_as_one_wave(env_file):
             assert (a.name, a.steps, a.end_reason) == (b.name, b.steps, b.end_reason)
             assert a.joint_error_m == pytest.approx(b.joint_error_m, rel=1e-6)
             assert a.episode_return == pytest.approx(b.episode_return, rel=1e-5)
+
+
+def test_path_of_the_reference(env_file):
+    """Length of the walk's root path, from the file's frames; each clip has its own."""
+    content = read_motion_terrain(read_motions_yaml(env_file.env.dm.motion_file).entries[1].file)
+    expected = np.linalg.norm(np.diff(content.motion.root_pos, axis=0), axis=1).sum()
+    env = make_evaluation_env(env_file)
+    assert evaluate_clips(env, _zero(env))[1].path_m == pytest.approx(expected, rel=1e-4)
 
 
 def test_never_more_environments_than_clips(env_file):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,7 +16,7 @@ from parc_core.evaluation.result import EvalResult, summarize
 from parc_core.recording import draw, video
 from parc_core.recording.gif import write_gif
 from parc_core.recording.rollout import Track
-from parc_core.recording.scene import build_scene, resample
+from parc_core.recording.scene import _hiding_cells, build_scene, resample
 from parc_core.recording.video import VideoOptions, choose_motions, record_rollout, render_still
 from tests.evaluation.sample_data import SMALL_NETS, clip, make_env_file
 
@@ -34,10 +36,18 @@ def test_completed_clips_of_different_classes_are_chosen():
     clips = [
         clip(name, share, 0.1, 1.0) for name, share in (("a/1", 1), ("a/2", 1), ("b/1", 1), ("c/1", 0.9))
     ]
+    clips = [dataclasses.replace(one, path_m=2.0) for one in clips]
     assert _choose(clips) == [0, 2, 1]
     assert _choose(clips, count=2) == [0, 2]
     assert _choose(clips, seconds=5.5) == [0, 2]  # each takes 2 s and half a second of rest
     assert _choose(clips, seconds=0.5) == [0]
+
+
+def test_clips_that_go_somewhere_come_first():
+    still, moving = clip("stand/1", 1.0, 0.1, 1.0), clip("walk/1", 1.0, 0.1, 1.0)
+    lost = dataclasses.replace(clip("jump/1", 0.8, 0.1, 1.0), path_m=3.0)
+    assert _choose([still, dataclasses.replace(moving, path_m=2.0), lost]) == [1, 0]
+    assert _choose([still, lost]) == [0, 1]  # a standing character alone would be a dull video
 
 
 def test_without_a_completed_clip_the_longest_followed_is_chosen():
@@ -77,6 +87,19 @@ def test_both_characters_stay_in_the_picture():
     limit = np.tan(np.radians(16.0))  # half of the field of view of 32 degrees
     assert (np.abs(seen @ np.cross(right, forward)) < limit * depth).all()
     assert (np.abs(seen @ right) < limit * depth * 640 / 360).all()
+
+
+def test_columns_before_a_body_become_transparent():
+    """The camera looks along +y, 45 degrees down: of a wall on either side of the body only the near one hides it."""
+    character = load_character(PROJECT_ROOT / "data/assets/humanoid.xml")
+    cells = np.stack(np.meshgrid(np.arange(-2, 3), np.arange(-2, 3), indexing="ij"), -1) * 0.5
+    height = np.zeros((5, 5))
+    height[2, 0], height[2, 4], height[0, 0] = 3.0, 3.0, 3.0
+    poses = np.tile([0, 0, 1.0], (1, character.num_bodies, 1))
+    rot = np.tile([0, 0, 0, 1.0], (1, character.num_bodies, 1))
+    track = Track("a", 1 / 30, poses, rot, poses, rot, cells, height, 0.5, None, "")
+    found = _hiding_cells(track, poses, np.array([20.0, 0, 0]), np.array([0, 0.5**0.5, -(0.5**0.5)]))
+    assert np.argwhere(found).tolist() == [[0, 2, 0]]
 
 
 def test_gif_gets_coarser_until_it_is_small_enough(tmp_path):
