@@ -76,7 +76,7 @@ class Kinematics:
 
     def dof_to_rot(self, dof: Tensor) -> Tensor:
         """Joint rotations, parent to child. (..., D) rad -> (..., J-1, 4); fixed joints are identity."""
-        vectors = dof[..., self._dof_of_joint].reshape((*dof.shape[:-1], self.num_joints, 3))
+        vectors = dof.index_select(-1, self._dof_of_joint).reshape((*dof.shape[:-1], self.num_joints, 3))
         return rotations.exp_map_to_quat(vectors * self._scale)
 
     def rot_to_dof(self, joint_rot: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ class Kinematics:
 
     def _vectors_to_dof(self, vectors: Tensor) -> Tensor:
         """(..., J-1, 3) -> (..., D): the vector's component along each dof's direction."""
-        return (vectors[..., self._joint_of_dof, :] * self._direction).sum(-1)
+        return (vectors.index_select(-2, self._joint_of_dof) * self._direction).sum(-1)
 
     def forward(self, root_pos: Tensor, root_rot: Tensor, joint_rot: Tensor) -> Tuple[Tensor, Tensor]:
         """Forward kinematics.
@@ -111,19 +111,20 @@ class Kinematics:
         Returns:
             body positions (..., J, 3) m and rotations (..., J, 4) in the frame of the root's pose.
         """
+        # index_select copies whole rows: on the CPU twice as fast here as indexing with [..., ids, :].
         turn = joint_rot
         if self._rotated_offsets:
             turn = rotations.quat_mul(self.character.local_rotation[1:], joint_rot)
         pos, rot = root_pos[..., None, :], root_rot[..., None, :]
         all_pos, all_rot = [pos], [rot]
         for bodies, parents in self._levels:
-            parent_rot = rot[..., parents, :]
+            parent_rot = rot.index_select(-2, parents)
             offset = self.character.local_translation[bodies]
-            pos = pos[..., parents, :] + rotations.quat_rotate(parent_rot, offset)
-            rot = rotations.quat_mul(parent_rot, turn[..., bodies - 1, :])
+            pos = pos.index_select(-2, parents) + rotations.quat_rotate(parent_rot, offset)
+            rot = rotations.quat_mul(parent_rot, turn.index_select(-2, bodies - 1))
             all_pos.append(pos)
             all_rot.append(rot)
         return (
-            torch.cat(all_pos, dim=-2)[..., self._inverse_order, :],
-            torch.cat(all_rot, dim=-2)[..., self._inverse_order, :],
+            torch.cat(all_pos, dim=-2).index_select(-2, self._inverse_order),
+            torch.cat(all_rot, dim=-2).index_select(-2, self._inverse_order),
         )

@@ -107,7 +107,7 @@ def num_substeps(sim: SimConfig, sim_freq: float, control_freq: float) -> int:
     ratio = sim_freq * sim.substeps / control_freq
     if ratio < 1 or abs(ratio - round(ratio)) > 1e-6:
         raise ConfigError(
-            "control_freq %g Hz does not divide the physics rate sim_freq %g Hz × substeps %d"
-            % (control_freq, sim_freq, sim.substeps)
+            f"control_freq {control_freq:g} Hz does not divide the physics rate "
+            f"sim_freq {sim_freq:g} Hz × substeps {sim.substeps}"
         )
     return round(ratio)

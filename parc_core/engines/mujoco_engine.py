@@ -18,6 +18,7 @@ from parc_core.rotations import quat_conj, quat_rotate
 from parc_core.terrain.packed import PackedTerrain
 
 _MAX_SPEED = 1e4  # m/s or rad/s; beyond it a simulation counts as diverged though it is finite
+_REST_CLEARANCE = 0.2  # m between the ground and the lowest body's origin
 _SAVED_FIELDS = ("time", "qpos", "qvel", "qacc_warmstart")
 
 
@@ -74,6 +75,8 @@ class MujocoEngine(Engine):
         # Rows of (torque, force) about the centre of mass, in the world's axes; read-only.
         self._external_forces = self._batch.bind("cfrc_ext")
         self._make_indices(character, env.terrain_window)
+        self._rest_qpos = torch.from_numpy(self.model.qpos0).clone()
+        self._rest_height = self._height_at_rest(character)
         self.terrain_ids = torch.zeros(num_envs, dtype=torch.long)
         self.state = self._empty_state(num_envs, character)
         self._read_state(torch.arange(num_envs))
@@ -170,13 +173,24 @@ class MujocoEngine(Engine):
 
     def _recover_diverged(self) -> Tensor:
         """Puts non-finite simulations back to the rest pose above ground; returns which. (N,) bool."""
-        sums = self._qpos.sum(1) + self._qvel.abs().amax(1)
-        diverged = ~torch.isfinite(sums) | (self._qvel.abs().amax(1) > _MAX_SPEED)
-        if bool(diverged.any()):
-            self._qpos[diverged] = torch.from_numpy(self.model.qpos0)
-            self._qvel[diverged] = 0.0
-            self._warmstart[diverged] = 0.0
+        calm = self._qvel.abs().amax(1) <= _MAX_SPEED  # not so where a speed is NaN
+        diverged = ~(calm & torch.isfinite(self._qpos.sum(1)))
+        ids = diverged.nonzero().flatten()
+        if len(ids) > 0:
+            xy = self.state.root_pos[ids, :2]  # of the last good state
+            ground = self.terrain.heights_at(self.terrain_ids[ids], xy[:, None])[:, 0]
+            self._qpos[ids] = self._rest_qpos
+            self._qpos[ids, :2] = xy.double()
+            self._qpos[ids, 2] = ground.double() + self._rest_height
+            self._qvel[ids] = 0.0
+            self._warmstart[ids] = 0.0
         return diverged
+
+    def _height_at_rest(self, character: Character) -> float:
+        """Height of the root above ground at which the rest pose touches nothing, m."""
+        zero = self.kinematics.dof_to_rot(torch.zeros(character.dof_size))
+        body_pos, _ = self.kinematics.forward(torch.zeros(3), torch.tensor((0.0, 0.0, 0.0, 1.0)), zero)
+        return _REST_CLEARANCE - float(body_pos[:, 2].min())
 
     def _read_state(self, ids: Any) -> None:
         """Copies MuJoCo's state of the given environments into `self.state`."""
@@ -213,16 +227,21 @@ class MujocoEngine(Engine):
 
     def load_state_dict(self, state: Dict[str, Any]) -> None:
         """See `Engine.load_state_dict`."""
-        if tuple(state["qpos"].shape) != tuple(self._qpos.shape):
-            raise DataError(
-                "saved simulation state is {}, this engine's is {} (environments × coordinates): it belongs to "
-                "another character or number of environments".format(
-                    tuple(state["qpos"].shape), tuple(self._qpos.shape)
-                )
-            )
+        self._check_saved(state)
         for name in _SAVED_FIELDS:
             self._bind(name).copy_(state[name])
         self.terrain_ids.copy_(state["terrain_ids"])
         self.state.contact_forces.copy_(state["contact_forces"])
         self.state.diverged = state["diverged"].clone()
         self._read_state(slice(None))
+
+    def _check_saved(self, state: Dict[str, Any]) -> None:
+        missing = [key for key in self.state_dict() if key not in state]
+        if missing:
+            raise DataError(f"saved simulation state has no {missing[0]!r}: it belongs to another engine")
+        saved, own = tuple(state["qpos"].shape), tuple(self._qpos.shape)
+        if saved != own:
+            raise DataError(
+                f"saved simulation state is {saved}, this engine's is {own} (environments × coordinates): "
+                "it belongs to another character or number of environments"
+            )

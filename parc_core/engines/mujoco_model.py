@@ -11,8 +11,6 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import Any, List, Sequence
 
-import numpy as np
-
 from parc_core.character.model import Character, Geom
 
 COLUMN_HALF_HEIGHT = 10.0  # m; walls stay closed between neighbours that differ by up to 20 m
@@ -74,8 +72,8 @@ def _text(values: Sequence[float]) -> str:
 def _add_window(world: ET.Element, options: ModelOptions) -> None:
     size = _text((0.5 * options.dx, 0.5 * options.dx, COLUMN_HALF_HEIGHT))
     for k in range(options.window**2):
-        body = ET.SubElement(world, "body", name="column_%d" % k, mocap="true", pos=f"0 0 {_PARKED!r}")
-        ET.SubElement(body, "geom", name="column_%d" % k, type="box", size=size)
+        body = ET.SubElement(world, "body", name=f"column_{k}", mocap="true", pos=f"0 0 {_PARKED!r}")
+        ET.SubElement(body, "geom", name=f"column_{k}", type="box", size=size)
 
 
 def _add_bodies(world: ET.Element, actuators: ET.Element, character: Character) -> None:
@@ -148,7 +146,7 @@ def _add_actuator(
 def _add_geom(body: ET.Element, geom: Geom) -> None:
     attributes = {
         "type": geom.type,
-        "size": _text(np.atleast_1d(geom.size)),
+        "size": _text(geom.size),
         "density": repr(float(geom.density)),
     }
     if geom.fromto is not None:

@@ -48,7 +48,8 @@ class ActionMap:
             self.high = -self.low
         else:
             self.low, self.high = absolute_bounds(character)
-        self._lead = character.kd / character.kp
+        driven = character.kp > 0  # a joint without a gain follows nothing
+        self._lead = torch.where(driven, character.kd / character.kp, torch.zeros_like(character.kp))
 
     def targets(self, action: Tensor, ref_dof_pos: Tensor, ref_dof_vel: Tensor) -> Tensor:
         """PD targets of actions that are first clamped to the bounds; ref_* (N, D) are those of the next step."""

@@ -41,11 +41,11 @@ def make_env(
         DataError: character, data set or terrain is unusable.
     """
     if num_envs < 1:
-        raise ConfigError("num_envs is %d; it must be at least 1" % num_envs)
+        raise ConfigError(f"num_envs is {num_envs}; it must be at least 1")
     env = config.env
     device = torch.device(device)
     character = load_character(resolve(env.char_file))
-    dataset = load_motions(config)
+    dataset = load_motions(config, character.num_bodies)
     kinematics = Kinematics(character, device)
     library = MotionLibrary(dataset.clips, dataset.weights, dataset.names, kinematics, device)
     layout = TerrainLayout.from_dataset(config, dataset)
@@ -57,8 +57,8 @@ def make_env(
     return tracking
 
 
-def load_motions(config: EnvFileConfig) -> LoadedDataset:
-    """The data set of an env file.
+def load_motions(config: EnvFileConfig, num_bodies: int) -> LoadedDataset:
+    """The data set of an env file, for a character of num_bodies bodies.
 
     Raises:
         ConfigError: env.dm.motion_file is not set.
@@ -67,7 +67,7 @@ def load_motions(config: EnvFileConfig) -> LoadedDataset:
     motion_file = config.env.dm.motion_file
     if not motion_file:
         raise ConfigError("env.dm.motion_file is not set; name the data set's motions.yaml")
-    return load_dataset(resolve(motion_file))
+    return load_dataset(resolve(motion_file), num_bodies=num_bodies)
 
 
 def _load_fail_rates(path: str) -> torch.Tensor:

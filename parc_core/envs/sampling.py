@@ -57,7 +57,7 @@ class MotionSampler:
     def quantiles(self, levels: List[float]) -> Dict[str, float]:
         """Failure rates at the given levels, for logs; one synchronisation."""
         values = torch.quantile(self.fail_rates, self.fail_rates.new_tensor(levels))
-        return {"Fail_Rate_Q%g" % (100 * level): float(v) for level, v in zip(levels, values.tolist())}
+        return {f"Fail_Rate_Q{100 * level:g}": float(v) for level, v in zip(levels, values.tolist())}
 
     def state_dict(self) -> Dict[str, Any]:
         return {"fail_rates": self.fail_rates.clone()}
@@ -70,7 +70,7 @@ class MotionSampler:
         """Starts from given failure rates (M,)."""
         if tuple(rates.shape) != tuple(self.fail_rates.shape):
             raise DataError(
-                "%s: failure rates of %d motions, but the data set has %d; use those of the same data set"
-                % (where, rates.numel(), self.fail_rates.numel())
+                f"{where}: failure rates of {rates.numel()} motions, but the data set has "
+                f"{self.fail_rates.numel()}; use those of the same data set"
             )
         self.fail_rates = rates.to(self.fail_rates).clone()

@@ -10,7 +10,7 @@ from torch import Tensor
 from parc_core.character.model import Character
 from parc_core.config.env_config import EnvConfig, PerBody
 from parc_core.envs.observations import ray_points
-from parc_core.errors import ConfigError
+from parc_core.errors import ConfigError, DataError
 
 
 def per_body(value: PerBody, names: List[str], key: str) -> Tensor:
@@ -26,10 +26,16 @@ def per_body(value: PerBody, names: List[str], key: str) -> Tensor:
         return torch.tensor([float(value[name]) for name in names])
     if len(value) != len(names):
         raise ConfigError(
-            "env.%s has %d numbers, but the character needs %d: %s"
-            % (key, len(value), len(names), ", ".join(names))
+            f"env.{key} has {len(value)} numbers, but the character needs {len(names)}: {', '.join(names)}"
         )
     return torch.tensor([float(v) for v in value])
+
+
+def _body_ids(names: List[str], key: str, character: Character) -> Tensor:
+    try:
+        return torch.tensor([character.body_id(name) for name in names], dtype=torch.long)
+    except DataError as error:
+        raise ConfigError(f"env.{key}: {error}") from error
 
 
 class TaskTensors:
@@ -53,11 +59,11 @@ class TaskTensors:
             device
         )
         """(J-1,) m."""
-        self.key_ids = self._body_ids(config.key_bodies, character, device)
+        self.key_ids = _body_ids(config.key_bodies, "key_bodies", character).to(device)
         """(B,) int64."""
         self.may_touch = torch.zeros(len(names), dtype=torch.bool, device=device)
         """(J,) bool."""
-        self.may_touch[self._body_ids(config.contact_bodies, character, device)] = True
+        self.may_touch[_body_ids(config.contact_bodies, "contact_bodies", character).to(device)] = True
         self.target_steps = torch.tensor(config.tar_obs_steps, device=device)
         """(K,) control steps ahead."""
         self.ray_points = ray_points(
@@ -71,7 +77,3 @@ class TaskTensors:
         """(P, 2) m in the heading frame."""
         contact_bound = float(self.contact_weights.mean()) if config.use_contact_info else 0.0
         self.reward_low, self.reward_high = -contact_bound, 1.0 + contact_bound
-
-    @staticmethod
-    def _body_ids(names: List[str], character: Character, device: torch.device) -> Tensor:
-        return torch.tensor([character.body_id(name) for name in names], dtype=torch.long, device=device)

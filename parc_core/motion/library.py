@@ -46,6 +46,11 @@ class MotionFrame:
     """(N, J) in [0, 1]."""
 
 
+def _rows(values: Tensor, index: Tensor) -> Tensor:
+    """values[index] for rows, but several times as fast on the CPU. (F, ...), (*) -> (*, ...)."""
+    return values.index_select(0, index.flatten()).reshape(index.shape + values.shape[1:])
+
+
 class MotionLibrary:
     """M motions with F frames in all, as tensors on one device.
 
@@ -158,10 +163,14 @@ class MotionLibrary:
 
     def _poses(self, lower: Tensor, upper: Tensor, blend: Tensor, offset: Tensor) -> Tuple[Tensor, ...]:
         t = blend[..., None]
-        root_pos = torch.lerp(self.frame_root_pos[lower], self.frame_root_pos[upper], t) + offset
-        root_rot = rotations.slerp(self.frame_root_rot[lower], self.frame_root_rot[upper], t)
-        joint_rot = rotations.slerp(self.frame_joint_rot[lower], self.frame_joint_rot[upper], t[..., None])
-        contacts = torch.lerp(self.frame_contacts[lower], self.frame_contacts[upper], t)
+        root_pos = (
+            torch.lerp(_rows(self.frame_root_pos, lower), _rows(self.frame_root_pos, upper), t) + offset
+        )
+        root_rot = rotations.slerp(_rows(self.frame_root_rot, lower), _rows(self.frame_root_rot, upper), t)
+        joint_rot = rotations.slerp(
+            _rows(self.frame_joint_rot, lower), _rows(self.frame_joint_rot, upper), t[..., None]
+        )
+        contacts = torch.lerp(_rows(self.frame_contacts, lower), _rows(self.frame_contacts, upper), t)
         return root_pos, root_rot, joint_rot, contacts
 
     def sample(self, ids: Tensor, times: Tensor) -> MotionFrame:

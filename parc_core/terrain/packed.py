@@ -76,7 +76,8 @@ class PackedTerrain:
         dims = self.dims[terrain_ids]  # (N, 2)
         i = torch.minimum(index[..., 0].clamp(min=0), dims[:, :1] - 1)
         j = torch.minimum(index[..., 1].clamp(min=0), dims[:, 1:] - 1)
-        return self.heights[self.start[terrain_ids][:, None] + i * dims[:, 1:] + j]
+        cells = self.start[terrain_ids][:, None] + i * dims[:, 1:] + j
+        return self.heights.index_select(0, cells.flatten()).reshape(cells.shape)
 
     def heights_at(self, terrain_ids: Tensor, xy: Tensor) -> Tensor:
         """Terrain height under points, each environment in its own terrain. (N,), (N, P, 2) m -> (N, P) m."""

@@ -42,7 +42,9 @@ def test_reward_terms(golden: dict, track_root: int, track_root_h: int) -> None:
 def test_total_and_contact_reward(golden: dict) -> None:
     terms = golden["reward_trackroot1_h1"]
     close(terms @ golden["reward_w_norm"].float(), golden["deepmimic_total_default"])
-    contact = rewards.contact_reward(golden["contact_forces"], golden["tar_contacts"], golden["contact_weights"])
+    contact = rewards.contact_reward(
+        golden["contact_forces"], golden["tar_contacts"], golden["contact_weights"]
+    )
     close(contact, golden["contact_reward"])
     close(contact.mean(-1), golden["contact_reward_mean"])
     close(observations.contact_obs(golden["contact_forces"], 1e-5), golden["char_contacts_eps1e5"])
@@ -107,7 +109,12 @@ def failures(golden: dict, pose_dist: torch.Tensor | None, track_root: bool, fal
         failed |= terminations.pose_failed(golden["body_pos"], golden["tar_body_pos"], pose_dist)
         if track_root:
             far, turned = terminations.root_failed(
-                golden["root_pos"], golden["root_rot"], golden["tar_root_pos"], golden["tar_root_rot"], 0.6, 1.309
+                golden["root_pos"],
+                golden["root_rot"],
+                golden["tar_root_pos"],
+                golden["tar_root_rot"],
+                0.6,
+                1.309,
             )
             failed |= far | turned
     if fall:
@@ -137,12 +144,16 @@ def test_done_flags(golden: dict, variant: str, pose_on: bool, track_root: bool,
 
 
 def test_done_without_early_termination(golden: dict) -> None:
-    assert terminations.done_flags(golden["done_time"], 10.0, None).tolist() == golden["done_noearly"].tolist()
+    assert (
+        terminations.done_flags(golden["done_time"], 10.0, None).tolist() == golden["done_noearly"].tolist()
+    )
 
 
 def test_tighter_limits_only_add_failures(golden: dict) -> None:
     """The files don't say which limits `tight` and `loose` had; the order of their failures is known all the same."""
-    fails = {name: golden[f"done_{name}"] == terminations.DoneFlag.FAIL for name in ("tight", "default", "loose")}
+    fails = {
+        name: golden[f"done_{name}"] == terminations.DoneFlag.FAIL for name in ("tight", "default", "loose")
+    }
     assert not (fails["loose"] & ~fails["default"]).any()
     assert not (fails["default"] & ~fails["tight"]).any()
     assert fails["tight"].any()

@@ -102,7 +102,9 @@ def test_character_pose(recording: Recording) -> None:
     actual, expected = char_obs(recording), recording.recorded("char_obs")
     parts = recording.slices("char_slices")
     for part in ("root_rot", "joint_rot", "key_pos"):
-        assert worst(actual[:, parts[part]], expected[:, parts[part]]) <= recording.limit("char_obs." + part), part
+        assert worst(actual[:, parts[part]], expected[:, parts[part]]) <= recording.limit(
+            "char_obs." + part
+        ), part
 
 
 def test_starting_velocities_are_the_references(recording: Recording) -> None:
