@@ -15,10 +15,11 @@ from torch import Tensor
 from parc_core.character.kinematics import Kinematics
 from parc_core.config.env_config import EnvConfig
 from parc_core.engines.engine import Engine, ResetState
-from parc_core.envs import observations as obs_terms
 from parc_core.envs import terminations as ends
 from parc_core.envs.actions import ActionMap
 from parc_core.envs.episodes import EpisodeStats
+from parc_core.envs.observer import Observer
+from parc_core.envs.reference import Reference
 from parc_core.envs.rewards import Pose, contact_reward, tracking_reward_terms
 from parc_core.envs.sampling import MotionSampler
 from parc_core.envs.settings import TaskTensors
@@ -79,23 +80,10 @@ class TrackingEnv:
         zeros = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
         self.motion_ids, self.steps, self.done, self.fail_reason = (zeros.clone() for _ in range(4))
         self.start_times = torch.zeros(self.num_envs, device=self.device)
-        self._reference: Optional[_Reference] = None
-        self._measure_obs()
+        self._reference: Optional[Reference] = None
+        self._observer = Observer(config, self.task, kinematics, library, terrain, self.control_dt)
+        self.obs_dim, self.obs_norm_mask = self._observer.obs_dim, self._observer.norm_mask
         self._obs = torch.zeros(self.num_envs, self.obs_dim, device=self.device)
-
-    def _measure_obs(self) -> None:
-        c, t = self.config, self.task
-        self._char_dim, self._target_dim = obs_terms.split_sizes(
-            self.kinematics.num_joints,
-            self.action_dim,
-            len(t.key_ids),
-            len(t.target_steps),
-            c.root_height_obs,
-        )
-        contacts = self.kinematics.num_bodies * (len(t.target_steps) + 1) if c.use_contact_info else 0
-        other = contacts + len(t.ray_points)
-        self.obs_norm_mask = obs_terms.norm_mask(self._char_dim, self._target_dim, other).to(self.device)
-        self.obs_dim = self._char_dim + self._target_dim + other
 
     @property
     def fail_rates(self) -> Tensor:
@@ -138,14 +126,14 @@ class TrackingEnv:
         """
         self.steps += 1
         ref = self._reference = self._current_reference()
-        self.engine.step(self.actions.targets(action, ref.pose_dof, ref.pose.dof_vel))
+        self.engine.step(self.actions.targets(action, ref.dof_pos, ref.pose.dof_vel))
         obs = self.observe()
         reward = self._reward(ref)
         self._update_done(ref)
         # The state of a diverged simulation says nothing about the action.
         reward = torch.where(self.engine.state.diverged, torch.zeros_like(reward), reward)
         self._finish(reward)
-        return obs, reward, self.done, {"motion_end": self.fail_reason == FailReason.MOTION_END}
+        return obs, reward, self.done.clone(), {"motion_end": self.fail_reason == FailReason.MOTION_END}
 
     def observe(self) -> Tensor:
         """Observation of the current state. (N, obs_dim)."""
@@ -194,47 +182,14 @@ class TrackingEnv:
             getattr(self, name).copy_(state[name])
         self._generator.set_state(state["generator"].cpu())
         self._reference = None
+        self.observe()  # `reset_done` returns the observation of the others from before
 
     def _observe(self, ids: Tensor) -> Tensor:
         """Observation of some environments. (n,) -> (n, obs_dim)."""
-        c, t, s, keys = self.config, self.task, self.engine.state, self.task.key_ids
         motion_ids = self.motion_ids[ids]
-        ref_pos, ref_rot, ref_joints, ref_contacts = self.library.target_frames(
-            motion_ids, self.motion_times[ids], t.target_steps, self.control_dt
+        return self._observer.observe(
+            self.engine.state, ids, motion_ids, self.motion_times[ids], self._terrain_ids(motion_ids)
         )
-        ref_keys = self.kinematics.forward(ref_pos, ref_rot, ref_joints)[0][:, :, keys]
-        root_pos, root_rot = s.root_pos[ids], s.root_rot[ids]
-        char = obs_terms.char_obs(
-            root_pos,
-            root_rot,
-            s.root_vel[ids],
-            s.root_ang_vel[ids],
-            s.joint_rot[ids],
-            s.dof_vel[ids],
-            s.body_pos[ids[:, None], keys],
-            c.global_obs,
-            c.root_height_obs,
-        )
-        target = obs_terms.target_obs(
-            root_pos,
-            root_rot,
-            ref_pos,
-            ref_rot,
-            ref_joints,
-            ref_keys,
-            c.global_obs,
-            c.global_root_height_obs,
-        )
-        parts = [char, target.flatten(1)]
-        if c.use_contact_info:
-            parts += [
-                ref_contacts.flatten(1),
-                obs_terms.contact_obs(s.contact_forces[ids], c.contact_detection_eps),
-            ]
-        points = obs_terms.ray_points_world(t.ray_points, root_pos, root_rot)
-        heights = self.terrain.heights_at(self._terrain_ids(motion_ids), points)
-        parts.append(obs_terms.height_obs(heights, root_pos, c.min_obs_h, c.max_obs_h))
-        return torch.cat(parts, dim=1)
 
     def save_terrain(self, path: Union[str, os.PathLike[str]]) -> None:
         """Writes PARC's terrain.pkl of this data set."""
@@ -270,10 +225,8 @@ class TrackingEnv:
         self.done[ids], self.fail_reason[ids], self.stats.returns[ids] = DoneFlag.NULL, FailReason.NONE, 0.0
         self._reference = None
 
-    def _current_reference(self) -> _Reference:
-        return _Reference(
-            self.library, self.kinematics, self.task.key_ids, self.motion_ids, self.motion_times
-        )
+    def _current_reference(self) -> Reference:
+        return Reference(self.library, self.kinematics, self.task.key_ids, self.motion_ids, self.motion_times)
 
     def _char_pose(self) -> Pose:
         s = self.engine.state
@@ -287,7 +240,7 @@ class TrackingEnv:
             s.body_pos[:, self.task.key_ids],
         )
 
-    def _reward(self, ref: _Reference) -> Tensor:
+    def _reward(self, ref: Reference) -> Tensor:
         c, t = self.config, self.task
         terms = tracking_reward_terms(
             self._char_pose(), ref.pose, t.joint_weights, t.dof_weights, c.track_root, c.track_root_h
@@ -298,7 +251,7 @@ class TrackingEnv:
             reward = reward + contact.mean(-1)
         return reward
 
-    def _update_done(self, ref: _Reference) -> None:
+    def _update_done(self, ref: Reference) -> None:
         """Sets `done` and `fail_reason`; the end of a motion that does not loop is FAIL (else standing still pays)."""
         c, t, s = self.config, self.task, self.engine.state
         ended = (
@@ -346,32 +299,3 @@ class TrackingEnv:
         if len(ids) > 0:
             failed = (self.done == DoneFlag.FAIL) & (self.fail_reason != FailReason.MOTION_END)
             self.sampler.record(self.motion_ids[ids], failed[ids])
-
-
-class _Reference:
-    """The reference of every environment at its current time, with forward kinematics."""
-
-    def __init__(
-        self,
-        library: MotionLibrary,
-        kinematics: Kinematics,
-        key_ids: Tensor,
-        motion_ids: Tensor,
-        times: Tensor,
-    ) -> None:
-        frame = library.sample(motion_ids, times)
-        self.contacts = frame.contacts
-        """(N, J)."""
-        self.pose_dof = frame.dof_pos
-        """(N, D) rad."""
-        self.body_pos, self.body_rot = kinematics.forward(frame.root_pos, frame.root_rot, frame.joint_rot)
-        """(N, J, 3) m and (N, J, 4)."""
-        self.pose = Pose(
-            frame.root_pos,
-            frame.root_rot,
-            frame.root_vel,
-            frame.root_ang_vel,
-            frame.joint_rot,
-            frame.dof_vel,
-            self.body_pos[:, key_ids],
-        )
