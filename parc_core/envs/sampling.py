@@ -30,7 +30,9 @@ class MotionSampler:
         """n motion ids and start times, (n,) int64 and (n,) s."""
         weights = self.library.weights
         if self._adaptive:
-            weights = weights * self.fail_rates.clamp(min=self._min_weight)
+            adapted = weights * self.fail_rates.clamp(min=self._min_weight)
+            # With min_weight 0 every motion may have stopped failing.
+            weights = torch.where(adapted.sum() > 0, adapted, weights)
         # Drawn by inversion: torch.multinomial is limited to 2²⁴ motions and slower for few.
         cumulative = weights.double().cumsum(0)
         u = torch.rand(n, generator=self._generator, device=weights.device, dtype=torch.float64)
