@@ -52,7 +52,7 @@ def test_start_times_are_uniform_in_the_clip() -> None:
     for m, frames in enumerate(LENGTHS):
         length = (frames - 1) / 30
         of_motion = times[ids == m]
-        assert 0 <= float(of_motion.min())
+        assert float(of_motion.min()) >= 0
         assert float(of_motion.max()) < length
         quarters = torch.histc(of_motion, bins=4, min=0, max=length) / len(of_motion)
         assert quarters.tolist() == pytest.approx([0.25] * 4, abs=0.02)
