@@ -16,7 +16,7 @@ from parc_core.storage.registry import resolve_model
 from parc_core.storage.store import Store
 from tasks.caching import local_path
 from tasks.train import train
-from tests.flows.conftest import change
+from tests.pipeline_fixtures import change
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
