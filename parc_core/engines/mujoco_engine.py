@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any, Dict
 
@@ -17,6 +18,7 @@ from parc_core.errors import DataError
 from parc_core.rotations import quat_conj, quat_rotate
 from parc_core.terrain.packed import PackedTerrain
 
+_LOG = logging.getLogger(__name__)
 _MAX_SPEED = 1e4  # m/s or rad/s; beyond it a simulation counts as diverged though it is finite
 _REST_CLEARANCE = 0.2  # m between the ground and the lowest body's origin
 _SAVED_FIELDS = ("time", "qpos", "qvel", "qacc_warmstart")
@@ -50,8 +52,12 @@ class MujocoEngine(Engine):
         num_envs: int,
         num_threads: int = 0,
     ) -> None:
+        import mujoco
         from mujoco.batch import Batch
 
+        if mujoco.get_mju_user_warning() is None:
+            # Its own handler writes MUJOCO_LOG.TXT into the working folder; divergence is counted as an episode's end.
+            mujoco.set_mju_user_warning(_LOG.debug)
         env = config.env
         self.num_envs = num_envs
         self.device = torch.device("cpu")
