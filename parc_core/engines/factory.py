@@ -18,6 +18,26 @@ def resolve_engine(name: str, device: torch.device) -> str:
     return "mujoco_warp" if device.type == "cuda" else "mujoco"
 
 
+def check_engine(name: str, device: torch.device) -> str:
+    """The engine's own name, if it exists and can run on the device.
+
+    Raises:
+        ConfigError: it does not or cannot; costs nothing, so ask before loading data.
+    """
+    name = resolve_engine(name, device)
+    if name not in ("mujoco", "mujoco_warp", "isaac_gym"):
+        raise ConfigError(f"engine {name!r} is unknown; choose auto, mujoco, mujoco_warp or isaac_gym")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device {device}: PyTorch sees no CUDA GPU here; set `device: cpu`")
+    if name != "mujoco":
+        raise ConfigError(
+            f"engine {name} is not part of this version; set `engine: mujoco` and `device: cpu`"
+        )
+    if device.type != "cpu":
+        raise ConfigError("engine mujoco runs on the CPU; set `device: cpu`")
+    return name
+
+
 def make_engine(
     name: str,
     character: Character,
@@ -32,20 +52,10 @@ def make_engine(
     Raises:
         ConfigError: the engine does not exist, is not installed or cannot run on the device.
     """
-    name = resolve_engine(name, device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device {device}: PyTorch sees no CUDA GPU here; set `device: cpu`")
-    if name == "mujoco":
-        if device.type != "cpu":
-            raise ConfigError("engine mujoco runs on the CPU; set `device: cpu` or `engine: mujoco_warp`")
-        try:
-            from parc_core.engines.mujoco_engine import MujocoEngine
+    check_engine(name, device)
+    try:
+        from parc_core.engines.mujoco_engine import MujocoEngine
 
-            return MujocoEngine(character, terrain, config, num_envs, num_threads)
-        except ImportError as error:
-            raise ConfigError(f"engine mujoco needs `pip install 'mujoco>=3.17,<4'` ({error})") from error
-    if name in ("mujoco_warp", "isaac_gym"):
-        raise ConfigError(
-            f"engine {name} is not part of this version; set `engine: mujoco` and `device: cpu`"
-        )
-    raise ConfigError(f"engine {name!r} is unknown; choose auto, mujoco, mujoco_warp or isaac_gym")
+        return MujocoEngine(character, terrain, config, num_envs, num_threads)
+    except ImportError as error:
+        raise ConfigError(f"engine mujoco needs `pip install 'mujoco>=3.17,<4'` ({error})") from error

@@ -62,7 +62,7 @@ def env_file(motions_yaml: Path, dm: dict[str, Any] | None = None, **env: Any) -
     """An env file's content: PARC's defaults but for the given settings."""
     config = EnvConfig(**env)
     return EnvFileConfig(
-        env=replace(config, dm=replace(config.dm, motion_file=str(motions_yaml), **(dm or {})))
+        env=replace(config, dm=replace(config.dm, **{"motion_file": str(motions_yaml), **(dm or {})}))
     )
 
 

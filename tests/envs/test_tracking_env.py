@@ -1,0 +1,267 @@
+"""The environment as a whole, on small data sets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from parc_core.envs.terminations import DoneFlag, FailReason
+from parc_core.envs.tracking_env import TrackingEnv
+from parc_core.errors import DataError
+from tests.envs.scenes import env_of, motion, shortened, write_dataset, zero_action
+
+
+def actions(env: TrackingEnv, steps: int, seed: int, scale: float = 0.1) -> list[Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    return [scale * torch.randn(env.num_envs, env.action_dim, generator=g) for _ in range(steps)]
+
+
+def test_shapes_and_bounds_of_the_default(stand: Path) -> None:
+    env = env_of(stand)
+    obs = env.reset()
+    assert (env.obs_dim, env.action_dim, env.num_envs) == (1312, 28, 4)
+    assert obs.shape == (4, 1312)
+    assert int(env.obs_norm_mask.sum()) == 136 + 6 * 105
+    assert env.obs_norm_mask[:766].all()
+    assert (env.reward_low, env.reward_high) == (-5.0, 6.0)
+    assert env.control_dt == pytest.approx(1 / 30)
+    obs, reward, done, info = env.step(zero_action(env))
+    assert obs.shape == (4, 1312)
+    assert reward.shape == done.shape == info["motion_end"].shape == (4,)
+    assert done.dtype == torch.int64
+    assert torch.isfinite(obs).all()
+
+
+def test_observation_holds_its_terms_in_order(stand: Path) -> None:
+    env = env_of(stand, num_envs=2)
+    obs = env.reset_to(torch.zeros(2, dtype=torch.long), torch.tensor([0.0, 1.0]))
+    targets = env.library.target_frames(
+        env.motion_ids, env.motion_times, env.task.target_steps, env.control_dt
+    )
+    assert_close(obs[:, 766:856], targets[3].flatten(1))
+    assert not obs[:, 856:871].any()  # nothing touches before the first step
+    assert_close(obs[:, 96:124], env.engine.state.dof_vel)
+    # Level ground under the root: every height that is read on the flat of a stand is minus the root's.
+    assert float(obs[0, 871]) == pytest.approx(
+        float(env.terrain.heights_at(env.motion_ids[:1], env.engine.state.root_pos[:1, None, :2]))
+        - float(env.engine.state.root_pos[0, 2]),
+        abs=1e-5,
+    )
+
+
+def test_without_contacts_their_dimensions_and_reward_are_gone(stand: Path) -> None:
+    env = env_of(stand, use_contact_info=False)
+    assert env.reset().shape == (4, 1312 - 6 * 15 - 15)
+    assert (env.reward_low, env.reward_high) == (0.0, 1.0)
+    _, reward, _, _ = env.step(zero_action(env))
+    assert ((reward >= 0) & (reward <= 1)).all()
+
+
+def test_on_the_reference_the_reward_is_nearly_full(stand: Path) -> None:
+    env = env_of(stand, action_mode="residual")
+    env.reset_to(torch.zeros(4, dtype=torch.long), torch.tensor([0.0, 0.5, 1.0, 1.5]))
+    for _ in range(3):
+        _, reward, _, _ = env.step(zero_action(env))
+    # Two feet of fifteen bodies are to touch: 2/15 · 5 = 0.67 beside the tracking terms' 1.
+    assert float(reward.min()) > 1.3
+    errors = env.tracking_error()
+    assert errors.shape == (4, 7)
+    assert float(errors[:, 0].max()) < 0.05
+    assert float(env.joint_error().max()) < 0.05
+
+
+def test_reset_starts_within_the_noise_of_the_reference(mixed: Path) -> None:
+    env = env_of(mixed, num_envs=64)
+    env.reset()
+    frame = env.library.sample(env.motion_ids, env.motion_times)
+    off = env.engine.state.root_pos - frame.root_pos
+    assert float(off[:, :2].abs().max()) <= 0.075 + 1e-5
+    assert float(off[:, :2].abs().max()) > 0.05
+    assert float(off[:, 2].abs().max()) < 1e-5
+    assert_close(env.engine.state.dof_vel, frame.dof_vel, atol=1e-5, rtol=1e-5)
+    assert set(env.motion_ids.tolist()) == {0, 1}
+    assert torch.equal(env.engine.terrain_ids, env.motion_ids)
+
+
+def test_reset_done_touches_finished_environments_alone(mixed: Path) -> None:
+    env = env_of(mixed, num_envs=6)
+    env.reset_to(torch.tensor([0, 1, 0, 1, 0, 1]), torch.tensor([0.3, 0.0, 0.0, 0.5, 0.32, 1.0]))
+    for action in actions(env, 3, seed=0):
+        obs, _, done, _ = env.step(action)
+    assert done.tolist() == [1, 0, 0, 0, 1, 0]
+    true_next, state = obs.clone(), env.engine.state_dict()
+    times, flags = env.motion_times.clone(), done.clone()
+    after = env.reset_done()
+    running = done == DoneFlag.NULL
+    assert torch.equal(obs, true_next), "what step returned must stay the true next observation"
+    assert torch.equal(done, flags), "and so must its flags"
+    assert torch.equal(after[running], true_next[running])
+    assert bool((after[~running] != true_next[~running]).any(1).all())
+    assert torch.equal(env.engine.state_dict()["qpos"][running], state["qpos"][running])
+    assert torch.equal(env.engine.state_dict()["qvel"][running], state["qvel"][running])
+    assert torch.equal(env.motion_times[running], times[running])
+    assert env.steps.tolist() == [0, 3, 3, 3, 0, 3]
+    assert not env.done.any()
+    assert torch.equal(after, env.observe())
+
+
+def test_reset_done_of_none_changes_nothing(stand: Path) -> None:
+    env = env_of(stand)
+    env.reset_to(torch.zeros(4, dtype=torch.long), torch.zeros(4))
+    obs, _, done, _ = env.step(zero_action(env))
+    assert not done.any()
+    assert env.reset_done() is obs
+
+
+def test_a_motions_end_is_fail_and_counts_as_completed(stand: Path, mixed: Path) -> None:
+    env = env_of(mixed, num_envs=2, action_mode="residual")
+    env.reset_to(torch.tensor([0, 1]), torch.zeros(2))  # 12 frames: the 11th step reaches the last
+    before = env.fail_rates.clone()
+    for step in range(1, 12):
+        _, _, done, info = env.step(zero_action(env))
+        assert done.tolist() == [int(step == 11), 0]
+    assert info["motion_end"].tolist() == [True, False]
+    assert env.fail_reason.tolist() == [FailReason.MOTION_END, FailReason.NONE]
+    assert env.fail_rates.tolist() == pytest.approx([0.99 * float(before[0]), float(before[1])])
+    stats = env.episode_stats()
+    assert (stats["Episodes"], stats["Completed"], stats["Train_Episode_Length"]) == (1.0, 1.0, 11.0)
+
+
+def test_a_looping_motion_does_not_end(tmp_path: Path) -> None:
+    short = shortened(motion("stand", 1), 12)
+    assert short.motion is not None
+    looped = replace(short, motion=replace(short.motion, loop_mode="WRAP"))
+    env = env_of(write_dataset(tmp_path, {"loop": looped}), num_envs=1, action_mode="residual")
+    env.reset_to(torch.zeros(1, dtype=torch.long), torch.zeros(1))
+    for _ in range(15):
+        _, _, done, _ = env.step(zero_action(env))
+        assert not done.any()
+
+
+def test_time_at_episode_length(stand: Path) -> None:
+    env = env_of(stand, num_envs=2, action_mode="residual", episode_length=0.5)
+    env.reset_to(torch.zeros(2, dtype=torch.long), torch.zeros(2))
+    flags = [env.step(zero_action(env))[2].tolist() for _ in range(15)]
+    assert flags == [[0, 0]] * 14 + [[DoneFlag.TIME] * 2]
+    stats = env.episode_stats()
+    assert (stats["Completed"], stats["Train_Episode_Length"]) == (1.0, 15.0)
+    assert float(env.fail_rates[0]) < 1.0
+
+
+def test_motion_end_wins_over_time(stand: Path) -> None:
+    env = env_of(stand, num_envs=1, action_mode="residual", episode_length=0.1)
+    length = float(env.library.lengths[0])
+    env.reset_to(torch.zeros(1, dtype=torch.long), torch.tensor([length - 0.1]))
+    for _ in range(3):
+        _, _, done, _ = env.step(zero_action(env))
+    assert done.tolist() == [DoneFlag.FAIL]
+
+
+def test_losing_the_reference_fails_and_raises_its_rate(stand: Path) -> None:
+    env = env_of(stand, num_envs=2, action_mode="residual")
+    env.sampler.set_fail_rates(torch.tensor([0.5]), "test")
+    env.reset_to(torch.zeros(2, dtype=torch.long), torch.zeros(2))
+    env.engine._qpos[1, 0] += 0.7
+    _, _, done, _ = env.step(zero_action(env))
+    assert done.tolist() == [DoneFlag.NULL, DoneFlag.FAIL]
+    assert env.fail_reason.tolist() == [FailReason.NONE, FailReason.ROOT_POSITION]
+    assert float(env.fail_rates[0]) == pytest.approx(0.505)
+    assert env.episode_stats()["Fail_Root_Position"] == 1.0
+
+
+def test_no_early_termination(stand: Path) -> None:
+    env = env_of(stand, num_envs=1, enable_early_termination=False)
+    env.reset_to(torch.zeros(1, dtype=torch.long), torch.zeros(1))
+    env.engine._qpos[0, 0] += 3.0
+    assert env.step(zero_action(env))[2].tolist() == [DoneFlag.NULL]
+
+
+def test_fall(stand: Path) -> None:
+    """Lying on the ground with hands that may not touch it; termination by distance is off."""
+    lying = {"pose_termination": False, "contact_bodies": ["right_foot", "left_foot"]}
+    env = env_of(stand, num_envs=2, **lying)
+    env.reset_to(torch.zeros(2, dtype=torch.long), torch.zeros(2))
+    ground = float(env.terrain.heights_at(env.motion_ids[:1], env.engine.state.root_pos[:1, None, :2]))
+    env.engine._qpos[1, 2] = ground + 0.1
+    env.engine._qpos[1, 3:7] = torch.tensor([0.5**0.5, 0.0, 0.5**0.5, 0.0])
+    env.step(zero_action(env))
+    assert env.fail_reason.tolist() == [FailReason.NONE, FailReason.FALL]
+
+
+def test_a_diverged_simulation_fails_without_reward_and_without_harm(stand: Path) -> None:
+    env = env_of(stand, num_envs=3)
+    env.reset()
+    env.engine._qvel[1] = float("nan")
+    obs, reward, done, _ = env.step(zero_action(env))
+    assert env.fail_reason[1] == FailReason.DIVERGED
+    assert done[1] == DoneFlag.FAIL
+    assert float(reward[1]) == 0.0
+    assert torch.isfinite(obs).all()
+    assert torch.isfinite(env.reset_done()).all()
+    assert torch.isfinite(env.step(zero_action(env))[0]).all()
+
+
+def test_zero_residual_actions_follow_standing_to_its_end(stand: Path) -> None:
+    env = env_of(stand, num_envs=1, action_mode="residual")
+    env.reset_to(torch.zeros(1, dtype=torch.long), torch.zeros(1))
+    frames = int(env.library.num_frames[0])
+    for step in range(1, frames):
+        _, _, done, info = env.step(zero_action(env))
+        assert bool(done.any()) == (step == frames - 1), (
+            f"ended in step {step}: reason {int(env.fail_reason)}"
+        )
+    assert info["motion_end"].all()
+    assert float(env.joint_error()) < 0.1
+
+
+def trajectory(env: TrackingEnv, steps: int, seed: int) -> list[Tensor]:
+    """Everything a trainer sees in some steps with resets."""
+    seen = []
+    for action in actions(env, steps, seed):
+        obs, reward, done, _ = env.step(action)
+        seen += [obs, reward, done, env.reset_done().clone()]
+    return [*seen, env.fail_rates, env.motion_ids.clone(), env.start_times.clone()]
+
+
+@pytest.mark.parametrize("before_reset", [False, True])
+def test_goes_on_bit_for_bit_from_a_saved_state(mixed: Path, tmp_path: Path, before_reset: bool) -> None:
+    """Also between step and reset_done, and through torch.save with weights_only."""
+    whole, resumed = env_of(mixed, seed=1), env_of(mixed, seed=99)
+    whole.reset()
+    trajectory(whole, 8, seed=2)
+    if before_reset:
+        whole.step(zero_action(whole))
+    torch.save(whole.state_dict(), tmp_path / "state.pt")
+    resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert torch.equal(whole.reset_done(), resumed.reset_done())
+    for a, b in zip(trajectory(whole, 25, seed=3), trajectory(resumed, 25, seed=3), strict=True):
+        assert torch.equal(a, b)
+    assert whole.episode_stats() == resumed.episode_stats()
+
+
+def test_same_seed_same_run(mixed: Path) -> None:
+    runs = []
+    for seed in (5, 5, 6):
+        env = env_of(mixed, seed=seed)
+        runs.append([env.reset().clone(), *trajectory(env, 6, seed=0)])
+    assert all(torch.equal(a, b) for a, b in zip(runs[0], runs[1], strict=True))
+    assert not torch.equal(runs[0][0], runs[2][0])
+
+
+def test_states_of_other_runs_are_refused(stand: Path, mixed: Path) -> None:
+    with pytest.raises(DataError, match="number of environments"):
+        env_of(stand, num_envs=2).load_state_dict(env_of(stand, num_envs=3).state_dict())
+    with pytest.raises(DataError, match="1 motions, but the data set has 2"):
+        env_of(mixed).load_state_dict(env_of(stand).state_dict())
+
+
+def test_global_and_height_observations(stand: Path) -> None:
+    env = env_of(stand, global_obs=True, root_height_obs=True, global_root_height_obs=True)
+    obs = env.reset()
+    assert obs.shape == (4, 1313)
+    assert_close(obs[:, 0], env.engine.state.root_pos[:, 2])
