@@ -1,0 +1,1 @@
+"""Speed of the parts that decide how long training takes. `python -m benchmarks --help`."""

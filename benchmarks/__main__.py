@@ -1,0 +1,52 @@
+"""`python -m benchmarks [physics] [environment]`: prints a table each and writes it as JSON."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import List
+
+from rich.console import Console
+
+from benchmarks import environment, physics
+from benchmarks.timing import machine
+from parc_core.storage.atomic import write_json
+
+BENCHMARKS = {"physics": physics, "environment": environment}
+
+
+def _numbers(text: str) -> List[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("what", nargs="*", metavar="what", help=f"of {', '.join(BENCHMARKS)}; default: all")
+    parser.add_argument(
+        "--envs", type=_numbers, default=[64, 256, 1024], help="numbers of environments: 64,256"
+    )
+    parser.add_argument("--threads", type=_numbers, default=[1, 2], help="numbers of threads: 1,2")
+    parser.add_argument("--steps", type=int, default=30, help="control steps of one measurement")
+    parser.add_argument("--repeats", type=int, default=5, help="measurements, of which the best counts")
+    parser.add_argument(
+        "--out", type=Path, default=Path("output/benchmarks"), help="folder of the JSON files"
+    )
+    args = parser.parse_args()
+    unknown = sorted(set(args.what) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]!r}; choose from {', '.join(BENCHMARKS)}")
+    console = Console()
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name in args.what or BENCHMARKS:
+        here = machine()
+        rows = BENCHMARKS[name].measure(args.envs, args.threads, args.steps, args.repeats)
+        console.print(BENCHMARKS[name].table(rows))
+        write_json(args.out / f"{name}.json", {"benchmark": name, "machine": here, "rows": rows})
+    console.print(
+        f"{here['cores']} cores ({here['cpu']}), load {here['load']} before; Python {here['python']}, "
+        f"torch {here['torch']}, MuJoCo {here['mujoco']}. JSON: {args.out}/"
+    )
+
+
+if __name__ == "__main__":
+    main()
