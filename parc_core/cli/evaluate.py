@@ -61,14 +61,14 @@ def table(result: EvalResult) -> Table:
     """One row per clip, then the means."""
     rows = Table(title="Each clip once from its start")
     rows.add_column("motion")
-    for name in ("completed %", "ended at (s)", "joint error (m)", "return"):
+    for name in ("completed %", "ended (s)", "error (m)", "return"):
         rows.add_column(name, justify="right")
     rows.add_column("because of")
     for clip in result.clips:
         rows.add_row(
             clip.name,
             f"{clip.completed_fraction:.0%}",
-            f"{clip.end_time_s:.2f} of {clip.length_s:.2f}",
+            f"{clip.end_time_s:.1f}/{clip.length_s:.1f}",
             f"{clip.joint_error_m:.3f}",
             f"{clip.episode_return:.1f}",
             clip.end_reason,
@@ -82,6 +82,6 @@ def table(result: EvalResult) -> Table:
         "",
         f"{mean.joint_error_m:.3f}",
         f"{mean.mean_return:.1f}",
-        f"{mean.completed} of {mean.clips} completed",
+        f"{mean.completed} of {mean.clips}",
     )
     return rows
