@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ from torch.testing import assert_close
 from parc_core.envs.terminations import DoneFlag, FailReason
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.errors import DataError
+from parc_core.rotations import heading, rotate_2d
+from parc_core.terrain.heightfield import heights_at, pad
 from tests.envs.scenes import env_of, motion, shortened, write_dataset, zero_action
 
 
@@ -54,6 +57,52 @@ def test_observation_holds_its_terms_in_order(stand: Path) -> None:
     )
 
 
+def walking(mixed: Path) -> TrackingEnv:
+    """Two characters in the frames 10 and 40 of a walk."""
+    env = env_of(mixed, num_envs=2)
+    env.reset_to(torch.tensor([1, 1]), torch.tensor([10 / 30, 40 / 30]))
+    return env
+
+
+def test_targets_are_the_frames_ahead(mixed: Path) -> None:
+    env, clip = walking(mixed), motion("walk").motion
+    assert clip is not None
+    got = env.observe()[:, 136:766].reshape(2, 6, 105)
+    for row, frame in enumerate((10, 40)):
+        yaw = float(heading(torch.from_numpy(clip.root_rot[frame])))
+        for k, step in enumerate((1, 2, 3, 10, 20, 30)):
+            ahead = torch.from_numpy(clip.root_pos[frame + step] - clip.root_pos[frame])
+            expected = torch.cat((rotate_2d(ahead[:2], torch.tensor(-yaw)), ahead[2:]))
+            assert_close(got[row, k, :3], expected, atol=2e-5, rtol=0)
+
+
+def test_heights_are_those_of_the_motions_own_terrain(tmp_path: Path) -> None:
+    stairs = motion("stairs")
+    assert stairs.motion is not None
+    assert stairs.terrain is not None
+    listing = write_dataset(tmp_path, {"stand": motion("stand"), "stairs": stairs})
+    env = env_of(listing, num_envs=1)
+    env.reset_to(torch.tensor([1]), torch.tensor([20 / 30]))
+    root, yaw = stairs.motion.root_pos[20], heading(torch.from_numpy(stairs.motion.root_rot[20]))
+    points = rotate_2d(env.task.ray_points, yaw).numpy() + root[:2]
+    # The border around a terrain has its lowest height.
+    padded = pad(stairs.terrain, 1)
+    expected = np.clip(heights_at(padded, points) - root[2], -3.0, 3.0)
+    off = np.abs(env.observe()[0, 871:].numpy() - expected) > 1e-4
+    assert len(np.unique(expected.round(3))) > 2, "a scene with steps in sight"
+    assert off.mean() < 0.01  # a point on a cell's border may fall to either side
+
+
+def test_a_character_put_on_its_reference_has_no_error(tmp_path: Path) -> None:
+    env = env_of(write_dataset(tmp_path, {"turn": motion("turn")}), num_envs=2)
+    env.reset_to(torch.zeros(2, dtype=torch.long), torch.tensor([0.8, 1.8]))
+    state = env.engine.state
+    speeds = [v.abs().amax(1).min() for v in (state.root_vel, state.root_ang_vel, state.dof_vel)]
+    assert float(min(speeds)) > 0.02, "a scene in motion"
+    assert float(env.tracking_error().abs().max()) < 1e-3
+    assert float(env.joint_error().max()) < 1e-5
+
+
 def test_without_contacts_their_dimensions_and_reward_are_gone(stand: Path) -> None:
     env = env_of(stand, use_contact_info=False)
     assert env.reset().shape == (4, 1312 - 6 * 15 - 15)
@@ -69,6 +118,7 @@ def test_on_the_reference_the_reward_is_nearly_full(stand: Path) -> None:
         _, reward, _, _ = env.step(zero_action(env))
     # Two feet of fifteen bodies are to touch: 2/15 · 5 = 0.67 beside the tracking terms' 1.
     assert float(reward.min()) > 1.3
+    assert float(reward.max()) < 1.0 + 5.0 * 2 / 15 + 1e-6
     errors = env.tracking_error()
     assert errors.shape == (4, 7)
     assert float(errors[:, 0].max()) < 0.05
@@ -121,15 +171,20 @@ def test_reset_done_of_none_changes_nothing(stand: Path) -> None:
 def test_a_motions_end_is_fail_and_counts_as_completed(stand: Path, mixed: Path) -> None:
     env = env_of(mixed, num_envs=2, action_mode="residual")
     env.reset_to(torch.tensor([0, 1]), torch.zeros(2))  # 12 frames: the 11th step reaches the last
-    before = env.fail_rates.clone()
+    before, earned = env.fail_rates.clone(), 0.0
     for step in range(1, 12):
-        _, _, done, info = env.step(zero_action(env))
+        _, reward, done, info = env.step(zero_action(env))
+        earned += float(reward[0])
         assert done.tolist() == [int(step == 11), 0]
     assert info["motion_end"].tolist() == [True, False]
     assert env.fail_reason.tolist() == [FailReason.MOTION_END, FailReason.NONE]
     assert env.fail_rates.tolist() == pytest.approx([0.99 * float(before[0]), float(before[1])])
     stats = env.episode_stats()
     assert (stats["Episodes"], stats["Completed"], stats["Train_Episode_Length"]) == (1.0, 1.0, 11.0)
+    assert stats["Train_Return"] == pytest.approx(earned, rel=1e-5)
+    env.reset_done()
+    assert float(env.stats.returns[0]) == 0.0
+    assert float(env.stats.returns[1]) > 0.0
 
 
 def test_a_looping_motion_does_not_end(tmp_path: Path) -> None:
@@ -235,7 +290,8 @@ def test_goes_on_bit_for_bit_from_a_saved_state(mixed: Path, tmp_path: Path, bef
     whole.reset()
     trajectory(whole, 8, seed=2)
     if before_reset:
-        whole.step(zero_action(whole))
+        while not whole.step(zero_action(whole))[2].any():
+            pass
     torch.save(whole.state_dict(), tmp_path / "state.pt")
     resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     assert torch.equal(whole.reset_done(), resumed.reset_done())
