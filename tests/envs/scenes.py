@@ -13,9 +13,10 @@ from parc_core.character.mjcf import load_character
 from parc_core.character.model import Character
 from parc_core.config.env_config import EnvConfig, EnvFileConfig
 from parc_core.config.paths import PROJECT_ROOT
+from parc_core.engines.mujoco_engine import MujocoEngine
 from parc_core.envs.factory import make_env
 from parc_core.envs.tracking_env import TrackingEnv
-from parc_core.motion.clip import MotionTerrain
+from parc_core.motion.clip import MotionClip, MotionTerrain
 from parc_core.motion.dataset_file import MotionEntry, MotionsFile, write_motions_yaml
 from parc_core.motion.files import write_motion_terrain
 from parc_core.motion.synthetic.generate import make_motion
@@ -33,10 +34,20 @@ def motion(kind: str, seed: int = 0) -> MotionTerrain:
     return make_motion(kind, seed, humanoid())
 
 
+def clip_of(content: MotionTerrain) -> MotionClip:
+    assert content.motion is not None
+    return content.motion
+
+
+def physics(env: TrackingEnv) -> MujocoEngine:
+    """The engine, for tests that reach into the simulation."""
+    assert isinstance(env.engine, MujocoEngine)
+    return env.engine
+
+
 def shortened(whole: MotionTerrain, frames: int) -> MotionTerrain:
     """The first frames of a motion."""
-    clip = whole.motion
-    assert clip is not None
+    clip = clip_of(whole)
     contacts = None if clip.body_contacts is None else clip.body_contacts[:frames]
     cut = replace(
         clip,

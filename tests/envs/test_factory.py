@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,19 @@ from parc_core.envs.factory import make_env
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.clip import MotionTerrain
 from parc_core.motion.files import read_motion_terrain, write_motion_terrain
-from tests.envs.scenes import HUMANOID, env_file, env_of, humanoid, motion, write_dataset, zero_action
+from tests.envs.scenes import (
+    HUMANOID,
+    env_file,
+    env_of,
+    humanoid,
+    motion,
+    physics,
+    write_dataset,
+    zero_action,
+)
 
 
-def one_line(stand: Path, message: str, **settings: object) -> None:
+def one_line(stand: Path, message: str, **settings: Any) -> None:
     with pytest.raises((ConfigError, DataError), match=message) as caught:
         env_of(stand, **settings)
     assert "\n" not in str(caught.value)
@@ -47,7 +57,7 @@ def test_one_terrain_for_all_motions(tmp_path: Path) -> None:
     env = env_of(listing, dm={"terrain_build_mode": "file"})
     env.reset_to(torch.tensor([0, 1, 0, 1]), torch.zeros(4))
     assert env.terrain.num_terrains == 1
-    assert not env.engine.terrain_ids.any()
+    assert not physics(env).terrain_ids.any()
     heights = env.observe()[:, 871:] + env.engine.state.root_pos[:, 2:]
     assert_close(heights, torch.full_like(heights, -0.5), atol=1e-5, rtol=0)
     for _ in range(10):

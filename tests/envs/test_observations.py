@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -49,8 +50,8 @@ def test_heights_are_those_of_the_nearest_cell_relative_to_the_root() -> None:
     assert_close(got, torch.tensor([[-0.9, -0.4, 0.1, -3.0]]))
 
 
-def char(**changes: torch.Tensor) -> torch.Tensor:
-    state = {
+def char(**changes: Any) -> torch.Tensor:
+    state: dict[str, Any] = {
         "root_pos": torch.tensor([[1.0, 2.0, 0.9]]),
         "root_rot": yaw_quat(torch.tensor([math.pi / 2])),
         "root_vel": torch.tensor([[0.0, 3.0, 0.5]]),

@@ -10,14 +10,14 @@ from parc_core.character.kinematics import Kinematics
 from parc_core.envs.sampling import MotionSampler
 from parc_core.errors import DataError
 from parc_core.motion.library import MotionLibrary
-from tests.envs.scenes import humanoid, motion, shortened
+from tests.envs.scenes import clip_of, humanoid, motion, shortened
 
 LENGTHS = (31, 16, 61)
 WEIGHTS = (1.0, 2.0, 1.0)
 
 
 def sampler(min_weight: float = 0.01, adaptive: bool = True, seed: int = 0) -> MotionSampler:
-    clips = [shortened(motion("stand"), frames).motion for frames in LENGTHS]
+    clips = [clip_of(shortened(motion("stand"), frames)) for frames in LENGTHS]
     library = MotionLibrary(clips, WEIGHTS, ["a", "b", "c"], Kinematics(humanoid()))
     return MotionSampler(library, min_weight, torch.Generator().manual_seed(seed), adaptive)
 

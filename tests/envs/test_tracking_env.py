@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.errors import DataError
 from parc_core.rotations import heading, rotate_2d
 from parc_core.terrain.heightfield import heights_at, pad
-from tests.envs.scenes import env_of, motion, shortened, write_dataset, zero_action
+from tests.envs.scenes import clip_of, env_of, motion, physics, shortened, write_dataset, zero_action
 
 
 def actions(env: TrackingEnv, steps: int, seed: int, scale: float = 0.1) -> list[Tensor]:
@@ -65,8 +66,7 @@ def walking(mixed: Path) -> TrackingEnv:
 
 
 def test_targets_are_the_frames_ahead(mixed: Path) -> None:
-    env, clip = walking(mixed), motion("walk").motion
-    assert clip is not None
+    env, clip = walking(mixed), clip_of(motion("walk"))
     got = env.observe()[:, 136:766].reshape(2, 6, 105)
     for row, frame in enumerate((10, 40)):
         yaw = float(heading(torch.from_numpy(clip.root_rot[frame])))
@@ -135,7 +135,7 @@ def test_reset_starts_within_the_noise_of_the_reference(mixed: Path) -> None:
     assert float(off[:, 2].abs().max()) < 1e-5
     assert_close(env.engine.state.dof_vel, frame.dof_vel, atol=1e-5, rtol=1e-5)
     assert set(env.motion_ids.tolist()) == {0, 1}
-    assert torch.equal(env.engine.terrain_ids, env.motion_ids)
+    assert torch.equal(physics(env).terrain_ids, env.motion_ids)
 
 
 def test_reset_done_touches_finished_environments_alone(mixed: Path) -> None:
@@ -221,7 +221,7 @@ def test_losing_the_reference_fails_and_raises_its_rate(stand: Path) -> None:
     env = env_of(stand, num_envs=2, action_mode="residual")
     env.sampler.set_fail_rates(torch.tensor([0.5]), "test")
     env.reset_to(torch.zeros(2, dtype=torch.long), torch.zeros(2))
-    env.engine._qpos[1, 0] += 0.7
+    physics(env)._qpos[1, 0] += 0.7
     _, _, done, _ = env.step(zero_action(env))
     assert done.tolist() == [DoneFlag.NULL, DoneFlag.FAIL]
     assert env.fail_reason.tolist() == [FailReason.NONE, FailReason.ROOT_POSITION]
@@ -232,18 +232,18 @@ def test_losing_the_reference_fails_and_raises_its_rate(stand: Path) -> None:
 def test_no_early_termination(stand: Path) -> None:
     env = env_of(stand, num_envs=1, enable_early_termination=False)
     env.reset_to(torch.zeros(1, dtype=torch.long), torch.zeros(1))
-    env.engine._qpos[0, 0] += 3.0
+    physics(env)._qpos[0, 0] += 3.0
     assert env.step(zero_action(env))[2].tolist() == [DoneFlag.NULL]
 
 
 def test_fall(stand: Path) -> None:
     """Lying on the ground with hands that may not touch it; termination by distance is off."""
-    lying = {"pose_termination": False, "contact_bodies": ["right_foot", "left_foot"]}
+    lying: dict[str, Any] = {"pose_termination": False, "contact_bodies": ["right_foot", "left_foot"]}
     env = env_of(stand, num_envs=2, **lying)
     env.reset_to(torch.zeros(2, dtype=torch.long), torch.zeros(2))
     ground = float(env.terrain.heights_at(env.motion_ids[:1], env.engine.state.root_pos[:1, None, :2]))
-    env.engine._qpos[1, 2] = ground + 0.1
-    env.engine._qpos[1, 3:7] = torch.tensor([0.5**0.5, 0.0, 0.5**0.5, 0.0])
+    physics(env)._qpos[1, 2] = ground + 0.1
+    physics(env)._qpos[1, 3:7] = torch.tensor([0.5**0.5, 0.0, 0.5**0.5, 0.0])
     env.step(zero_action(env))
     assert env.fail_reason.tolist() == [FailReason.NONE, FailReason.FALL]
 
@@ -251,7 +251,7 @@ def test_fall(stand: Path) -> None:
 def test_a_diverged_simulation_fails_without_reward_and_without_harm(stand: Path) -> None:
     env = env_of(stand, num_envs=3)
     env.reset()
-    env.engine._qvel[1] = float("nan")
+    physics(env)._qvel[1] = float("nan")
     obs, reward, done, _ = env.step(zero_action(env))
     assert env.fail_reason[1] == FailReason.DIVERGED
     assert done[1] == DoneFlag.FAIL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def test_absolute_bounds(golden_dir: Path) -> None:
         pytest.skip(f"{path} is not there")
     golden = np.load(path)
     actions = ActionMap(load_character(PROJECT_ROOT / "data/assets/humanoid.xml"), "absolute", 0.5)
-    close = {"atol": 2e-6, "rtol": 1e-6}
+    close: dict[str, Any] = {"atol": 2e-6, "rtol": 1e-6}
     assert_close(actions.low, torch.from_numpy(golden["action_low"]), **close)
     assert_close(actions.high, torch.from_numpy(golden["action_high"]), **close)
     assert_close(0.5 * (actions.high + actions.low), torch.from_numpy(golden["a_norm_mean"]), **close)

@@ -35,6 +35,8 @@ class Recording:
         self.data = np.load(folder / "08_recorded_obs.npz")
         self.kinematics = Kinematics(load_character(PROJECT_ROOT / "data/assets/humanoid.xml"), CPU)
         reference = read_motion_terrain(folder / "files" / "08_reconstructed_reference.pkl")
+        assert reference.motion is not None
+        assert reference.terrain is not None
         self.clip, self.terrain = reference.motion, reference.terrain
         self.library = MotionLibrary([self.clip], [1.0], ["reference"], self.kinematics)
         self.root_pos, self.root_rot, self.joint_rot = map(self.tensor, ("root_pos", "root_rot", "joint_rot"))
