@@ -84,13 +84,13 @@ class AgentConfig:
     """The limit."""
     optimizer: OptimizerConfig = section(OptimizerConfig)
     normalizer_samples: int = setting(300_000_000, at_least=0)
-    """The observation normalizer learns from this many samples, then stays as it is."""
+    """The observation normalizer learns from this many samples, then stays; 0 with in_model_file, whose own stays."""
     iters_per_output: int = setting(100, at_least=1)
-    """Iterations between lines of log.txt."""
+    """Iterations between lines of log.txt (the first and the last iteration have one, too)."""
     iters_per_checkpoint: int = setting(200, at_least=1)
     """Iterations between checkpoints."""
     test_episodes: int = setting(16, at_least=0)
-    """Episodes of the deterministic test at each output; 0 = none."""
+    """Episodes of the deterministic test at each output (at least one of every environment); 0 = none."""
     exp_anneal_samples: Optional[float] = setting(None, above=0)
     """Samples over which exp_prob goes from its beginning to its end; null = it stays at its beginning."""
     exp_prob_beg: float = setting(1.0, at_least=0, at_most=1)
@@ -98,7 +98,7 @@ class AgentConfig:
     exp_prob_end: float = setting(1.0, at_least=0, at_most=1)
     """The same after exp_anneal_samples."""
     max_rollbacks: int = setting(3, at_least=0)
-    """After a non-finite loss training goes back to the last good checkpoint, at most this often."""
+    """After a non-finite loss training goes back to the last good checkpoint, at most this often in a row."""
     num_checkpoints_kept: int = setting(3, at_least=1)
     """Newest checkpoints that stay on disk."""
     use_tensorboard: bool = True

@@ -21,15 +21,15 @@ class DatasetConfig:
     char_filepath: str = "data/assets/humanoid.xml"
     """MJCF of the character that the motions move."""
     compute_preprocessing_data: bool = False
-    """Add what the motion generator (PARC's stage 1) needs."""
+    """Add what the motion generator (PARC's stage 1) needs. Not available yet: true is refused."""
     override_old_hf_mask_inds: bool = False
-    """With compute_preprocessing_data: compute the masks again where a file has them."""
+    """With compute_preprocessing_data (not available yet): compute the masks again where a file has them."""
     cut_some_classes_in_half: bool = False
     """Keep every second file (sorted by name) of motion_classes_to_cut_in_half."""
     motion_classes_to_cut_in_half: List[str] = setting([])
     """Classes to keep half of."""
     max_terrain_dim_x: Optional[int] = setting(None, at_least=1)
-    """Motions with a longer terrain along x are left out, cells; null = no limit."""
+    """Motions whose terrain has more cells along x are left out; null = no limit."""
     max_terrain_dim_y: Optional[int] = setting(None, at_least=1)
     """The same along y."""
     min_num_frames: int = setting(2, at_least=0)

@@ -44,9 +44,9 @@ class DeepMimicConfig:
     terrain_build_mode: Literal["square", "wide", "file"] = "square"
     """Arrangement of the terrains in `terrain.pkl`: a square, one row along x, or one terrain for all."""
     terrain_save_path: Optional[str] = None
-    """Where the arranged terrain is written (`terrain.pkl`)."""
+    """The arranged terrain; a training writes `<output_dir>/terrain.pkl` and sets this."""
     terrains_per_motion: int = setting(1, at_least=1)
-    """Copies of each motion's terrain (`wide` alone)."""
+    """Copies of each motion's terrain in `terrain.pkl` (`wide` and `file` alone)."""
     fail_rates_path: Optional[str] = None
     """File with a tensor (num_motions,) of failure rates to start from; without it each starts at 1."""
     ignore_fail_rates: bool = False

@@ -1,0 +1,185 @@
+"""Writes docs/configs.md from the config dataclasses: `python docs/make_configs.py`. A test fails where it is old."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import itertools
+import sys
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Literal, NamedTuple, Type, get_args, get_origin, get_type_hints
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from parc_core.config.agent_config import AgentConfig
+from parc_core.config.dataset_config import DatasetConfig
+from parc_core.config.env_config import EnvFileConfig
+from parc_core.config.tracker_config import TrackerConfig
+from parc_core.config.train_args import NO_EFFECT, PARC_NAMES
+
+TARGET = Path(__file__).with_name("configs.md")
+
+OURS: Dict[Type[Any], List[str]] = {
+    TrackerConfig: ["engine", "seed", "model_name", "trainer_python"],
+    EnvFileConfig: ["env.action_mode", "env.residual_action_scale", "env.terrain_window"],
+    AgentConfig: [
+        "value_bounds",
+        "optimizer.schedule",
+        "max_rollbacks",
+        "num_checkpoints_kept",
+        "use_tensorboard",
+    ],
+    DatasetConfig: [],
+}
+"""Keys that PARC's files do not know; all others are PARC's."""
+
+INTRO = """# Config keys
+
+Written by `python docs/make_configs.py` from the dataclasses in `parc_core/config/`; change those, not this page.
+
+- A missing key takes its default. An unknown key, a wrong type or a number out of range is an error that names the
+  file and the key (for an unknown one also the nearest known one); a key given twice is an error, too.
+- **ours** marks keys that PARC's configs do not have. Their defaults are PARC's behaviour; all other keys and defaults
+  of environment and agent are PARC's.
+- Keys without effect are accepted, so that PARC's files work as they are. One that is set to something else than its
+  default is named when a training starts.
+- `$DATA_DIR` (or `${DATA_DIR}`) is replaced in every text of every config: by the environment variable, else by
+  `DATA_DIR: /your/folder` in `user_config.yaml` in the working folder or the project's. `~` at the start is the home
+  folder. Relative paths belong to the working folder; inputs that are not there are looked for in the project's.
+- A training writes the resolved configs, defaults included, into its folder (keys that are null are left out).
+"""
+
+TRACKER_TEXT = """`parc-tracker run`, `parc-tracker train` and `scripts/parc_3_tracker.py` read it.
+One of `dataset_file` and `create_dataset_config` is needed. The pipeline (`parc-tracker run`) keeps the dataset that
+it makes in the store; the other two write it to `save_path` of the dataset config. Engines that exist now:
+[architecture](architecture.md#engines).
+"""
+
+ENV_TEXT = """Numbers per body are a list in the character's body order (without the root where it says non-root: torso,
+head, right upper arm, right lower arm, right hand, the left arm alike, right thigh, right shin, right foot, the left
+leg alike) or, ours, a mapping `{body name: number}`.
+"""
+
+AGENT_TEXT = """Networks are `fc_<1 to 4>layers_<width>units`: all layers of that width but the last, which has half
+of it (a single one keeps it). `fc_2layers_1024units` = 1024, 512; `fc_3layers_1024units` = 1024, 1024, 512. PARC's
+`fc_3layers_2048units` is the exception: 2048, 1024, 512. A ReLU follows each layer.
+"""
+
+DATASET_TEXT = "How motions are merged and weighted: see [data](data.md).\n"
+
+
+class Key(NamedTuple):
+    """One line of a table."""
+
+    name: str
+    default: str
+    meaning: str
+    no_effect: str
+
+
+def main() -> None:
+    """Writes the page."""
+    TARGET.write_text(page(), encoding="utf-8")
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [
+        INTRO,
+        config_text("Tracker config", TrackerConfig, TRACKER_TEXT),
+        config_text("Environment config (`dm_env.yaml`)", EnvFileConfig, ENV_TEXT),
+        config_text("Agent config (`agent_config.yaml`)", AgentConfig, AGENT_TEXT),
+        config_text("Dataset creation config", DatasetConfig, DATASET_TEXT),
+        arguments_text(),
+    ]
+    return "\n".join(parts)
+
+
+def config_text(title: str, cls: Type[Any], text: str) -> str:
+    """Heading, text, table of the keys that work, table of those without effect."""
+    keys = list(keys_of(cls))
+    working = [[_code(k.name) + _mark(cls, k.name), k.default, k.meaning] for k in keys if not k.no_effect]
+    lines = [f"## {title}", "", text, *table(["key", "default", "meaning"], working), ""]
+    ignored = [[_code(k.name), k.default, k.no_effect] for k in keys if k.no_effect]
+    if ignored:
+        lines += ["Without effect:", "", *table(["key", "default", "why"], ignored), ""]
+    return "\n".join(lines)
+
+
+def arguments_text() -> str:
+    """PARC's arguments in `train_args.txt` that are read differently."""
+    renamed = ", ".join(f"`--{parc}` = `--{ours}`" for parc, ours in PARC_NAMES.items())
+    lines = [
+        "## Argument file (`train_args.txt`)",
+        "",
+        "`--key value` lines: `env_config`, `agent_config`, `output_dir`, and of the tracker config's keys `num_envs`,",
+        "`max_samples`, `device`, `engine`, `in_model_file`, `seed`. PARC's own files are read, too:",
+        f"{renamed}, `--mode train` is accepted, the folder of `--out_model_file` is `output_dir`. Without effect:",
+        "",
+        *table(["argument", "why"], [[f"`--{name}`", why] for name, why in NO_EFFECT.items()]),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def keys_of(cls: Type[Any], prefix: str = "") -> Iterator[Key]:
+    """All keys of a config and of the sections inside it, in their order."""
+    meanings, hints = attribute_docs(cls), get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        hint = hints[field.name]
+        if dataclasses.is_dataclass(hint):
+            yield from keys_of(hint, f"{prefix}{field.name}.")  # type: ignore[arg-type]
+            continue
+        meaning = meanings.get(field.name, "")
+        if get_origin(hint) is Literal and len(get_args(hint)) > 1:
+            meaning += " One of " + ", ".join(_code(choice) for choice in get_args(hint)) + "."
+        yield Key(prefix + field.name, default_text(field), meaning, field.metadata.get("no_effect", ""))
+
+
+def attribute_docs(cls: Type[Any]) -> Dict[str, str]:
+    """The docstring under each attribute of a class."""
+    body = ast.parse(inspect.getsource(cls)).body[0].body  # type: ignore[attr-defined]
+    docs = {}
+    for statement, after in zip(body, body[1:]):
+        if isinstance(statement, ast.AnnAssign) and isinstance(after, ast.Expr):
+            docs[statement.target.id] = " ".join(ast.literal_eval(after.value).split())  # type: ignore[union-attr]
+    return docs
+
+
+def default_text(field: Any) -> str:
+    """A default as YAML writes it."""
+    if field.default is not dataclasses.MISSING:
+        return _code(_yaml(field.default))
+    if field.default_factory is dataclasses.MISSING:
+        return "needed"
+    value = field.default_factory()
+    if not isinstance(value, list):
+        return _code(_yaml(value))
+    runs = [(text, len(list(group))) for text, group in itertools.groupby(map(_yaml, value))]
+    items = [f"{count} × {text}" if count > 4 else ", ".join([text] * count) for text, count in runs]
+    return _code("[" + ", ".join(items) + "]")
+
+
+def table(head: List[str], rows: List[List[str]]) -> List[str]:
+    """Lines of a Markdown table."""
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+def _mark(cls: Type[Any], name: str) -> str:
+    return " **ours**" if name in OURS[cls] else ""
+
+
+def _yaml(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def _code(text: Any) -> str:
+    return f"`{text}`"
+
+
+if __name__ == "__main__":
+    main()

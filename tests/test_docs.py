@@ -1,0 +1,60 @@
+"""Documentation that is made from the code is current; links between its pages lead somewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from parc_core.config.agent_config import AgentConfig
+from parc_core.config.env_config import EnvFileConfig
+from parc_core.config.schema import to_mapping
+from tests.config.parc_values import AGENT_YAML, ENV_YAML
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+@pytest.fixture(scope="module")
+def make_configs():
+    spec = importlib.util.spec_from_file_location("make_configs", DOCS / "make_configs.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_configs_page_is_current(make_configs):
+    written = (DOCS / "configs.md").read_text(encoding="utf-8")
+    assert written == make_configs.page(), "run `python docs/make_configs.py`"
+
+
+def test_every_key_has_its_meaning(make_configs):
+    for cls in make_configs.OURS:
+        for key in make_configs.keys_of(cls):
+            assert key.meaning or key.no_effect, key.name
+
+
+def flat_keys(data, prefix=""):
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from flat_keys(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key
+
+
+@pytest.mark.parametrize(("cls", "parc"), [(EnvFileConfig, ENV_YAML), (AgentConfig, AGENT_YAML)])
+def test_marked_keys_are_not_parcs(make_configs, cls, parc):
+    ours, theirs = set(make_configs.OURS[cls]), set(flat_keys(yaml.safe_load(parc)))
+    assert not ours & theirs
+    assert ours <= {key.name for key in make_configs.keys_of(cls)}
+    assert theirs <= {key.name for key in make_configs.keys_of(cls)}
+    assert theirs <= set(flat_keys(to_mapping(cls())))
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
+def test_links(page):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
