@@ -34,6 +34,6 @@ def tracker_iteration(config: str) -> dict[str, Any]:
     configs = emit_configs(settings.tracker, dataset)
     before = evaluate(configs, dataset)
     training = train(configs, dataset, settings.max_samples, settings.trainer_python)
-    after = evaluate(configs, dataset, training["model"], before)
+    after = evaluate(configs, dataset, training["model"], before, settings.model_name)
     model = register(settings.model_name, training, configs, dataset, before, after)
     return {"dataset": dataset, "training": training, "before": before, "after": after, "model": model}

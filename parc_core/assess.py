@@ -75,6 +75,7 @@ def assess_and_show(
     out_dir: PathLike,
     runner: Runner = Runner(),
     *,
+    title: str = "",
     before: Optional[EvalResult] = None,
     training_dir: Optional[PathLike] = None,
     settings: Optional[Mapping[str, Any]] = None,
@@ -82,6 +83,7 @@ def assess_and_show(
     """`assess`, and `rollout.gif` and `report.html` with it.
 
     Args:
+        title: of the page; the model's name, or its file where it is empty.
         before: evaluation of the model that the training started from, on the same clips.
         training_dir: folder of the training, for its curves.
         settings: shown at the end of the page.
@@ -105,6 +107,7 @@ def assess_and_show(
         report,
         found.result,
         before,
+        title=title or _place(Path(model_file)),
         training_dir=training_dir,
         video=recording.path,
         video_note=recording.reason,
@@ -112,3 +115,8 @@ def assess_and_show(
     )
     video = Path(recording.path) if recording.path else None
     return Assessment(found.result, found.evaluation, report, video, recording.reason)
+
+
+def _place(model_file: Path) -> str:
+    """The end of a model's path: `<run>/model.pt` says more than `model.pt`."""
+    return "/".join(model_file.absolute().parts[-2:])

@@ -27,6 +27,14 @@ from parc_core.storage.store import Ref
 P = ParamSpec("P")
 Result = dict[str, Any]
 
+_MOTION = "clip dataset_file files joined_frames library loading parallel safe_pickle terrain_file"
+SIMULATION = (
+    "parc_core/rotations.py",
+    *(f"parc_core/{room}" for room in ("character", "engines", "envs", "terrain")),
+    *(f"parc_core/motion/{name}.py" for name in _MOTION.split()),
+)
+"""Source of what happens in the environment: part of the key of each stage that steps it."""
+
 
 def file_ref(path: Path | str) -> Ref:
     """Reference to a file on this machine: where it lies and what it holds."""
@@ -74,13 +82,18 @@ def _without_places(value: Any) -> Any:
     return [_without_places(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+SOURCES = (".py", ".j2")
+"""Endings of files that are code; what else a stage reads (configs, characters) is one of its inputs."""
+
+
 @functools.cache
 def code_version(*places: str) -> str:
     """Hash of the source files of some folders or files of the project."""
     digest = hashlib.sha256()
     for place in places:
         path = PROJECT_ROOT / place
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+        files = [file for file in path.rglob("*") if file.suffix in SOURCES] if path.is_dir() else [path]
+        for file in sorted(files):
             digest.update(file.read_bytes())
     return digest.hexdigest()
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from parc_core.config.emit import emit_configs as emit
+from parc_core.config.env_config import load_env_config
+from parc_core.config.paths import existing_file
 from parc_core.config.schema import from_mapping
 from parc_core.config.tracker_config import TrackerConfig
 from parc_core.run_folder import run_folder
@@ -42,3 +44,9 @@ def emit_configs(tracker: dict[str, Any], dataset: Result) -> Result:
     folder = run_folder(config, dataset_file)
     files = emit(config, dataset_file, folder)
     return {"run_dir": str(folder), **{Path(name).stem: file_ref(path) for name, path in files.items()}}
+
+
+def character_content(configs: Result) -> str:
+    """SHA-256 of the character that emitted configs name; dm_env.yaml holds its path alone."""
+    where = local_path(configs["dm_env"])
+    return sha256_file(existing_file(load_env_config(where).env.char_file, "env.char_file", str(where)))

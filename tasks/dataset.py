@@ -24,7 +24,7 @@ def _motions_are_there(result: Result) -> bool:
 
 @stage(
     name="build dataset",
-    code=("parc_core/motion/build.py", "parc_core/motion/dataset_file.py"),
+    code=tuple(f"parc_core/motion/{name}.py" for name in ("build", "dataset_file", "merge_result")),
     still_good=_motions_are_there,
 )
 def build_dataset(merged: Result, dataset_config: dict[str, Any]) -> Result:

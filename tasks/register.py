@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prefect import get_run_logger
 
+from parc_core.config.env_config import load_env_config
 from parc_core.config.train_args import read_train_args
 from parc_core.storage.atomic import PathLike
 from parc_core.storage.registry import register_model
@@ -42,6 +43,7 @@ def register(
         **{Path(ref["uri"]).name: local_path(ref) for ref in (after["report"], after["video"]) if ref},
     }
     manifest = {
+        "action_mode": load_env_config(local_path(configs["dm_env"])).env.action_mode,
         "lineage": {
             "dataset": dataset,
             "parent": file_ref(parent) if parent else None,

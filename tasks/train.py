@@ -9,9 +9,11 @@ from prefect import get_run_logger
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.supervise import Listener, supervise, trainer_command
-from tasks.caching import Result, file_ref, local_path, stage
+from tasks.caching import SIMULATION, Result, file_ref, local_path, stage
+from tasks.configs import character_content
 from tasks.progress import ProgressLines
 
+CODE = (*SIMULATION, "parc_core/learning", "parc_core/train.py")
 BACK_OFF = [10, 60, 300]  # s
 
 
@@ -21,12 +23,14 @@ def worth_another_attempt(_task: Any, _run: Any, state: Any) -> bool:
 
 
 def _inputs(parameters: dict[str, Any]) -> Any:
-    return {key: value for key, value in parameters.items() if key != "trainer_python"}
+    """All but the interpreter, with the character's content: nothing else in the configs is a place alone."""
+    inputs = {key: value for key, value in parameters.items() if key != "trainer_python"}
+    return [inputs, character_content(parameters["configs"])]
 
 
 @stage(
     name="train",
-    code=("parc_core/learning", "parc_core/envs", "parc_core/engines", "parc_core/train.py"),
+    code=CODE,
     inputs=_inputs,
     retries=len(BACK_OFF),
     retry_delay_seconds=BACK_OFF,

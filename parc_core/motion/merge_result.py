@@ -72,8 +72,8 @@ class MergeResult:
     """Sorted by class and name."""
     rejected: List[Rejected]
     duplicates: List[Duplicate]
-    num_read: int
-    """Input files that had to be read (the others were unchanged)."""
+    num_read: int = 0
+    """Input files that this merge had to read (the others were unchanged); not kept in the file."""
 
     def path_of(self, motion: MergedMotion) -> Path:
         """Absolute path of a motion's copy."""
@@ -81,8 +81,10 @@ class MergeResult:
 
 
 def write_merge_result(path: PathLike, result: MergeResult) -> None:
-    """Write `result` as JSON, atomically."""
-    write_json(path, asdict(result))
+    """Write `result` as JSON, atomically; merging the same again gives the same file."""
+    data = asdict(result)
+    del data["num_read"]
+    write_json(path, data)
 
 
 def read_merge_result(path: PathLike) -> MergeResult:

@@ -39,6 +39,8 @@ def test_from_folders_to_a_registered_model_and_again_from_the_cache(tracker_con
     assert manifest["version"] == 1
     assert manifest["lineage"]["dataset"]["sha256"] == first["dataset"]["sha256"]
     assert manifest["lineage"]["parent"] is None
+    assert manifest["action_mode"] == "residual"
+    assert "<h1>tiny</h1>" in local_path(first["after"]["report"]).read_text()
     assert manifest["metrics"]["after"]["clips"] == 2
 
     assert tracker_iteration(str(tracker_config)) == first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -291,7 +292,8 @@ def test_result_file_round_trip(tmp_path: Path) -> None:
     result = merge_folders(config(tmp_path / "in"), tmp_path / "out")
     assert result.motions and result.rejected and result.duplicates
     write_merge_result(tmp_path / "merge.json", result)
-    assert read_merge_result(tmp_path / "merge.json") == result
+    # How many files had to be read says nothing about the result.
+    assert read_merge_result(tmp_path / "merge.json") == replace(result, num_read=0)
     (tmp_path / "merge.json").write_text("{}")
     with pytest.raises(DataError, match="not the result of a merge"):
         read_merge_result(tmp_path / "merge.json")

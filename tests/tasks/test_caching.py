@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from tasks import caching
 from tasks.caching import content_key, file_ref, local_path, missing, references
+from tasks.evaluate import CODE as evaluate
+from tasks.merge import CODE as merge
+from tasks.train import CODE as train
+from tests.test_trainer_imports import imports_of, module_file
 
 
 def test_a_reference_names_a_file_and_its_content(tmp_path):
@@ -45,11 +49,44 @@ def test_the_key_depends_on_content_settings_and_code_but_not_on_places():
 def test_the_code_version_follows_the_source(tmp_path, monkeypatch):
     monkeypatch.setattr(caching, "PROJECT_ROOT", tmp_path)
     (tmp_path / "room").mkdir()
-    source = tmp_path / "room" / "code.py"
     versions = []
-    for text in ("x = 1", "x = 2"):
-        source.write_text(text)
+    for name, text in (
+        ("code.py", "x = 1"),
+        ("code.py", "x = 2"),
+        ("page.j2", "<p>"),
+        ("notes.txt", "not code"),
+    ):
+        (tmp_path / "room" / name).write_text(text)
         caching.code_version.cache_clear()
         versions.append(caching.code_version("room"))
     caching.code_version.cache_clear()
-    assert versions[0] != versions[1]
+    assert len(set(versions[:3])) == 3
+    assert versions[2] == versions[3]
+
+
+def test_the_code_of_a_stage_is_all_that_it_runs():
+    """What a stage's main modules import is in its code, but for what only carries values and files about."""
+    carriers = ("parc_core.config", "parc_core.errors", "parc_core.storage", "parc_core.tail")
+    stages = {
+        merge: ["parc_core.motion.merge"],
+        train: ["parc_core.learning.trainer", "parc_core.envs.factory", "parc_core.engines.mujoco_engine"],
+        evaluate: ["parc_core.evaluation.evaluate", "parc_core.engines.mujoco_engine"],
+    }
+    for stage_, modules in stages.items():
+        places = tuple(place.removesuffix(".py").replace("/", ".") for place in stage_)
+        for name in imported(modules):
+            if not name.startswith(carriers):
+                assert name.startswith(places), f"{name} is not in the code of a stage that runs it"
+
+
+def imported(names):
+    """Modules of parc_core that these and their imports import, without packages and lazy imports."""
+    found: set[str] = set()
+    queue = list(names)
+    while queue:
+        name = queue.pop()
+        path = module_file(name)
+        if path is not None and path.name != "__init__.py" and name not in found:
+            found.add(name)
+            queue += [module for module, top in imports_of(path) if top and module.startswith("parc_core")]
+    return found

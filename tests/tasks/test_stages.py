@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 import tasks  # noqa: F401 - sets Prefect's environment before Prefect is imported
 from parc_core.config.dataset_config import load_dataset_config
+from parc_core.config.paths import PROJECT_ROOT
 from parc_core.config.schema import to_mapping
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.dataset_file import read_motions_yaml
-from tasks.caching import local_path
+from tasks.caching import local_path, missing
+from tasks.configs import emit_configs
 from tasks.dataset import build_dataset, given_dataset
+from tasks.evaluate import evaluate
 from tasks.merge import merge_motions
 from tasks.register import register
 from tasks.settings import load_settings
-from tasks.train import worth_another_attempt
+from tasks.train import train, worth_another_attempt
+from tests.pipeline_fixtures import change, write_yaml
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +50,63 @@ def test_a_new_motion_changes_the_key_of_the_merge(dataset_keys, motions):
     assert merge_motions.key({"dataset_config": dataset_keys}) == before
     (motions / "walk" / "another.pkl").write_bytes((motions / "stand" / "stand_0.pkl").read_bytes())
     assert merge_motions.key({"dataset_config": dataset_keys}) != before
+
+
+def test_the_key_of_the_merge_holds_the_characters_content(dataset_keys, tmp_path):
+    character = tmp_path / "own.xml"
+    character.write_bytes((PROJECT_ROOT / "data/assets/humanoid.xml").read_bytes())
+    parameters = {"dataset_config": {**dataset_keys, "char_filepath": str(character)}}
+    before = merge_motions.key(parameters)
+    character.write_text(character.read_text().replace("</mujoco>", "<!-- other --></mujoco>"))
+    assert merge_motions.key(parameters) != before
+
+
+def test_merges_of_the_same_folders_with_other_settings_do_not_collide(dataset_keys):
+    first = merge_motions.fn(dataset_keys)
+    other = merge_motions.fn({**dataset_keys, "min_num_frames": 3})
+    assert first["merge"]["uri"] != other["merge"]["uri"]
+    assert missing(first) is None
+    # All files are known now; a result that said so would change the keys of all later stages.
+    assert merge_motions.fn(dataset_keys) == first
+
+
+@pytest.fixture
+def configs(tracker_config, dataset_keys, tmp_path):
+    """Emitted configs of a training from another model, with a character of its own, in a given folder."""
+    character = tmp_path / "own.xml"
+    character.write_bytes((PROJECT_ROOT / "data/assets/humanoid.xml").read_bytes())
+    (tmp_path / "parent.pt").write_bytes(b"one")
+    env = yaml.safe_load((PROJECT_ROOT / "data/configs/demo/env.yaml").read_text())
+    env["env"]["char_file"] = str(character)
+    change(
+        tracker_config,
+        env_config=str(write_yaml(tmp_path / "env.yaml", env)),
+        in_model_file=str(tmp_path / "parent.pt"),
+        output_dir=str(tmp_path / "out"),
+    )
+    dataset = build_dataset.fn(merge_motions.fn(dataset_keys), dataset_keys)
+    return {
+        "configs": emit_configs.fn(load_settings(str(tracker_config)).tracker, dataset),
+        "dataset": dataset,
+    }
+
+
+def test_another_parent_model_is_evaluated_anew(configs, tmp_path):
+    trained = {"model": {"uri": "file:///model.pt", "sha256": "1"}}
+    keys = [evaluate.key(configs), evaluate.key({**configs, **trained})]
+    (tmp_path / "parent.pt").write_bytes(b"two")
+    assert evaluate.key(configs) != keys[0]
+    assert evaluate.key({**configs, **trained}) == keys[1]
+
+
+@pytest.mark.parametrize("stage", [evaluate, train])
+def test_another_character_is_trained_and_evaluated_anew(configs, stage, tmp_path):
+    parameters = {**configs, "max_samples": 8} if stage is train else configs
+    before = stage.key(parameters)
+    assert stage.key(parameters) == before
+    character = tmp_path / "own.xml"
+    character.write_text(character.read_text().replace("</mujoco>", "<!-- other --></mujoco>"))
+    assert stage.key(parameters) != before
 
 
 def test_settings_are_absolute(tracker_config, monkeypatch):
