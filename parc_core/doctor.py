@@ -16,6 +16,7 @@ from typing import Any, Callable, List
 
 from parc_core.config.paths import PROJECT_ROOT, USER_CONFIG, data_dir
 from parc_core.errors import ParcError
+from parc_core.motion.parallel import usable_cores
 
 MIN_FREE_GIB = 5
 RENDER_TIMEOUT_S = 60
@@ -224,8 +225,7 @@ def check_disk() -> Check:
 
 def check_cores() -> Check:
     """CPU cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Check("CPU cores", True, f"{cores}; project in {PROJECT_ROOT}")
+    return Check("CPU cores", True, f"{usable_cores()}; project in {PROJECT_ROOT}")
 
 
 def existing_parent(path: Path) -> Path:

@@ -11,7 +11,7 @@ from parc_core.config.dataset_config import load_dataset_config
 from parc_core.config.env_config import load_env_config
 from parc_core.config.paths import PathLike, existing_file, resolve
 from parc_core.config.schema import no_effect_warnings
-from parc_core.config.tracker_config import TrackerConfig, load_tracker_config
+from parc_core.config.tracker_config import TrackerConfig, check_device_name, load_tracker_config
 from parc_core.errors import ConfigError
 
 
@@ -54,8 +54,12 @@ def check_device(device: str, where: str) -> None:
     """Ask PyTorch for the device.
 
     Raises:
-        ConfigError: there is no such CUDA device.
+        ConfigError: it is no device name, or there is no such CUDA device.
     """
+    try:
+        check_device_name(device)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
     if device == "cpu":
         return
     import torch

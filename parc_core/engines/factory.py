@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Union
+
 import torch
 
 from parc_core.character.model import Character
@@ -9,6 +11,18 @@ from parc_core.config.env_config import EnvFileConfig
 from parc_core.engines.engine import Engine
 from parc_core.errors import ConfigError
 from parc_core.terrain.packed import PackedTerrain
+
+
+def parse_device(name: Union[str, torch.device]) -> torch.device:
+    """The device of that name; whether it is there is asked by `check_engine`.
+
+    Raises:
+        ConfigError: there is no such name.
+    """
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device {name!r} is unknown; set `device: cpu` or `device: cuda:0`") from error
 
 
 def resolve_engine(name: str, device: torch.device) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from typing import Any, Dict
 
 import torch
@@ -15,6 +14,7 @@ from parc_core.config.env_config import EnvFileConfig
 from parc_core.engines.engine import Engine, EngineState, ResetState, num_substeps
 from parc_core.engines.mujoco_model import COLUMN_HALF_HEIGHT, ModelOptions, build_model
 from parc_core.errors import DataError
+from parc_core.motion.parallel import usable_cores
 from parc_core.rotations import quat_conj, quat_rotate
 from parc_core.terrain.packed import PackedTerrain
 
@@ -22,13 +22,6 @@ _LOG = logging.getLogger(__name__)
 _MAX_SPEED = 1e4  # m/s or rad/s; beyond it a simulation counts as diverged though it is finite
 _REST_CLEARANCE = 0.2  # m between the ground and the lowest body's origin
 _SAVED_FIELDS = ("time", "qpos", "qvel", "qacc_warmstart")
-
-
-def _available_cores() -> int:
-    """Cores that this process may use: fewer than the machine has under taskset or a batch scheduler."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class MujocoEngine(Engine):
@@ -74,7 +67,7 @@ class MujocoEngine(Engine):
                 friction=env.plane.dynamic_friction,
             ),
         )
-        self._batch = Batch(self.model, nsim=num_envs, nthread=num_threads or _available_cores())
+        self._batch = Batch(self.model, nsim=num_envs, nthread=num_threads or usable_cores())
         self._qpos, self._qvel, self._ctrl, self._mocap, self._warmstart = (
             self._bind(name) for name in ("qpos", "qvel", "ctrl", "mocap_pos", "qacc_warmstart")
         )

@@ -11,7 +11,7 @@ from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.config.paths import resolve
-from parc_core.engines.factory import check_engine, make_engine
+from parc_core.engines.factory import check_engine, make_engine, parse_device
 from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.errors import ConfigError, DataError
@@ -44,7 +44,7 @@ def make_env(
     if num_envs < 1:
         raise ConfigError(f"num_envs is {num_envs}; it must be at least 1")
     env = config.env
-    device = _device(device)
+    device = parse_device(device)
     check_engine(engine, device)
     character = load_character(resolve(env.char_file))
     dataset = load_motions(config, character.num_bodies)
@@ -57,13 +57,6 @@ def make_env(
     if env.dm.fail_rates_path and not env.dm.ignore_fail_rates:
         tracking.sampler.set_fail_rates(_load_fail_rates(env.dm.fail_rates_path), env.dm.fail_rates_path)
     return tracking
-
-
-def _device(name: Union[str, torch.device]) -> torch.device:
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"device {name!r} is unknown; set `device: cpu` or `device: cuda:0`") from error
 
 
 def load_motions(config: EnvFileConfig, num_bodies: int) -> LoadedDataset:

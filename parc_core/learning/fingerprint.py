@@ -6,14 +6,12 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, Iterator, Tuple
 
-import torch
-
 from parc_core.config.agent_config import AgentConfig
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.config.paths import resolve
 from parc_core.config.schema import to_mapping
 from parc_core.config.train_args import TrainArgs
-from parc_core.engines.factory import resolve_engine
+from parc_core.engines.factory import parse_device, resolve_engine
 from parc_core.errors import DataError
 from parc_core.motion.dataset_file import read_motions_yaml
 from parc_core.storage.atomic import sha256_file
@@ -47,7 +45,7 @@ def training_fingerprint(args: TrainArgs, env_file: EnvFileConfig, agent: AgentC
     parts = {key: value for key, value in parts.items() if key not in LEFT_OUT}
     parts["num_envs"] = str(args.num_envs)
     parts["seed"] = str(args.seed)
-    parts["engine"] = resolve_engine(args.engine, torch.device(args.device))
+    parts["engine"] = resolve_engine(args.engine, parse_device(args.device))
     parts["character"] = _content(env_file.env.char_file)
     if env_file.env.dm.motion_file is not None:
         parts["dataset"] = dataset_content(env_file.env.dm.motion_file)

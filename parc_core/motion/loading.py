@@ -12,6 +12,7 @@ from parc_core.errors import DataError
 from parc_core.motion.clip import MotionClip
 from parc_core.motion.dataset_file import MotionsFile, display_names, read_motions_yaml
 from parc_core.motion.files import read_motion_terrain, validate
+from parc_core.motion.parallel import usable_cores
 from parc_core.terrain.heightfield import Heightfield
 
 _FILES_PER_WORKER = 2000  # below it a process costs more (importing, sending frames back) than it saves
@@ -112,7 +113,7 @@ _Loaded = Tuple[MotionClip, Optional[Heightfield]]
 
 def _read_all(jobs: Sequence[_Job], workers: Optional[int]) -> List[_Loaded]:
     if workers is None:
-        workers = min(os.cpu_count() or 1, len(jobs) // _FILES_PER_WORKER)
+        workers = min(usable_cores(), len(jobs) // _FILES_PER_WORKER)
     if workers <= 1:
         return [_read_one(job) for job in jobs]
     # Spawned, not forked: the caller may hold a GPU context or threads that do not survive a fork.

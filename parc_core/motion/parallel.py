@@ -15,7 +15,7 @@ FEW = 256
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
+    """Cores that this process may use: fewer than the machine has under taskset or a batch scheduler."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
