@@ -19,9 +19,12 @@ from parc_core.config.preflight import check_runnable, tracker_warnings
 from parc_core.config.train_args import output_folder, read_train_args
 from parc_core.errors import EXIT_INTERRUPTED
 from parc_core.run_folder import run_folder
-from parc_core.supervise import Listener, supervise, trainer_command
+from parc_core.supervise import Limits, Listener, supervise, trainer_command
 
 CRASH_RETRIES = 3
+STOP_SECONDS = 600.0
+"""From SIGTERM to SIGKILL of the trainer: an iteration with large networks on a CPU takes minutes, and nothing but
+the user waits here. A second Ctrl-C ends the waiting."""
 
 
 def train_from_config(config: PathLike, listener: Listener) -> Path:
@@ -57,7 +60,13 @@ def train_from_arguments(
     """Trains what a `train_args.txt` says, or goes on with it. Returns, raises: as `train_from_config`."""
     folder = output_folder(read_train_args(arg_file))
     with signals_end_with_checkpoint():
-        supervise(trainer_command(Path(arg_file).absolute(), trainer_python), folder, listener, CRASH_RETRIES)
+        supervise(
+            trainer_command(Path(arg_file).absolute(), trainer_python),
+            folder,
+            listener,
+            CRASH_RETRIES,
+            limits=Limits(stop=STOP_SECONDS),
+        )
     return folder
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -18,7 +17,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
+from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.errors import (
@@ -31,8 +30,8 @@ from parc_core.errors import (
     Interrupted,
     ParcError,
 )
+from parc_core.tail import Event, JsonLines, Lines
 
-Event = Dict[str, Any]
 PROGRESS_FILE = "progress.jsonl"
 PRIVATE_FOLDER = ".trainer"  # lock and output, apart from the files that PARC's users know
 MAX_FRUITLESS_INTERRUPTIONS = 5
@@ -73,47 +72,6 @@ class Limits:
     """For another trainer to leave the run directory (one whose supervisor died is on its way out)."""
     poll: float = 0.2
     """Between two looks at the process."""
-
-
-class Lines:
-    """Follows a text file that another process appends to, from its present end."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = path.stat().st_size if path.exists() else 0
-
-    def new(self) -> List[bytes]:
-        """The lines completed since the last call."""
-        try:
-            size = self._path.stat().st_size
-            if size < self._offset:  # written anew
-                self._offset = 0
-            if size == self._offset:
-                return []
-            with open(self._path, "rb") as file:
-                file.seek(self._offset)
-                data = file.read()
-        except FileNotFoundError:
-            return []
-        complete = data[: data.rfind(b"\n") + 1]
-        self._offset += len(complete)
-        return complete.splitlines()
-
-
-class JsonLines(Lines):
-    """Follows a file of JSON objects, one a line. Torn lines (kill -9) are left out."""
-
-    def events(self) -> List[Event]:
-        """The objects of the lines completed since the last call."""
-        return [event for event in map(_parse, self.new()) if event is not None]
-
-
-def _parse(line: bytes) -> Optional[Event]:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) else None
 
 
 def trainer_command(arg_file: Path, trainer_python: Optional[str] = None) -> List[str]:
@@ -212,7 +170,7 @@ def run_attempt(
             _stop(process, limits.stop)
             raise
         finally:
-            _signal_group(process, signal.SIGKILL)  # its helpers, if it left any
+            _signal_group(process, signal.SIGKILL)  # its own children, if it left any
     _raise_for(code, progress.error or _last_line(output, start), output)
 
 

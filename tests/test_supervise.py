@@ -14,7 +14,8 @@ import pytest
 
 from parc_core import supervise
 from parc_core.errors import ConfigError, DataError, Interrupted
-from parc_core.supervise import JsonLines, Limits, Listener, TrainerCrashed, TrainerHung
+from parc_core.supervise import Limits, Listener, TrainerCrashed, TrainerHung
+from parc_core.tail import JsonLines
 
 QUICK = Limits(heartbeat=30, startup=30, stop=2, lock=0.2, poll=0.02)
 
@@ -143,7 +144,7 @@ def test_an_error_in_the_supervisor_stops_the_trainer_gently(tmp_path):
     assert (tmp_path / "checkpoint").exists()
 
 
-def test_helpers_of_the_trainer_do_not_outlive_it(tmp_path):
+def test_children_of_the_trainer_do_not_outlive_it(tmp_path):
     body = """
         import subprocess
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])

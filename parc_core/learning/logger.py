@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -54,6 +55,18 @@ class ProgressFile:
                 f"output_dir {path.parent}: another training is writing here; wait for it or choose another"
             ) from error
         self.last_time = 0.0
+        self._end_torn_line()
+
+    def _end_torn_line(self) -> None:
+        """A process killed while writing leaves half a line, which would swallow the next event."""
+        with open(self.path, "rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return
+            file.seek(-1, os.SEEK_END)
+            torn = file.read() != b"\n"
+        if torn:
+            self._file.write("\n")
+            self._file.flush()
 
     def write(self, event: str, samples: Optional[int], iteration: Optional[int], **fields: Any) -> None:
         """Appends one event; numbers that JSON lacks (NaN) become null."""

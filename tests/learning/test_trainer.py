@@ -15,6 +15,7 @@ import torch
 
 from parc_core.errors import ConfigError, DataError, Interrupted, TrainingDiverged
 from parc_core.learning import checkpoint as checkpoints
+from parc_core.learning.logger import ProgressFile
 from parc_core.learning.model_file import read_model_file
 from parc_core.learning.stop import StopSignals
 from parc_core.learning.testing import run_test_episodes
@@ -107,6 +108,18 @@ def test_files_and_events(tmp_path):
     assert kinds[0] == "start" and kinds[-1] == "done" and kinds.count("output") == 3
     final = torch.load(tmp_path / "model.pt", weights_only=True)
     assert_same(final, final_state(tmp_path)[1]["agent"])
+
+
+def test_half_a_line_of_progress_swallows_no_event(tmp_path):
+    path = tmp_path / "progress.jsonl"
+    path.write_text('{"event": "start"}\n{"event": "out')  # killed while writing
+    for _ in range(2):
+        progress = ProgressFile(path)
+        progress.write("start", 0, 0)
+        progress.close()
+    lines = path.read_text().splitlines()
+    assert len(lines) == 4 and lines[1] == '{"event": "out'
+    assert [json.loads(line)["event"] for line in lines[2:]] == ["start", "start"]
 
 
 def test_finished_training_is_done_at_once(tmp_path):

@@ -1,0 +1,24 @@
+"""What importing the package does to the process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from parc_core.config.paths import PROJECT_ROOT
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_idle_threads_sleep_unless_the_user_says_otherwise(given, wanted):
+    env = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
+    if given is not None:
+        env["OMP_WAIT_POLICY"] = given
+    # torch's threads read it when torch is first imported, so it must be set before.
+    program = "import os, sys, parc_core; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=env, cwd=PROJECT_ROOT, check=True
+    )
+    assert result.stdout.split() == [wanted, "False"]
