@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
+from parc_core.config.emit import PRIVATE_FOLDER
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.errors import (
     EXIT_BAD_CONFIG,
@@ -33,7 +34,6 @@ from parc_core.errors import (
 from parc_core.tail import Event, JsonLines, Lines
 
 PROGRESS_FILE = "progress.jsonl"
-PRIVATE_FOLDER = ".trainer"  # lock and output, apart from the files that PARC's users know
 MAX_FRUITLESS_INTERRUPTIONS = 5
 _SHIM = Path(__file__).with_name("exec_with_parent.py")
 

@@ -19,6 +19,9 @@ from parc_core.storage.atomic import write_text
 ENV_FILE = "dm_env.yaml"
 AGENT_FILE = "agent_config.yaml"
 ARGS_FILE = "train_args.txt"
+PRIVATE_FOLDER = ".trainer"
+"""Subfolder of a training for what PARC's users need not see: what is asked of it, lock, output. Only a trainer that takes it writes the files beside the model:
+a request that it refuses must not replace the configs of the training that is there."""
 
 
 def emit_configs(tracker: TrackerConfig, dataset_file: PathLike, out_dir: PathLike) -> Dict[str, Path]:
@@ -27,7 +30,7 @@ def emit_configs(tracker: TrackerConfig, dataset_file: PathLike, out_dir: PathLi
     Args:
         tracker: the tracker config.
         dataset_file: the dataset (`motions.yaml`) to train on.
-        out_dir: the training's output folder; made where it is missing.
+        out_dir: the training's output folder; the files go to `.trainer/` in it.
 
     Returns:
         Paths of the files by name: `dm_env.yaml`, `agent_config.yaml`, `train_args.txt`.
@@ -37,7 +40,7 @@ def emit_configs(tracker: TrackerConfig, dataset_file: PathLike, out_dir: PathLi
     """
     out = Path(out_dir).absolute()
     dataset = existing_file(dataset_file, "dataset_file", "tracker config")
-    paths = {name: out / name for name in (ENV_FILE, AGENT_FILE, ARGS_FILE)}
+    paths = {name: out / PRIVATE_FOLDER / name for name in (ENV_FILE, AGENT_FILE, ARGS_FILE)}
     in_model = None
     if tracker.in_model_file is not None:
         in_model = str(existing_file(tracker.in_model_file, "in_model_file", "tracker config"))
