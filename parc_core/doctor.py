@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
-import importlib.util
 import os
 import platform
 import shutil
@@ -58,8 +58,8 @@ def checks() -> List[Check]:
             ("PyTorch", check_torch),
             ("CUDA GPU", check_cuda),
             ("engine mujoco", check_mujoco),
-            ("engine mujoco_warp", check_mujoco_warp),
-            ("engine isaac_gym", check_isaac_gym),
+            ("engine mujoco_warp", functools.partial(check_later_engine, "mujoco_warp")),
+            ("engine isaac_gym", functools.partial(check_later_engine, "isaac_gym")),
             ("rendering", check_rendering),
             ("Prefect", check_prefect),
             ("store", check_store),
@@ -119,26 +119,10 @@ def check_mujoco() -> Check:
     return Check(name, True, mujoco.__version__)
 
 
-def check_mujoco_warp() -> Check:
-    """MuJoCo Warp, which needs a CUDA GPU."""
-    name, mend = "engine mujoco_warp", "on a machine with an NVIDIA GPU: pip install -e '.[gpu]'"
-    package = _import("mujoco_warp")
-    if package is None:
-        return Check(name, False, "not installed", mend, needed=False)
-    version = getattr(package, "__version__", "installed")
-    if not check_cuda().ok:
-        return Check(name, False, f"{version}, but no CUDA GPU", "use engine: mujoco", needed=False)
-    return Check(name, True, version, needed=False)
-
-
-def check_isaac_gym() -> Check:
-    """Isaac Gym Preview 4, whose binaries exist for Python 3.6 to 3.8."""
-    name = "engine isaac_gym"
-    # Looked for, not imported: isaacgym refuses to be imported after torch.
-    if importlib.util.find_spec("isaacgym") is None:
-        mend = "install NVIDIA's Isaac Gym Preview 4 under Python 3.8 and name it by trainer_python"
-        return Check(name, False, "not installed", mend, needed=False)
-    return Check(name, True, "installed", needed=False)
+def check_later_engine(name: str) -> Check:
+    """An engine that configs may name and that this version refuses."""
+    mend = "use engine: mujoco with device: cpu"
+    return Check(f"engine {name}", False, "not part of this version", mend, needed=False)
 
 
 def check_rendering() -> Check:
