@@ -20,8 +20,8 @@ ENV_FILE = "dm_env.yaml"
 AGENT_FILE = "agent_config.yaml"
 ARGS_FILE = "train_args.txt"
 PRIVATE_FOLDER = ".trainer"
-"""Subfolder of a training for what PARC's users need not see: what is asked of it, lock, output. Only a trainer that takes it writes the files beside the model:
-a request that it refuses must not replace the configs of the training that is there."""
+"""Subfolder of a training for what PARC's users need not see: what is asked of it, lock, output. Only a trainer that
+takes the request writes it beside the model: one that is refused must not replace the configs of what is there."""
 
 
 def emit_configs(tracker: TrackerConfig, dataset_file: PathLike, out_dir: PathLike) -> Dict[str, Path]:
