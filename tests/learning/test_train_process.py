@@ -79,6 +79,9 @@ def test_output_folder_and_exact_continuation(configs, tmp_path):
     names = ["agent_config.yaml", "checkpoints", "dm_env.yaml", "log.txt", "model.pt", "progress.jsonl"]
     assert sorted(p.name for p in whole.iterdir()) == [*names, "terrain.pkl", "train_args.txt"]
     assert len(log_rows(whole)) == 5  # iterations 1, 2, 4, 6 and the last
+    repeated = run("--arg_file", whole / "train_args.txt", "--output_dir", tmp_path / "repeated")
+    assert repeated.returncode == 0, repeated.stderr
+    assert_same(models[0], torch.load(tmp_path / "repeated" / "model.pt", weights_only=True))
 
 
 def test_bad_settings_and_data_have_their_exit_codes(configs, tmp_path):
