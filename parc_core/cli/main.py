@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -79,12 +80,15 @@ def make_motions(
     out: Annotated[Path, typer.Option("--out", help="Folder; one folder per kind inside.")] = Path(
         "output/motions"
     ),
+    max_seconds: Annotated[
+        float, typer.Option("--max-seconds", help="Longer motions are cut there.")
+    ] = math.inf,
 ) -> None:
     """Make synthetic reference motions on blocky terrains."""
     from parc_core.cli.motions import make_motions as make
     from parc_core.motion.synthetic import KINDS
 
-    make(list(kind) if kind else list(KINDS), count, seed, out)
+    make(list(kind) if kind else list(KINDS), count, seed, out, max_seconds)
 
 
 @app.command("eval")

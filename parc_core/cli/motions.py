@@ -8,8 +8,8 @@ from parc_core.cli.progress import counting_bar
 from parc_core.motion.synthetic import make_dataset
 
 
-def make_motions(kinds: list[str], count: int, seed: int, out: Path) -> None:
+def make_motions(kinds: list[str], count: int, seed: int, out: Path, max_seconds: float) -> None:
     """Writes motions of the PARC humanoid under a progress bar, and says how many."""
     with counting_bar("making motions") as progress:
-        files = make_dataset(kinds, count, seed, out, progress=progress)
+        files = make_dataset(kinds, count, seed, out, progress=progress, max_seconds=max_seconds)
     print(f"{len(files)} motions in {out}")

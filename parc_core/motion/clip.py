@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 import numpy as np
@@ -30,6 +30,18 @@ class MotionClip:
     @property
     def num_frames(self) -> int:
         return int(self.root_pos.shape[0])
+
+    def first_seconds(self, seconds: float) -> MotionClip:
+        """The clip's beginning, at least two frames; the whole clip where it is not longer."""
+        n = max(2, round(seconds * self.fps) + 1)
+        contacts = self.body_contacts
+        return replace(
+            self,
+            root_pos=self.root_pos[:n],
+            root_rot=self.root_rot[:n],
+            joint_rot=self.joint_rot[:n],
+            body_contacts=None if contacts is None else contacts[:n],
+        )
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
 
@@ -17,7 +19,7 @@ from parc_core.errors import ConfigError
 from parc_core.motion.files import write_motion_terrain
 from parc_core.motion.synthetic.generate import check_kind, make_motion
 
-_Job = Tuple[str, int, str]  # kind, seed, path
+_Job = Tuple[str, int, str, float]  # kind, seed, path, longest duration (s)
 _CHUNK = 16  # motions handed to a process at a time
 _character: Optional[Character] = None  # of a worker process, set once when it starts
 
@@ -31,6 +33,7 @@ def make_dataset(
     workers: Optional[int] = None,
     progress: Optional[Callable[[int, int], None]] = None,
     character: Optional[Character] = None,
+    max_seconds: float = math.inf,
 ) -> List[Path]:
     """Writes `<out_dir>/<kind>/<kind>_<seed>.pkl`: a folder per kind is a motion class of a data set.
 
@@ -42,23 +45,26 @@ def make_dataset(
         workers: processes; by default one per core, and none beside this one for a few motions.
         progress: called with (motions done, motions in all).
         character: who moves; the PARC humanoid by default.
+        max_seconds: longer motions are cut there.
 
     Returns:
         The files, sorted by kind (as given) and seed.
 
     Raises:
-        ConfigError: unknown kind, count or seed out of range, or a folder that cannot be written.
+        ConfigError: unknown kind, count, seed or max_seconds out of range, or a folder that cannot be written.
     """
     if count < 1 or seed < 0:
         raise ConfigError(
             f"count is {count} and seed is {seed}; count must be at least 1 and seed at least 0"
         )
+    if not max_seconds > 0:
+        raise ConfigError(f"max_seconds is {max_seconds}; it must be above 0")
     for kind in kinds:
         check_kind(kind)
     if character is None:
         character = load_character(PROJECT_ROOT / "data" / "assets" / "humanoid.xml")
     jobs = [
-        (kind, number, str(Path(out_dir) / kind / f"{kind}_{number}.pkl"))
+        (kind, number, str(Path(out_dir) / kind / f"{kind}_{number}.pkl"), max_seconds)
         for kind in dict.fromkeys(kinds)
         for number in range(seed, seed + count)
     ]
@@ -69,7 +75,7 @@ def make_dataset(
     for done, _ in enumerate(_write_all(jobs, character, workers), start=1):
         if progress is not None:
             progress(done, len(jobs))
-    return [Path(path) for _, _, path in jobs]
+    return [Path(path) for _, _, path, _ in jobs]
 
 
 def _make_folder(folder: Path) -> None:
@@ -106,5 +112,8 @@ def _write_in_worker(job: _Job) -> None:
 
 
 def _write(job: _Job, character: Character) -> None:
-    kind, seed, path = job
-    write_motion_terrain(path, make_motion(kind, seed, character))
+    kind, seed, path, max_seconds = job
+    made = make_motion(kind, seed, character)
+    if math.isfinite(max_seconds) and made.motion is not None:
+        made = replace(made, motion=made.motion.first_seconds(max_seconds))
+    write_motion_terrain(path, made)

@@ -211,3 +211,13 @@ def test_impossible_data_sets(character, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="can't make the folder"):
         make_dataset(["walk"], 1, 0, tmp_path / "file")
+
+
+def test_motions_are_cut_to_their_longest_duration(tmp_path, character):
+    whole = make_dataset(["walk"], 1, 0, tmp_path / "whole", workers=1, character=character)
+    cut = make_dataset(["walk"], 1, 0, tmp_path / "cut", workers=1, character=character, max_seconds=1.5)
+    a, b = (read_motion_terrain(files[0]).motion for files in (whole, cut))
+    assert a is not None and b is not None and a.num_frames > 46 == b.num_frames
+    assert np.array_equal(a.joint_rot[:46], b.joint_rot) and np.array_equal(a.root_pos[:46], b.root_pos)
+    with pytest.raises(ConfigError, match="max_seconds"):
+        make_dataset(["walk"], 1, 0, tmp_path, max_seconds=0.0)
