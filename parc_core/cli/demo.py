@@ -15,7 +15,7 @@ CONFIG = "data/configs/demo/tracker.yaml"
 # Walking over terrain, short enough that a few minutes of training show: what starts from the reference's own targets
 # falls after 1.5 to 2 s.
 KINDS = ["walk", "step_up", "step_down", "stairs", "gap", "platform", "blocks"]
-SECONDS = 2.4
+SECONDS = 2.2
 
 
 def run_demo() -> None:

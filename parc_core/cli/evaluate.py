@@ -15,7 +15,7 @@ from parc_core.config.emit import AGENT_FILE, ENV_FILE
 from parc_core.config.env_config import EnvFileConfig, load_env_config
 from parc_core.config.paths import existing_file
 from parc_core.config.preflight import check_device
-from parc_core.evaluation.result import EvalResult
+from parc_core.evaluation.result import EvalResult, percent
 
 
 def run_evaluation(
@@ -67,7 +67,7 @@ def table(result: EvalResult) -> Table:
     for clip in result.clips:
         rows.add_row(
             clip.name,
-            f"{clip.completed_fraction:.0%}",
+            percent(clip.completed_fraction),
             f"{clip.end_time_s:.1f}/{clip.length_s:.1f}",
             f"{clip.joint_error_m:.3f}",
             f"{clip.episode_return:.1f}",
@@ -75,7 +75,7 @@ def table(result: EvalResult) -> Table:
         )
     mean = result.summary
     rows.add_section()
-    share = f"{mean.mean_completed_fraction:.0%}"
+    share = percent(mean.mean_completed_fraction)
     rows.add_row(
         "mean",
         share,

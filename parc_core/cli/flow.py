@@ -60,12 +60,13 @@ def comparison(before: EvalResult, after: EvalResult) -> Table:
 
 
 def _clip_numbers(clip: ClipResult) -> Numbers:
-    return clip.completed_fraction, clip.joint_error_m, clip.episode_return
+    # A clip lost in its very last step was tracked to the end and yet not completed.
+    share = 1.0 if clip.completed else min(clip.completed_fraction, 0.99)
+    return share, clip.joint_error_m, clip.episode_return
 
 
 def _cells(before: Numbers, after: Numbers) -> list[str]:
-    forms = ("{:.0%}", "{:.3f}", "{:.1f}")
-    return [
-        f"{form.format(old)} → {form.format(new)}"
-        for form, old, new in zip(forms, before, after, strict=True)
-    ]
+    from parc_core.evaluation.result import percent
+
+    forms = (percent, "{:.3f}".format, "{:.1f}".format)
+    return [f"{form(old)} → {form(new)}" for form, old, new in zip(forms, before, after, strict=True)]

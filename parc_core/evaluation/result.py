@@ -15,6 +15,11 @@ COMPLETED = "completed"
 """`end_reason` of a clip that was followed to its end; the others are those of `terminations.FailReason`."""
 
 
+def percent(share: float) -> str:
+    """Rounded down, so that 100 % is said of nothing less."""
+    return f"{math.floor(100.0 * share + 1e-6)}%"
+
+
 @dataclass(frozen=True)
 class ClipResult:
     """One clip, tracked once from its first frame by the deterministic policy."""

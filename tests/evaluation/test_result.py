@@ -7,7 +7,7 @@ import json
 import pytest
 
 from parc_core.errors import DataError
-from parc_core.evaluation.result import EvalResult, load, summarize
+from parc_core.evaluation.result import EvalResult, load, percent, summarize
 from tests.evaluation.sample_data import clip
 
 CLIPS = [
@@ -46,3 +46,7 @@ def test_another_file_is_refused_with_its_name(tmp_path, text):
     path.write_text(text)
     with pytest.raises(DataError, match=r"other\.json.*evaluat"):
         load(path)
+
+
+def test_percent_rounds_down():
+    assert [percent(share) for share in (0.0, 0.5, 0.996, 1.0, 0.29)] == ["0%", "50%", "99%", "100%", "29%"]
