@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
 from parc_core.evaluation.curves import LearningCurves, read_curves
-from parc_core.evaluation.result import COMPLETED, ClipResult, EvalResult
+from parc_core.evaluation.result import COMPLETED, ClipResult, EvalResult, percent
 from parc_core.evaluation.svg import line_chart
 from parc_core.storage.atomic import PathLike, write_text
 
@@ -87,8 +87,8 @@ def _worst_first(clips: List[ClipResult]) -> List[ClipResult]:
     return sorted(clips, key=lambda clip: (clip.completed_fraction, -clip.joint_error_m))
 
 
-def _percent(value: Optional[float], digits: int = 0) -> str:
-    return "–" if value is None else f"{100.0 * value:.{digits}f} %"
+def _percent(value: Optional[float]) -> str:
+    return "–" if value is None else percent(value).replace("%", " %")
 
 
 def _number(value: Optional[float], digits: int = 2) -> str:
