@@ -67,7 +67,7 @@ def table(result: EvalResult) -> Table:
     for clip in result.clips:
         rows.add_row(
             clip.name,
-            percent(clip.completed_fraction),
+            percent(clip.shown_share),
             f"{clip.end_time_s:.1f}/{clip.length_s:.1f}",
             f"{clip.joint_error_m:.3f}",
             f"{clip.episode_return:.1f}",

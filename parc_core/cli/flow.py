@@ -60,9 +60,7 @@ def comparison(before: EvalResult, after: EvalResult) -> Table:
 
 
 def _clip_numbers(clip: ClipResult) -> Numbers:
-    # A clip lost in its very last step was tracked to the end and yet not completed.
-    share = 1.0 if clip.completed else min(clip.completed_fraction, 0.99)
-    return share, clip.joint_error_m, clip.episode_return
+    return clip.shown_share, clip.joint_error_m, clip.episode_return
 
 
 def _cells(before: Numbers, after: Numbers) -> list[str]:

@@ -134,8 +134,8 @@ def _bars(clips: List[ClipResult], earlier: Dict[str, ClipResult]) -> List[Dict[
     return [
         {
             "name": clip.name,
-            "share": clip.completed_fraction,
-            "before": earlier[clip.name].completed_fraction if clip.name in earlier else None,
+            "share": clip.shown_share,
+            "before": earlier[clip.name].shown_share if clip.name in earlier else None,
             "reason": clip.end_reason,
             "style": _style(clip.end_reason),
         }

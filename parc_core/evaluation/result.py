@@ -49,6 +49,11 @@ class ClipResult:
     path_m: float = 0.0
     """How far the reference's root travels, m along its path."""
 
+    @property
+    def shown_share(self) -> float:
+        """`completed_fraction` for tables: a clip lost in its very last step is not shown as completed."""
+        return 1.0 if self.completed else min(self.completed_fraction, 0.99)
+
 
 @dataclass(frozen=True)
 class Summary:

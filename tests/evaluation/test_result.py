@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -50,3 +51,10 @@ def test_another_file_is_refused_with_its_name(tmp_path, text):
 
 def test_percent_rounds_down():
     assert [percent(share) for share in (0.0, 0.5, 0.996, 1.0, 0.29)] == ["0%", "50%", "99%", "100%", "29%"]
+
+
+def test_a_clip_lost_in_its_last_step_is_not_shown_as_completed():
+    assert clip("walk/a", 1.0, 0.04, 100.0).shown_share == 1.0
+    lost = dataclasses.replace(clip("walk/a", 1.0, 0.04, 100.0), completed=False, end_reason="fall")
+    assert lost.shown_share == 0.99
+    assert clip("walk/a", 0.5, 0.04, 100.0, "fall").shown_share == 0.5

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 DEFAULT_GOLDEN_DIR = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
 
@@ -18,3 +20,13 @@ def golden_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no golden numbers: {folder} is not there (set PARC_GOLDEN_DIR)")
     return folder
+
+
+def load_numbers(path):
+    """The arrays of a golden file, numbers as tensors; skips the test where the file is absent."""
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    data = np.load(path)
+    return {
+        k: torch.from_numpy(data[k]) if data[k].dtype.kind in "fi" and data[k].ndim else data[k] for k in data
+    }

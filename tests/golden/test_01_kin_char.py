@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -12,19 +11,14 @@ from torch.testing import assert_close
 from parc_core import rotations
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
+from tests.golden.conftest import load_numbers
 
 HUMANOID = Path(__file__).resolve().parents[2] / "data" / "assets" / "humanoid.xml"
 
 
 @pytest.fixture(scope="module")
 def golden(golden_dir):
-    path = golden_dir / "01_kin_char.npz"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
-    data = np.load(path)
-    return {
-        k: torch.from_numpy(data[k]) if data[k].dtype.kind in "fi" and data[k].ndim else data[k] for k in data
-    }
+    return load_numbers(golden_dir / "01_kin_char.npz")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -14,6 +13,7 @@ from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
 from parc_core.motion.files import read_motion_terrain
 from parc_core.motion.library import MotionLibrary
+from tests.golden.conftest import load_numbers
 
 HUMANOID = Path(__file__).resolve().parents[2] / "data" / "assets" / "humanoid.xml"
 FIELDS = ("root_pos", "root_rot", "root_vel", "root_ang_vel", "joint_rot", "dof_pos", "dof_vel", "contacts")
@@ -23,13 +23,7 @@ TOLERANCE = {"root_rot": 2e-3, "joint_rot": 2e-3, "dof_pos": 4e-3, "root_ang_vel
 
 @pytest.fixture(scope="module")
 def golden(golden_dir):
-    path = golden_dir / "02_motion_lib.npz"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
-    data = np.load(path)
-    return {
-        k: torch.from_numpy(data[k]) if data[k].dtype.kind in "fi" and data[k].ndim else data[k] for k in data
-    }
+    return load_numbers(golden_dir / "02_motion_lib.npz")
 
 
 @pytest.fixture(scope="module")
