@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Sequence
 
 import torch
 
@@ -27,14 +28,26 @@ def tracking_scene(num_envs: int, threads: int) -> TrackingEnv:
     """
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
-        files = make_dataset(list(KINDS), MOTIONS_PER_KIND, 0, folder, workers=1)
-        listing = Path(folder) / "motions.yaml"
-        write_motions_yaml(listing, MotionsFile([MotionEntry(str(file), 1.0) for file in files]))
+        listing = synthetic_motions(Path(folder), MOTIONS_PER_KIND * len(KINDS))
         config = EnvConfig(action_mode="residual")
         config = replace(config, dm=replace(config.dm, motion_file=str(listing)))
         env = make_env(EnvFileConfig(env=config), num_envs, "cpu", "mujoco", num_threads=threads)
     env.reset()
     return env
+
+
+def synthetic_motions(folder: Path, count: int) -> Path:
+    """Makes `count` synthetic motions of all kinds in a folder and returns their motions.yaml."""
+    kinds = list(KINDS)[:count]
+    files = make_dataset(kinds, -(-count // len(kinds)), 0, folder)
+    chosen = files[:: len(files) // count][:count]
+    return listing_of(chosen, folder / "motions.yaml")
+
+
+def listing_of(files: Sequence[Path], listing: Path) -> Path:
+    """Writes a motions.yaml of motion files, all drawn alike, and returns it."""
+    write_motions_yaml(listing, MotionsFile([MotionEntry(str(file), 1.0) for file in files]))
+    return listing
 
 
 def follow(env: TrackingEnv, steps: int) -> None:

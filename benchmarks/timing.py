@@ -4,35 +4,63 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List, Tuple
 
 import torch
 
 
 class Stopwatch:
-    """Adds up the wall time of methods of objects; put on once, read after each stretch of work."""
+    """Adds up the time of methods of objects; put on once, read after each stretch of work.
 
-    def __init__(self) -> None:
+    On a GPU the time is that of the device between two events in the current stream, so that watching makes
+    nothing wait; on the CPU it is wall time.
+    """
+
+    def __init__(self, device: torch.device = torch.device("cpu")) -> None:  # noqa: B008
+        self._cuda = device.type == "cuda"
+        self._device = device
         self._seconds: Dict[str, float] = defaultdict(float)
+        self._events: List[Tuple[str, Any, Any]] = []
 
     def watch(self, owner: Any, method: str, name: str) -> None:
         """Times every later call of owner.method under `name`."""
-        original: Callable[..., Any] = getattr(owner, method)
+        setattr(owner, method, self.timed(getattr(owner, method), name))
+
+    def timed(self, original: Callable[..., Any], name: str) -> Callable[..., Any]:
+        """The function, timed under `name`."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            begin = time.perf_counter()
+            begin = self._mark()
             try:
                 return original(*args, **kwargs)
             finally:
-                self._seconds[name] += time.perf_counter() - begin
+                self._book(name, begin, self._mark())
 
-        setattr(owner, method, timed)
+        return timed
 
     def take(self) -> Dict[str, float]:
-        """Seconds per name since the last call."""
+        """Seconds per name since the last call; waits for the device."""
+        if self._cuda:
+            torch.cuda.synchronize(self._device)
+        for name, begin, end in self._events:
+            self._seconds[name] += begin.elapsed_time(end) / 1000.0
+        self._events.clear()
         seconds = dict(self._seconds)
         self._seconds.clear()
         return seconds
+
+    def _mark(self) -> Any:
+        if not self._cuda:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record(torch.cuda.current_stream(self._device))
+        return event
+
+    def _book(self, name: str, begin: Any, end: Any) -> None:
+        if self._cuda:
+            self._events.append((name, begin, end))
+        else:
+            self._seconds[name] += end - begin
 
 
 def machine() -> Dict[str, Any]:
@@ -42,7 +70,7 @@ def machine() -> Dict[str, Any]:
 
     import mujoco
 
-    return {
+    here = {
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),
         "cpu": _cpu_name(),
@@ -51,6 +79,32 @@ def machine() -> Dict[str, Any]:
         "mujoco": mujoco.__version__,
         "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
     }
+    if torch.cuda.is_available():
+        here.update(_gpu())
+    return here
+
+
+def _gpu() -> Dict[str, Any]:
+    """Name, CUDA and Warp versions; the packages of the GPU engine need not be there."""
+    from importlib import metadata
+
+    versions = {}
+    for package in ("warp-lang", "mujoco-warp"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {"gpu": torch.cuda.get_device_name(0), "cuda": torch.version.cuda, **versions}
+
+
+def machine_line(here: Dict[str, Any]) -> str:
+    """The same in one line for the screen."""
+    gpu = f"{here['gpu']} (CUDA {here['cuda']}), " if "gpu" in here else ""
+    warp = f", Warp {here['warp-lang']}, MuJoCo Warp {here['mujoco-warp']}" if "warp-lang" in here else ""
+    return (
+        f"{gpu}{here['cores']} cores ({here['cpu']}), load {here['load']} before; Python {here['python']}, "
+        f"torch {here['torch']}, MuJoCo {here['mujoco']}{warp}"
+    )
 
 
 def _cpu_name() -> str:
