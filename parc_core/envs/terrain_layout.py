@@ -12,8 +12,9 @@ from parc_core.config.env_config import EnvFileConfig
 from parc_core.errors import DataError
 from parc_core.motion.loading import LoadedDataset
 from parc_core.motion.terrain_file import write_terrain_pkl
+from parc_core.terrain.flat import FlatTerrains
 from parc_core.terrain.grid import build_grid
-from parc_core.terrain.heightfield import Heightfield, pad, padding_cells
+from parc_core.terrain.heightfield import Heightfield, padding_cells
 from parc_core.terrain.packed import PackedTerrain
 
 
@@ -21,8 +22,8 @@ from parc_core.terrain.packed import PackedTerrain
 class TerrainLayout:
     """Terrains as read, not padded."""
 
-    terrains: List[Heightfield]
-    """One per motion, or one for all (mode file)."""
+    terrains: Union[FlatTerrains, List[Heightfield]]
+    """One per motion; a list of the one for all in mode file."""
     names: List[str]
     """For messages."""
     mode: str
@@ -39,7 +40,8 @@ class TerrainLayout:
     def from_dataset(cls, config: EnvFileConfig, dataset: LoadedDataset) -> TerrainLayout:
         """Raises DataError when mode `file` has no terrain to use, ConfigError for a padding that is no multiple."""
         dm = config.env.dm
-        terrains, names = list(dataset.terrains), list(dataset.names)
+        terrains: Union[FlatTerrains, List[Heightfield]] = dataset.terrains
+        names = list(dataset.names)
         if dm.terrain_build_mode == "file":
             if dataset.shared_terrain is None:
                 raise DataError(
@@ -53,13 +55,15 @@ class TerrainLayout:
             padding=padding_cells(dm.heightmap.padding, dm.heightmap.horizontal_scale),
             dx=dm.heightmap.horizontal_scale,
             copies=dm.terrains_per_motion,
-            num_motions=len(dataset.clips),
+            num_motions=dataset.num_motions,
         )
 
     def pack(self, device: torch.device) -> PackedTerrain:
         """All heights in one tensor on the device; per-motion terrains are padded, a shared one is as it is."""
-        cells = 0 if self.mode == "file" else self.padding
-        return PackedTerrain([pad(t, cells) for t in self.terrains], device, self.dx, self.names)
+        terrains = self.terrains
+        if isinstance(terrains, FlatTerrains):
+            terrains = terrains.padded(self.padding)
+        return PackedTerrain(terrains, device, self.dx, self.names)
 
     def write(self, path: Union[str, os.PathLike[str]], with_meshes: bool = True) -> None:
         """Writes terrain.pkl: one grid in the arrangement of `mode`, with meshes if wanted."""

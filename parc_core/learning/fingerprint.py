@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, Iterator, Tuple
 
 from parc_core.config.agent_config import AgentConfig
@@ -13,6 +12,7 @@ from parc_core.config.schema import to_mapping
 from parc_core.config.train_args import TrainArgs
 from parc_core.engines.factory import parse_device, resolve_engine
 from parc_core.errors import DataError
+from parc_core.motion.dataset_cache import content_digests
 from parc_core.motion.dataset_file import read_motions_yaml
 from parc_core.storage.atomic import sha256_file
 
@@ -20,6 +20,7 @@ from parc_core.storage.atomic import sha256_file
 LEFT_OUT = {
     "agent.iters_per_output",
     "agent.iters_per_checkpoint",
+    "agent.iters_per_evaluation",
     "agent.num_checkpoints_kept",
     "agent.max_rollbacks",
     "agent.test_episodes",
@@ -34,6 +35,9 @@ LEFT_OUT = {
     "env.env.dm.fail_rate_quantiles",
 }
 
+# Keys that came later, with the value that leaves a training as it was: a checkpoint from before still goes on.
+CAME_LATER = {"agent.matmul_precision": "'auto'", "agent.optimizer.desired_kl": "0.01"}
+
 
 def training_fingerprint(args: TrainArgs, env_file: EnvFileConfig, agent: AgentConfig) -> Dict[str, str]:
     """Settings of agent and environment, contents of dataset, character and model to start from.
@@ -43,6 +47,7 @@ def training_fingerprint(args: TrainArgs, env_file: EnvFileConfig, agent: AgentC
     parts = dict(_flat("agent", to_mapping(agent)))
     parts.update(_flat("env", to_mapping(env_file)))
     parts = {key: value for key, value in parts.items() if key not in LEFT_OUT}
+    parts = {key: value for key, value in parts.items() if CAME_LATER.get(key) != value}
     parts["num_envs"] = str(args.num_envs)
     parts["seed"] = str(args.seed)
     parts["engine"] = resolve_engine(args.engine, parse_device(args.device))
@@ -57,8 +62,7 @@ def training_fingerprint(args: TrainArgs, env_file: EnvFileConfig, agent: AgentC
 def dataset_content(motions_yaml: str) -> str:
     """SHA-256 over the weights and contents of a dataset's motions, in their order; paths do not count."""
     motions = read_motions_yaml(resolve(motions_yaml))
-    with ThreadPoolExecutor() as pool:  # hashing releases the interpreter
-        digests = list(pool.map(_content, [entry.file for entry in motions.entries]))
+    digests = content_digests([resolve(entry.file) for entry in motions.entries])
     lines = [f"{digest} {entry.weight!r}" for digest, entry in zip(digests, motions.entries)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

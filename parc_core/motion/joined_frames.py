@@ -14,6 +14,7 @@ from torch import Tensor
 from parc_core import rotations
 from parc_core.errors import DataError
 from parc_core.motion.clip import MotionClip
+from parc_core.motion.dataset_arrays import DatasetArrays
 
 _UNIT_TOLERANCE = 1e-3  # published clips are within 1e-6; what is within the tolerance is normalized
 LOOP_MODES = ("CLAMP", "WRAP")
@@ -37,6 +38,19 @@ class JoinedFrames:
     """(M,) float32."""
     loop_wrap: Tensor
     """(M,) bool."""
+
+    @classmethod
+    def of_arrays(cls, arrays: DatasetArrays) -> JoinedFrames:
+        """Frames of files, which were checked when they were read."""
+        return cls(
+            root_pos=torch.from_numpy(arrays.root_pos),
+            root_rot=rotations.normalize(torch.from_numpy(arrays.root_rot)),
+            joint_rot=rotations.normalize(torch.from_numpy(arrays.joint_rot)),
+            contacts=torch.from_numpy(arrays.contacts),
+            num_frames=torch.from_numpy(arrays.num_frames),
+            fps=torch.from_numpy(arrays.fps),
+            loop_wrap=torch.from_numpy(arrays.loop_wrap),
+        )
 
 
 def join_clips(clips: Sequence[MotionClip], names: Sequence[str], num_bodies: int) -> JoinedFrames:

@@ -70,7 +70,7 @@ class MotionLibrary:
 
     def __init__(
         self,
-        clips: Sequence[MotionClip],
+        clips: Union[JoinedFrames, Sequence[MotionClip]],
         weights: Sequence[float],
         names: Sequence[str],
         kinematics: Kinematics,
@@ -79,7 +79,7 @@ class MotionLibrary:
         """Puts the clips end to end and computes their velocities.
 
         Args:
-            clips: M clips of the kinematics' character.
+            clips: M clips of the kinematics' character, or their frames from `load_dataset`.
             weights: M sampling weights, not negative, any sum.
             names: M unique names, said in errors.
             kinematics: of the character, on the library's device.
@@ -91,7 +91,7 @@ class MotionLibrary:
         """
         self.device = torch.device(device) if device is not None else kinematics.device
         self.kinematics = kinematics
-        frames = join_clips(clips, names, kinematics.num_bodies)
+        frames = clips if isinstance(clips, JoinedFrames) else join_clips(clips, names, kinematics.num_bodies)
         self.names = list(names)
         self.num_motions = len(self.names)
         self.weights = normalized_weights(weights, names).to(self.device)

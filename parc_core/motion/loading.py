@@ -1,4 +1,4 @@
-"""Reads a data set's motion-terrain files, many of them in several processes."""
+"""Reads a data set: its motion-terrain files, many of them in several processes, or one file with all of them."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Union
 
 from parc_core.errors import DataError
-from parc_core.motion.clip import MotionClip
+from parc_core.motion.dataset_arrays import DatasetArrays, ReadJob, read_files
+from parc_core.motion.dataset_cache import FROM_MOTIONS, dataset_key, load_cached, save_cached
 from parc_core.motion.dataset_file import MotionsFile, display_names, read_motions_yaml
-from parc_core.motion.files import read_motion_terrain, validate
+from parc_core.motion.files import read_motion_terrain
+from parc_core.motion.joined_frames import JoinedFrames
 from parc_core.motion.parallel import usable_cores
+from parc_core.terrain.flat import FlatTerrains
 from parc_core.terrain.heightfield import Heightfield
 
-_FILES_PER_WORKER = 2000  # below it a process costs more (importing, sending frames back) than it saves
-_CHUNK_FILES = 100
+_FILES_PER_WORKER = 1000  # below it a process costs more (starting, sending frames back) than it saves
+_CHUNK_FILES = 250
 
 
 @dataclass(frozen=True)
 class LoadedDataset:
     """M motions with their terrains, in the order of `motions.yaml`."""
 
-    clips: List[MotionClip]
-    """M reference motions."""
-    terrains: List[Heightfield]
+    frames: JoinedFrames
+    """All frames of the M motions."""
+    terrains: FlatTerrains
     """M terrains: the motion's own, or `shared_terrain` where it has none."""
     weights: List[float]
     """M sampling weights as in the file, any sum."""
@@ -36,9 +39,17 @@ class LoadedDataset:
     shared_terrain: Optional[Heightfield] = None
     """The one terrain of all motions (`terrain:` in the file, for `terrain_build_mode: file`)."""
 
+    @property
+    def num_motions(self) -> int:
+        """M."""
+        return len(self.names)
+
 
 def load_dataset(
-    motions_yaml: Union[str, os.PathLike], workers: Optional[int] = None, num_bodies: int = 15
+    motions_yaml: Union[str, os.PathLike],
+    workers: Optional[int] = None,
+    num_bodies: int = 15,
+    cache: Optional[bool] = None,
 ) -> LoadedDataset:
     """Reads and checks every motion of a data set.
 
@@ -46,6 +57,8 @@ def load_dataset(
         motions_yaml: the data set file.
         workers: processes; default: one per core, as far as the number of files is worth it.
         num_bodies: J of the character.
+        cache: read and write the file of all motions beside the data set (see `dataset_cache`); default: from
+            `FROM_MOTIONS` motions on.
 
     Raises:
         DataError: a file is missing, corrupt, makes no sense or is listed twice; the message names it.
@@ -55,10 +68,18 @@ def load_dataset(
     files = [entry.file for entry in listing.entries]
     _check_listed_once(files, str(motions_yaml))
     shared = None if listing.terrain is None else _read_shared_terrain(listing.terrain)
-    loaded = _read_all([(file, num_bodies, shared is None) for file in files], workers)
+    if len(files) >= FROM_MOTIONS if cache is None else cache:
+        key = dataset_key(files, listing.terrain, num_bodies)
+        arrays = load_cached(motions_yaml, key)
+        if arrays is None:
+            arrays = _read_all(files, num_bodies, shared, workers)
+            if dataset_key(files, listing.terrain, num_bodies) == key:  # not where a file changed meanwhile
+                save_cached(motions_yaml, key, arrays)
+    else:
+        arrays = _read_all(files, num_bodies, shared, workers)
     return LoadedDataset(
-        clips=[clip for clip, _ in loaded],
-        terrains=_fill_terrains([terrain for _, terrain in loaded], shared),
+        frames=JoinedFrames.of_arrays(arrays),
+        terrains=arrays.terrains,
         weights=[entry.weight for entry in listing.entries],
         names=_unique_names(motions_yaml, listing),
         files=files,
@@ -96,35 +117,16 @@ def _read_shared_terrain(path: str) -> Heightfield:
     return terrain
 
 
-def _fill_terrains(
-    terrains: Sequence[Optional[Heightfield]], shared: Optional[Heightfield]
-) -> List[Heightfield]:
-    filled = []
-    for terrain in terrains:
-        chosen = terrain if terrain is not None else shared
-        assert chosen is not None  # without a shared terrain every file was checked to hold one
-        filled.append(chosen)
-    return filled
-
-
-_Job = Tuple[str, int, bool]
-_Loaded = Tuple[MotionClip, Optional[Heightfield]]
-
-
-def _read_all(jobs: Sequence[_Job], workers: Optional[int]) -> List[_Loaded]:
+def _read_all(
+    files: List[str], num_bodies: int, shared: Optional[Heightfield], workers: Optional[int]
+) -> DatasetArrays:
     if workers is None:
-        workers = min(usable_cores(), len(jobs) // _FILES_PER_WORKER)
+        workers = min(usable_cores(), len(files) // _FILES_PER_WORKER)
+    chunks = [files[i : i + _CHUNK_FILES] for i in range(0, len(files), _CHUNK_FILES)]
+    jobs = [ReadJob(chunk, num_bodies, shared) for chunk in chunks]
     if workers <= 1:
-        return [_read_one(job) for job in jobs]
+        return DatasetArrays.join([read_files(job) for job in jobs])
     # Spawned, not forked: the caller may hold a GPU context or threads that do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        return list(pool.map(_read_one, jobs, chunksize=_CHUNK_FILES))
-
-
-def _read_one(job: _Job) -> _Loaded:
-    file, num_bodies, require_terrain = job
-    content = read_motion_terrain(file)
-    validate(content, file, num_bodies, require_terrain)
-    assert content.motion is not None  # validate raises where there is none
-    return content.motion, content.terrain
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+        return DatasetArrays.join(list(pool.map(read_files, jobs)))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from parc_core.errors import ConfigError, DataError
-from parc_core.terrain.heightfield import Heightfield, check_cell_size, pad
+from parc_core.terrain.flat import FlatTerrains
+from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.mesh import Mesh, heightfield_mesh, rectangle_mesh
 
 BUILD_MODES = ("square", "wide", "file")
@@ -77,7 +78,7 @@ class TerrainGrid:
 
 
 def build_grid(
-    terrains: Sequence[Heightfield],
+    terrains: Union[FlatTerrains, Sequence[Heightfield]],
     mode: str,
     padding: int,
     dx: float,
@@ -110,17 +111,12 @@ def build_grid(
         raise ConfigError(
             f"dm.terrains_per_motion is {terrains_per_motion}; it must be 1 with terrain_build_mode {mode}"
         )
-    if not terrains:
-        raise DataError(
-            "there is no terrain to build a grid from: the data set holds no motion with terrain_data"
-        )
-    for index, terrain in enumerate(terrains):
-        check_cell_size(terrain, dx, f"terrain {index}")
+    flat = terrains if isinstance(terrains, FlatTerrains) else FlatTerrains.of(terrains)
+    flat.check_cell_sizes(dx)
     if mode == "file":
-        return _shared_grid(
-            terrains[0], len(terrains) if num_motions is None else num_motions, terrains_per_motion
-        )
-    padded = [pad(terrain, padding) for terrain in terrains]
+        shared = terrains[0] if not isinstance(terrains, FlatTerrains) else flat.heightfields()[0]
+        return _shared_grid(shared, len(flat) if num_motions is None else num_motions, terrains_per_motion)
+    padded = flat.padded(padding)
     count = len(padded)
     if mode == "square":
         side = math.ceil(math.sqrt(count))
@@ -142,26 +138,27 @@ def _shared_grid(terrain: Heightfield, num_motions: int, copies: int) -> Terrain
     )
 
 
-def _arrange(padded: List[Heightfield], plots: np.ndarray, sides: Tuple[int, int], dx: float) -> TerrainGrid:
+def _arrange(padded: FlatTerrains, plots: np.ndarray, sides: Tuple[int, int], dx: float) -> TerrainGrid:
     """Writes padded terrains into plots (M, T, 2) of an arrangement of `sides` plots around the origin."""
-    sizes = np.array([terrain.hf.shape for terrain in padded], dtype=np.int64)  # (M, 2)
+    sizes = padded.dims
     plot = sizes.max(axis=0)
     dims = plot * np.array(sides)
     if dims.prod() > _MAX_CELLS:
-        largest = int(sizes.prod(axis=1).argmax())
+        largest = int(padded.sizes.argmax())
         raise DataError(
             f"the terrain grid would have {dims[0]} x {dims[1]} cells because terrain {largest} is "
             f"{sizes[largest][0]} x {sizes[largest][1]}; lower max_terrain_dim_x/y of the data set"
         )
-    hf = np.full(tuple(dims), min(float(terrain.hf.min()) for terrain in padded), dtype=np.float32)
+    lowest = padded.lowest
+    hf = np.full(tuple(dims), lowest.min(), dtype=np.float32)
     first = plots * plot  # (M, T, 2) cell
-    for m, terrain in enumerate(padded):
-        for i, j in first[m]:
-            hf[i : i + plot[0], j : j + plot[1]] = terrain.hf.min()
-            hf[i : i + sizes[m, 0], j : j + sizes[m, 1]] = terrain.hf
+    for terrain, low, corners in zip(padded.heightfields(), lowest, first.tolist()):
+        nx, ny = terrain.hf.shape
+        for i, j in corners:
+            hf[i : i + plot[0], j : j + plot[1]] = low
+            hf[i : i + nx, j : j + ny] = terrain.hf
     grid_min = -0.5 * dims * dx
-    own_min = np.stack([np.asarray(terrain.min_point, dtype=np.float64) for terrain in padded])
-    offsets = grid_min + first * dx - own_min[:, None]
+    offsets = grid_min + first * dx - padded.min_point.astype(np.float64)[:, None]
     patches = np.concatenate((first, np.broadcast_to(sizes[:, None], first.shape)), axis=-1)
     return TerrainGrid(
         terrain=Heightfield(hf=hf, min_point=grid_min.astype(np.float32), dx=dx),

@@ -7,6 +7,7 @@ physics engines drop them.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Tuple
 
 import numpy as np
@@ -33,6 +34,12 @@ def heightfield_mesh(hf: np.ndarray, min_point: np.ndarray, dx: float) -> Mesh:
     if (hf == hf.flat[0]).all():
         return _flat_mesh(hf, min_point, dx)
     nx, ny = hf.shape
+    return _quad_vertices(hf, min_point, dx), _triangles(nx, ny).copy()
+
+
+@lru_cache(maxsize=512)
+def _triangles(nx: int, ny: int) -> np.ndarray:
+    """Vertex numbers of all triangles, the same for all terrains of one size. -> (F, 3) uint32."""
     quads = np.arange(4 * nx * ny, dtype=np.int64).reshape(nx, ny, 4)  # vertex numbers
     floors = np.stack((quads[..., [0, 2, 1]], quads[..., [0, 3, 2]]), axis=2)
     a, b = quads[:-1], quads[1:]  # neighbours along x
@@ -40,7 +47,7 @@ def heightfield_mesh(hf: np.ndarray, min_point: np.ndarray, dx: float) -> Mesh:
     a, b = quads[:, :-1], quads[:, 1:]  # neighbours along y
     walls_y = _walls(a[..., 1], a[..., 2], b[..., 3], b[..., 0], last_first=True)
     triangles = np.concatenate([part.reshape(-1, 3) for part in (floors, walls_x, walls_y)])
-    return _quad_vertices(hf, min_point, dx), triangles.astype(np.uint32)
+    return triangles.astype(np.uint32)
 
 
 def _walls(
@@ -53,12 +60,17 @@ def _walls(
 
 def _quad_vertices(hf: np.ndarray, min_point: np.ndarray, dx: float) -> np.ndarray:
     """Four corners of every cell's top. -> (4·nx·ny, 3) float32 m."""
-    cells = np.stack(np.meshgrid(*(np.arange(n) for n in hf.shape), indexing="ij"), axis=-1)
     vertices = np.empty((*hf.shape, 4, 3), dtype=np.float32)
-    corners = cells[:, :, None] + 0.5 * _CORNERS.astype(np.float64)
-    vertices[..., :2] = np.asarray(min_point, dtype=np.float64) + corners * float(dx)
+    vertices[..., :2] = np.asarray(min_point, dtype=np.float64) + _corner_places(*hf.shape) * float(dx)
     vertices[..., 2] = hf[:, :, None]
     return vertices.reshape(-1, 3)
+
+
+@lru_cache(maxsize=512)
+def _corner_places(nx: int, ny: int) -> np.ndarray:
+    """x and y of the corners of every cell, in cells from the centre of cell (0, 0). -> (nx, ny, 4, 2)."""
+    cells = np.stack(np.meshgrid(np.arange(nx), np.arange(ny), indexing="ij"), axis=-1)
+    return cells[:, :, None] + 0.5 * _CORNERS.astype(np.float64)
 
 
 def _flat_mesh(hf: np.ndarray, min_point: np.ndarray, dx: float) -> Mesh:

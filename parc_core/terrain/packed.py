@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Sequence, Union
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from parc_core.errors import DataError
-from parc_core.terrain.heightfield import Heightfield, check_cell_size
+from parc_core.terrain.flat import FlatTerrains
+from parc_core.terrain.heightfield import Heightfield
 
 
 class PackedTerrain:
@@ -26,7 +25,7 @@ class PackedTerrain:
 
     def __init__(
         self,
-        terrains: Sequence[Heightfield],
+        terrains: Union[FlatTerrains, Sequence[Heightfield]],
         device: torch.device,
         horizontal_scale: float = 0.0,
         names: Sequence[str] = (),
@@ -42,20 +41,13 @@ class PackedTerrain:
         Raises:
             DataError: no terrain, or one with another cell size.
         """
-        if not terrains:
-            raise DataError("there is no terrain to pack: the data set holds no motion with terrain_data")
-        scale = float(horizontal_scale or terrains[0].dx)
-        for index, terrain in enumerate(terrains):
-            check_cell_size(terrain, scale, names[index] if index < len(names) else f"terrain {index}")
-        dims = np.array([terrain.hf.shape for terrain in terrains], dtype=np.int64)
-        sizes = dims[:, 0] * dims[:, 1]
-        start = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(sizes)[:-1]))
-        heights = np.concatenate([np.asarray(terrain.hf, dtype=np.float32).ravel() for terrain in terrains])
-        min_point = np.stack([np.asarray(terrain.min_point, dtype=np.float32) for terrain in terrains])
-        self.heights = torch.from_numpy(heights).to(device)
-        self.start = torch.from_numpy(start).to(device)
-        self.dims = torch.from_numpy(dims).to(device)
-        self.min_point = torch.from_numpy(min_point).to(device)
+        flat = terrains if isinstance(terrains, FlatTerrains) else FlatTerrains.of(terrains)
+        scale = float(horizontal_scale or flat.dx[0])
+        flat.check_cell_sizes(scale, names)
+        self.heights = torch.from_numpy(flat.heights).to(device)
+        self.start = torch.from_numpy(flat.start).to(device)
+        self.dims = torch.from_numpy(flat.dims).to(device)
+        self.min_point = torch.from_numpy(flat.min_point).to(device)
         self.dx = torch.tensor(scale, dtype=torch.float32, device=device)
 
     @property

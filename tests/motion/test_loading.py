@@ -46,8 +46,8 @@ def test_loads_in_the_order_of_the_file(tmp_path):
     assert data.names == ["b", "a"]
     assert data.files == [str(b), str(a)]
     assert data.weights == [0.5, 2.0]
-    assert [clip.num_frames for clip in data.clips] == [4, 7]
-    assert [float(t.hf[0, 0]) for t in data.terrains] == [1.0, 2.0]
+    assert data.frames.num_frames.tolist() == [4, 7]
+    assert [float(t.hf[0, 0]) for t in data.terrains.heightfields()] == [1.0, 2.0]
     assert data.shared_terrain is None
 
 
@@ -55,8 +55,8 @@ def test_processes_give_the_same(tmp_path):
     files = [write(tmp_path / f"m{i}.pkl", still_clip(2 + i), terrain(i)) for i in range(5)]
     path = listing(tmp_path, *[(f, 1) for f in files])
     alone, together = load_dataset(path, workers=1), load_dataset(path, workers=2)
-    assert [c.num_frames for c in together.clips] == [c.num_frames for c in alone.clips] == [2, 3, 4, 5, 6]
-    assert [float(t.hf[0, 0]) for t in together.terrains] == [0, 1, 2, 3, 4]
+    assert together.frames.num_frames.tolist() == alone.frames.num_frames.tolist() == [2, 3, 4, 5, 6]
+    assert together.terrains.lowest.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_equal_stems_get_different_names(tmp_path):
@@ -70,8 +70,8 @@ def test_one_terrain_for_all(tmp_path):
     bare = write(tmp_path / "bare.pkl")
     ground = write(tmp_path / "ground.pkl", hf=terrain(3.0))
     data = load_dataset(listing(tmp_path, (bare, 1), terrain_file=ground))
-    assert float(data.terrains[0].hf[0, 0]) == 3.0
-    assert data.shared_terrain is data.terrains[0]
+    assert data.terrains.lowest.tolist() == [3.0]
+    assert data.shared_terrain is not None and float(data.shared_terrain.hf[0, 0]) == 3.0
 
 
 def test_listed_twice(tmp_path):
@@ -127,5 +127,5 @@ def test_missing_file(tmp_path):
 def test_real_clips(tmp_path):
     files = sorted(CLIPS.rglob("*.pkl"))
     data = load_dataset(listing(tmp_path, *[(f, 1) for f in files]))
-    assert len(data.clips) == len(files) > 0
-    assert all(t.dx == pytest.approx(0.4) for t in data.terrains)
+    assert data.num_motions == len(files) > 0
+    assert data.terrains.dx == pytest.approx(0.4)

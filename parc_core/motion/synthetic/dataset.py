@@ -17,6 +17,7 @@ from parc_core.character.model import Character
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.errors import ConfigError
 from parc_core.motion.files import write_motion_terrain
+from parc_core.motion.parallel import usable_cores
 from parc_core.motion.synthetic.generate import check_kind, make_motion
 
 _Job = Tuple[str, int, str, float]  # kind, seed, path, longest duration (s)
@@ -71,7 +72,7 @@ def make_dataset(
     for kind in kinds:
         _make_folder(Path(out_dir) / kind)
     if workers is None:
-        workers = min(os.cpu_count() or 1, len(jobs) // (2 * _CHUNK))
+        workers = min(usable_cores(), len(jobs) // (2 * _CHUNK))
     for done, _ in enumerate(_write_all(jobs, character, workers), start=1):
         if progress is not None:
             progress(done, len(jobs))
