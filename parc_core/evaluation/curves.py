@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Sequence
 
 COLUMNS = ("Train_Return", "Train_Episode_Length", "Completed")
 
@@ -19,17 +19,17 @@ class LearningCurves:
     hours: List[float] = field(default_factory=list)
     """Wall-clock time of the training."""
     values: Dict[str, List[float]] = field(default_factory=dict)
-    """The columns of `COLUMNS` that the training wrote."""
+    """The columns that were asked for and that the training wrote."""
 
     def __len__(self) -> int:
         return len(self.samples)
 
 
-def read_curves(folder: Path) -> LearningCurves:
-    """The curves of an output folder; empty where it holds none. Damaged lines are left out."""
+def read_curves(folder: Path, columns: Sequence[str] = COLUMNS) -> LearningCurves:
+    """These columns of an output folder's log; empty where it holds none. Damaged lines are left out."""
     rows = _rows_of_log(folder / "log.txt") or _rows_of_progress(folder / "progress.jsonl")
     rows = [row for row in rows if math.isfinite(row.get("Samples", math.nan))]
-    names = [name for name in COLUMNS if any(math.isfinite(row.get(name, math.nan)) for row in rows)]
+    names = [name for name in columns if any(math.isfinite(row.get(name, math.nan)) for row in rows)]
     return LearningCurves(
         samples=[row["Samples"] for row in rows],
         hours=[row.get("Wall_Time", math.nan) for row in rows],
