@@ -19,7 +19,7 @@ from parc_core.config.train_args import read_train_args
 from parc_core.errors import ConfigError
 
 DEFAULT = "data/configs/parc_3_tracker_default.yaml"
-SHIPPED = [DEFAULT, "data/configs/cpu/tracker.yaml", "data/configs/demo/tracker.yaml"]
+SHIPPED = [DEFAULT, *(f"data/configs/{kind}/tracker.yaml" for kind in ("cpu", "demo", "gpu"))]
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_shipped_configs_emit_and_read_back(config, data, elsewhere):
 
 def test_new_trainings_are_residual_and_parcs_are_absolute():
     modes = [load_env_config(load_tracker_config_text(c)).env.action_mode for c in SHIPPED]
-    assert modes == ["absolute", "residual", "residual"]
+    assert modes == ["absolute", "residual", "residual", "residual"]
 
 
 def load_tracker_config_text(config):
