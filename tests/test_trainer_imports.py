@@ -13,7 +13,12 @@ ROOT = Path(__file__).resolve().parents[1]
 START = "parc_core.train"
 THIRD_PARTY = {"torch", "numpy", "yaml"}
 # Engines of newer Pythons, imported only when chosen; and what needs the object store.
-OTHER_PYTHON = ("parc_core.engines.mujoco", "parc_core.engines.warp", "parc_core.warp_rotations")
+OTHER_PYTHON = (
+    "parc_core.engines.mujoco",
+    "parc_core.engines.warp",
+    "parc_core.warp_rotations",
+    "parc_core.envs.fused",
+)
 # Third-party packages that may be imported inside functions, where they are optional.
 VERMIN = "from vermin import main; main()"
 OPTIONAL = {"tensorboard", "fsspec", "mujoco", "mujoco_warp", "warp", "isaacgym"}

@@ -49,11 +49,11 @@ class ActionMap:
         else:
             self.low, self.high = absolute_bounds(character)
         driven = character.kp > 0  # a joint without a gain follows nothing
-        self._lead = torch.where(driven, character.kd / character.kp, torch.zeros_like(character.kp))
+        self.lead = torch.where(driven, character.kd / character.kp, torch.zeros_like(character.kp))
 
     def targets(self, action: Tensor, ref_dof_pos: Tensor, ref_dof_vel: Tensor) -> Tensor:
         """PD targets of actions that are first clamped to the bounds; ref_* (N, D) are those of the next step."""
         action = torch.maximum(torch.minimum(action, self.high), self.low)
         if self.mode == RESIDUAL:
-            return ref_dof_pos + self._lead * ref_dof_vel + action
+            return ref_dof_pos + self.lead * ref_dof_vel + action
         return action

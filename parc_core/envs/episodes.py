@@ -10,6 +10,8 @@ from torch import Tensor
 from parc_core.envs.terminations import FailReason
 
 _FIELDS = ("count", "total_return", "total_steps", "completed", "timed_out")
+NUM_TOTALS = len(_FIELDS) + len(FailReason.NAMES)
+"""Numbers that an episode adds to: how often, return, steps, completed, timed out, then one for each reason."""
 
 
 class EpisodeStats:
@@ -18,8 +20,8 @@ class EpisodeStats:
     def __init__(self, num_envs: int, device: torch.device) -> None:
         self.returns = torch.zeros(num_envs, device=device)
         """(N,) return of the running episodes."""
-        self._sums = torch.zeros(len(_FIELDS), dtype=torch.float64, device=device)
-        self._reasons = torch.zeros(len(FailReason.NAMES), dtype=torch.float64, device=device)
+        self._totals = torch.zeros(NUM_TOTALS, dtype=torch.float64, device=device)
+        self._sums, self._reasons = self._totals.split((len(_FIELDS), len(FailReason.NAMES)))
 
     def add(self, finished: Tensor, steps: Tensor, timed_out: Tensor, reasons: Tensor) -> None:
         """Counts episodes that finished in this step; all (N,): bool, int64, bool, int64."""
@@ -36,13 +38,16 @@ class EpisodeStats:
         )
         self._reasons.index_add_(0, reasons, mask)
 
+    def add_rows(self, rows: Tensor) -> None:
+        """Adds what N environments contribute, (N, NUM_TOTALS) float64; rows of running episodes are zero."""
+        self._totals += rows.sum(0)
+
     def read(self) -> Dict[str, float]:
         """Means since the last read, then starts anew. Keys: Episodes, Train_Return, Train_Episode_Length (steps),
         Completed (share), Fail_<reason> (shares). Without a finished episode only Episodes is there."""
-        sums = dict(zip(_FIELDS, self._sums.tolist()))
-        reasons = self._reasons.tolist()
-        self._sums.zero_()
-        self._reasons.zero_()
+        totals = self._totals.tolist()
+        sums, reasons = dict(zip(_FIELDS, totals)), totals[len(_FIELDS) :]
+        self._totals.zero_()
         n = sums["count"]
         if n == 0:
             return {"Episodes": 0.0}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import Union
+from typing import Type, Union
 
 import torch
 
@@ -53,10 +53,20 @@ def make_env(
     layout = TerrainLayout.from_dataset(config, dataset)
     terrain = layout.pack(device)
     physics = make_engine(engine, character, terrain, config, num_envs, device, num_threads)
-    tracking = TrackingEnv(env, physics, kinematics, library, terrain, seed, layout)
+    environment = _environment_class(physics.name)
+    tracking = environment(env, physics, kinematics, library, terrain, seed, layout)
     if env.dm.fail_rates_path and not env.dm.ignore_fail_rates:
         tracking.sampler.set_fail_rates(_load_fail_rates(env.dm.fail_rates_path), env.dm.fail_rates_path)
     return tracking
+
+
+def _environment_class(engine: str) -> Type[TrackingEnv]:
+    """The environment whose step is one graph of kernels where the engine can be part of such a graph."""
+    if engine != "mujoco_warp":
+        return TrackingEnv
+    from parc_core.envs.fused_env import FusedTrackingEnv
+
+    return FusedTrackingEnv
 
 
 def load_motions(config: EnvFileConfig, num_bodies: int) -> LoadedDataset:

@@ -10,7 +10,7 @@ from torch import Tensor
 from parc_core.errors import DataError
 from parc_core.motion.library import MotionLibrary
 
-_RATE = 0.01  # share of one finished episode in the failure rate
+RATE = 0.01  # share of one finished episode in the failure rate
 
 
 class MotionSampler:
@@ -21,7 +21,7 @@ class MotionSampler:
     ) -> None:
         self.library = library
         self.fail_rates = torch.ones_like(library.weights)
-        """(M,) in [0, 1]; each starts at 1."""
+        """(M,) in [0, 1]; each starts at 1. Changed in place."""
         self._min_weight = min_weight
         self._generator = generator
         self._adaptive = adaptive
@@ -43,18 +43,18 @@ class MotionSampler:
             times = uniform * self.library.lengths[ids]
         return ids, times
 
-    def record(self, motion_ids: Tensor, failed: Tensor) -> None:
-        """Moves the failure rates by finished episodes, (n,) int64 and (n,) bool.
+    def record(self, motion_ids: Tensor, failed: Tensor, finished: Tensor) -> None:
+        """Moves the failure rates by the finished ones of N episodes; (N,) int64, (N,) bool, (N,) bool.
 
         k episodes of one motion that end together, f of them failed, count as k with outcome f/k:
-        rate ← rate · 0.99ᵏ + (1 − 0.99ᵏ) · f/k.
+        rate ← rate · 0.99ᵏ + (1 − 0.99ᵏ) · f/k. `failed` counts only where `finished`.
         """
         episodes = torch.zeros_like(self.fail_rates)
         failures = torch.zeros_like(self.fail_rates)
-        episodes.index_add_(0, motion_ids, torch.ones_like(motion_ids, dtype=episodes.dtype))
-        failures.index_add_(0, motion_ids, failed.to(failures.dtype))
-        keep = (1.0 - _RATE) ** episodes
-        self.fail_rates = self.fail_rates * keep + (1.0 - keep) * failures / episodes.clamp(min=1.0)
+        episodes.index_add_(0, motion_ids, finished.to(episodes.dtype))
+        failures.index_add_(0, motion_ids, (failed & finished).to(failures.dtype))
+        keep = (1.0 - RATE) ** episodes
+        self.fail_rates.mul_(keep).add_((1.0 - keep) * failures / episodes.clamp(min=1.0))
 
     def quantiles(self, levels: List[float]) -> Dict[str, float]:
         """Failure rates at the given levels, for logs; one synchronisation."""
@@ -75,4 +75,4 @@ class MotionSampler:
                 f"{where}: failure rates of {rates.numel()} motions, but the data set has "
                 f"{self.fail_rates.numel()}; use those of the same data set"
             )
-        self.fail_rates = rates.to(self.fail_rates).clone()
+        self.fail_rates.copy_(rates)

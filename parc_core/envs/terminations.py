@@ -9,7 +9,9 @@ from torch import Tensor
 
 from parc_core.rotations import quat_diff_angle
 
-_FIRST_STEP = 1e-5  # s; nothing fails before the first step
+FIRST_STEP = 1e-5  # s; nothing fails before the first step
+TIME_EPS = 1e-4  # s; a motion ends within float32's reach of its length
+MIN_FALL_FORCE = 0.1  # N; a body touches where a component of its contact force exceeds this
 
 
 class DoneFlag:
@@ -72,7 +74,11 @@ def root_failed(
 
 
 def fallen(
-    contact_forces: Tensor, body_pos: Tensor, fall_heights: Tensor, may_touch: Tensor, min_force: float = 0.1
+    contact_forces: Tensor,
+    body_pos: Tensor,
+    fall_heights: Tensor,
+    may_touch: Tensor,
+    min_force: float = MIN_FALL_FORCE,
 ) -> Tensor:
     """A body that may not touch the ground touches something, and one that may not is low.
 
@@ -102,5 +108,5 @@ def done_flags(time: Tensor, episode_length: float, failed: Optional[Tensor]) ->
     """
     done = DoneFlag.TIME * (time >= episode_length).long()
     if failed is not None:
-        done = torch.where(failed & (time > _FIRST_STEP), torch.full_like(done, DoneFlag.FAIL), done)
+        done = torch.where(failed & (time > FIRST_STEP), torch.full_like(done, DoneFlag.FAIL), done)
     return done

@@ -23,13 +23,11 @@ from parc_core.envs.reference import Reference
 from parc_core.envs.rewards import Pose, contact_reward, tracking_reward_terms
 from parc_core.envs.sampling import MotionSampler
 from parc_core.envs.settings import TaskTensors
-from parc_core.envs.terminations import DoneFlag, FailReason
+from parc_core.envs.terminations import TIME_EPS, DoneFlag, FailReason
 from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_error import joint_error, tracking_errors
 from parc_core.motion.library import MotionLibrary
 from parc_core.terrain.packed import PackedTerrain
-
-_TIME_EPS = 1e-4  # s; a motion ends within float32's reach of its length
 
 
 class TrackingEnv:
@@ -42,6 +40,7 @@ class TrackingEnv:
         action_low, action_high: (D,) bounds of actions.
         obs_norm_mask: (obs_dim,) bool: dimensions that the normalizer treats.
         reward_low, reward_high: bounds of one step's reward.
+        can_time_out: whether an episode can end by TIME at all; it cannot where every motion ends before.
         motion_ids: (N,) int64; motion_times: (N,) s in the clip; fail_reason: (N,) see `FailReason`.
     """
 
@@ -70,6 +69,7 @@ class TrackingEnv:
         self.action_low, self.action_high = self.actions.low, self.actions.high
         self.action_dim = character.dof_size
         self.reward_low, self.reward_high = self.task.reward_low, self.task.reward_high
+        self.can_time_out = bool((library.loop_wrap | (library.lengths > config.episode_length)).any())
         self._generator = torch.Generator(device=self.device)
         self._generator.manual_seed(seed)
         self.sampler = MotionSampler(
@@ -255,7 +255,7 @@ class TrackingEnv:
         """Sets `done` and `fail_reason`; the end of a motion that does not loop is FAIL (else standing still pays)."""
         c, t, s = self.config, self.task, self.engine.state
         ended = (
-            self.motion_times >= self.library.lengths[self.motion_ids] - _TIME_EPS
+            self.motion_times >= self.library.lengths[self.motion_ids] - TIME_EPS
         ) & ~self.library.loop_wrap[self.motion_ids]
         # Later entries win: the first of `FailReason` that applies.
         reasons = [(FailReason.MOTION_END, ended)]
@@ -280,7 +280,7 @@ class TrackingEnv:
         for value, hit in reasons:
             reason = torch.where(hit, torch.full_like(reason, value), reason)
         self.fail_reason = reason
-        self.done = ends.done_flags(self.steps * self.control_dt, c.episode_length - _TIME_EPS, reason > 0)
+        self.done = ends.done_flags(self.steps * self.control_dt, c.episode_length - TIME_EPS, reason > 0)
 
     def _fallen(self) -> Tensor:
         s = self.engine.state
@@ -295,7 +295,5 @@ class TrackingEnv:
         finished = self.done != DoneFlag.NULL
         timed_out = self.done == DoneFlag.TIME
         self.stats.add(finished, self.steps, timed_out, torch.where(timed_out, 0, self.fail_reason))
-        ids = finished.nonzero().flatten()
-        if len(ids) > 0:
-            failed = (self.done == DoneFlag.FAIL) & (self.fail_reason != FailReason.MOTION_END)
-            self.sampler.record(self.motion_ids[ids], failed[ids])
+        failed = (self.done == DoneFlag.FAIL) & (self.fail_reason != FailReason.MOTION_END)
+        self.sampler.record(self.motion_ids, failed, finished)

@@ -69,7 +69,7 @@ def test_rates_start_at_one_and_follow_single_episodes() -> None:
     s = sampler()
     rate = 1.0
     for failed in (False, False, True, False, True):
-        s.record(torch.tensor([1]), torch.tensor([failed]))
+        s.record(torch.tensor([1]), torch.tensor([failed]), torch.tensor([True]))
         rate = 0.99 * rate + 0.01 * failed
     assert s.fail_rates.tolist() == pytest.approx([1.0, rate, 1.0], rel=1e-6)
 
@@ -79,20 +79,32 @@ def test_episodes_of_different_motions_count_apart() -> None:
     ids, failed = torch.tensor([2, 0]), torch.tensor([False, True])
     together.set_fail_rates(torch.full((3,), 0.5), "test")
     apart.set_fail_rates(torch.full((3,), 0.5), "test")
-    together.record(ids, failed)
+    together.record(ids, failed, torch.tensor([True, True]))
     for i in range(2):
-        apart.record(ids[i : i + 1], failed[i : i + 1])
+        apart.record(ids[i : i + 1], failed[i : i + 1], torch.tensor([True]))
     assert_close(together.fail_rates, apart.fail_rates)
     assert together.fail_rates.tolist() == pytest.approx([0.505, 0.5, 0.495])
 
 
 def test_episodes_of_one_motion_that_agree_count_like_one_after_the_other() -> None:
     s = sampler()
-    s.record(torch.tensor([0, 0, 0]), torch.tensor([False] * 3))
+    s.record(torch.tensor([0, 0, 0]), torch.tensor([False] * 3), torch.tensor([True] * 3))
     assert float(s.fail_rates[0]) == pytest.approx(0.99**3, rel=1e-6)
-    s.record(torch.tensor([0, 0]), torch.tensor([True, False]))
+    s.record(torch.tensor([0, 0]), torch.tensor([True, False]), torch.tensor([True, True]))
     keep = 0.99**2
     assert float(s.fail_rates[0]) == pytest.approx(0.99**3 * keep + (1 - keep) * 0.5, rel=1e-6)
+
+
+def test_running_episodes_count_for_nothing() -> None:
+    s = sampler()
+    s.set_fail_rates(torch.full((3,), 0.5), "test")
+    ids, failed, finished = (
+        torch.tensor([0, 1, 1]),
+        torch.tensor([True] * 3),
+        torch.tensor([False, True, False]),
+    )
+    s.record(ids, failed, finished)
+    assert s.fail_rates.tolist() == pytest.approx([0.5, 0.505, 0.5])
 
 
 def test_quantiles() -> None:
