@@ -24,8 +24,13 @@ OURS: Dict[Type[Any], List[str]] = {
     TrackerConfig: ["engine", "seed", "model_name", "trainer_python"],
     EnvFileConfig: ["env.action_mode", "env.residual_action_scale", "env.terrain_window"],
     AgentConfig: [
+        "model.action_std_end",
+        "model.action_std_anneal_samples",
         "value_bounds",
         "optimizer.schedule",
+        "optimizer.desired_kl",
+        "matmul_precision",
+        "iters_per_evaluation",
         "max_rollbacks",
         "num_checkpoints_kept",
         "use_tensorboard",

@@ -95,14 +95,10 @@ def _train_locked(
     stop: StopSignals,
 ) -> None:
     """With the output folder held: configs, environment, terrain.pkl, training."""
-    import torch
-
     from parc_core.envs.factory import make_env
     from parc_core.learning.fingerprint import training_fingerprint
     from parc_core.learning.trainer import Trainer, TrainerOptions
 
-    if args.device.startswith("cuda"):
-        torch.set_float32_matmul_precision("high")  # TF32: 1.5 times as fast, precise enough for PPO
     if args.in_model_file is not None:  # its normalizer comes with it and stays
         agent_config = dataclasses.replace(agent_config, normalizer_samples=0)
     folder = output_folder(args)

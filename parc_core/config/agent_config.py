@@ -7,6 +7,7 @@ from typing import Any, Literal, Optional
 
 from parc_core.config.paths import PathLike, load_yaml
 from parc_core.config.schema import from_mapping, section, setting
+from parc_core.errors import ConfigError
 
 _WANDB = "curves go to TensorBoard, log.txt and progress.jsonl"
 
@@ -24,7 +25,20 @@ class ModelConfig:
     actor_std_type: Literal["FIXED", "CONSTANT", "VARIABLE"] = "FIXED"
     """FIXED: as set; CONSTANT: one learned number per action; VARIABLE: given by the network."""
     action_std: float = setting(0.05, above=0)
-    """Standard deviation of normalized actions (at the start, if learned)."""
+    """Standard deviation of normalized actions (at the start, if it is learned or falls)."""
+    action_std_end: Optional[float] = setting(None, above=0)
+    """FIXED alone: the standard deviation goes linearly from action_std to this; null = it stays."""
+    action_std_anneal_samples: Optional[float] = setting(None, above=0)
+    """Samples over which it does so."""
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError where the keys of the falling standard deviation do not go together."""
+        if (self.action_std_end is None) != (self.action_std_anneal_samples is None):
+            raise ConfigError("set both model.action_std_end and model.action_std_anneal_samples, or neither")
+        if self.action_std_end is not None and self.actor_std_type != "FIXED":
+            raise ConfigError(
+                f"model.action_std_end needs actor_std_type FIXED, which is {self.actor_std_type}; leave it out"
+            )
 
 
 @dataclass(frozen=True)
@@ -39,8 +53,10 @@ class OptimizerConfig:
     """Momentum (SGD alone)."""
     weight_decay: float = setting(0.0, at_least=0)
     """L2 penalty (SGD, Adam) or decoupled decay (AdamW)."""
-    schedule: Literal["constant", "linear"] = "constant"
-    """linear: the learning rate falls to 0 at max_samples."""
+    schedule: Literal["constant", "linear", "adaptive"] = "constant"
+    """linear: the learning rate falls to 0 at max_samples; adaptive: it follows how much the policy changes."""
+    desired_kl: float = setting(0.01, above=0)
+    """adaptive: every minibatch / 1.5 if KL(old ‖ new) is over twice this, × 1.5 if under half (1e-5 to 1e-2)."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,8 @@ class AgentConfig:
     max_grad_norm: float = setting(1000.0, above=0)
     """The limit."""
     optimizer: OptimizerConfig = section(OptimizerConfig)
+    matmul_precision: Literal["auto", "float32", "tf32", "bf16"] = "auto"
+    """Hidden layers: bf16 (parameters stay float32), TF32 (CUDA) or float32; auto = bf16 on CUDA, else float32."""
     normalizer_samples: int = setting(300_000_000, at_least=0)
     """The observation normalizer learns from this many samples, then stays; 0 with in_model_file, whose own stays."""
     iters_per_output: int = setting(100, at_least=1)
@@ -91,6 +109,8 @@ class AgentConfig:
     """Iterations between checkpoints."""
     test_episodes: int = setting(16, at_least=0)
     """Episodes of the deterministic test at each output (at least one of every environment); 0 = none."""
+    iters_per_evaluation: int = setting(0, at_least=0)
+    """Iterations between plays of all clips from their start (columns `Eval_…`; first and last, too); 0 = never."""
     exp_anneal_samples: Optional[float] = setting(None, above=0)
     """Samples over which exp_prob goes from its beginning to its end; null = it stays at its beginning."""
     exp_prob_beg: float = setting(1.0, at_least=0, at_most=1)

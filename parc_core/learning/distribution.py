@@ -12,11 +12,14 @@ LOG_2PI = math.log(2.0 * math.pi)
 
 
 class DiagGaussian:
-    """N(mean, diag(exp(logstd))²) with mean and logstd of shape (..., D); densities are summed over D."""
+    """N(mean, diag(exp(logstd))²) with mean (..., D); densities are summed over D.
+
+    logstd is (..., D) or (D,); the latter is not expanded, for what depends on it alone is then computed once.
+    """
 
     def __init__(self, mean: Tensor, logstd: Tensor) -> None:
         self.mean = mean
-        self.logstd = logstd.expand_as(mean)
+        self.logstd = logstd
 
     @property
     def mode(self) -> Tensor:
@@ -25,7 +28,7 @@ class DiagGaussian:
 
     @property
     def std(self) -> Tensor:
-        """(..., D)."""
+        """(..., D), or (D,) if logstd is."""
         return self.logstd.exp()
 
     def sample(self, generator: Optional[torch.Generator] = None) -> Tensor:
@@ -40,7 +43,8 @@ class DiagGaussian:
 
     def entropy(self) -> Tensor:
         """(...,): Σ log σ + ½ D (1 + log 2π)."""
-        return self.logstd.sum(-1) + 0.5 * self.mean.shape[-1] * (1.0 + LOG_2PI)
+        entropy = self.logstd.sum(-1) + 0.5 * self.mean.shape[-1] * (1.0 + LOG_2PI)
+        return entropy.expand(self.mean.shape[:-1])
 
     def kl(self, other: DiagGaussian) -> Tensor:
         """(...,): KL(self ‖ other)."""

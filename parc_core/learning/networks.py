@@ -6,12 +6,14 @@ import math
 import re
 from typing import List, Sequence, Union
 
+import torch
 from torch import Tensor, nn
 from torch.nn import init
 from torch.nn.parameter import Parameter
 
 from parc_core.errors import ConfigError
 from parc_core.learning.distribution import DiagGaussian
+from parc_core.learning.towers import relu_tower
 
 # The published network names do not follow one rule: a 3-layer 2048 net is not 2048-2048-1024.
 NAMED_NETS = {"fc_3layers_2048units": [2048, 1024, 512]}
@@ -77,6 +79,17 @@ class GaussianHead(nn.Module):
         init.uniform_(self._mean_net.weight, -output_scale, output_scale)
         init.zeros_(self._mean_net.bias)
 
+    @property
+    def depends_on_state(self) -> bool:
+        """Whether the standard deviation is the network's (VARIABLE)."""
+        return isinstance(self._logstd_net, nn.Module)
+
+    @torch.no_grad()
+    def set_std(self, std: float) -> None:
+        """Sets the standard deviation of all actions; only one that the state does not give."""
+        assert isinstance(self._logstd_net, Parameter)
+        self._logstd_net.fill_(math.log(std))
+
     def forward(self, features: Tensor) -> DiagGaussian:
         """(B, F) → distribution over (B, D)."""
         logstd = self._logstd_net
@@ -86,7 +99,12 @@ class GaussianHead(nn.Module):
 
 
 class ActorCritic(nn.Module):
-    """Two towers over the same normalised observation."""
+    """Two towers over the same normalised observation.
+
+    Attributes:
+        dtype: type of the hidden layers' products and activations. Parameters, output layers and all that comes after
+            them are float32 in any case.
+    """
 
     def __init__(
         self,
@@ -99,15 +117,27 @@ class ActorCritic(nn.Module):
         output_scale: float = 0.01,
     ) -> None:
         super().__init__()
+        self.dtype = torch.float32
         self._actor_layers = _tower(obs_dim, actor_hidden)
         self._action_dist = GaussianHead(actor_hidden[-1], action_dim, std_type, std, output_scale)
         self._critic_layers = _tower(obs_dim, critic_hidden)
         self._critic_out = _linear(critic_hidden[-1], 1)
 
+    @property
+    def head(self) -> GaussianHead:
+        """What makes the policy's distribution of the actor's features."""
+        return self._action_dist
+
     def actor(self, norm_obs: Tensor) -> DiagGaussian:
         """(B, O) normalised → distribution over normalised actions (B, D)."""
-        return self._action_dist(self._actor_layers(norm_obs))
+        return self._action_dist(self._features(self._actor_layers, norm_obs))
 
     def critic(self, norm_obs: Tensor) -> Tensor:
         """(B, O) normalised → values (B,)."""
-        return self._critic_out(self._critic_layers(norm_obs)).squeeze(-1)
+        return self._critic_out(self._features(self._critic_layers, norm_obs)).squeeze(-1)
+
+    def _features(self, layers: nn.Sequential, norm_obs: Tensor) -> Tensor:
+        """(B, O) → (B, H) float32."""
+        if self.dtype == torch.float32:
+            return layers(norm_obs)
+        return relu_tower(norm_obs, list(layers.parameters()), self.dtype).float()

@@ -61,15 +61,18 @@ class Normalizer(nn.Module):
     @torch.no_grad()
     def record(self, x: Tensor) -> None:
         """Merges a batch x (..., dim) into the moments; mean and std change only at `update()`."""
-        x = x.reshape(-1, x.shape[-1]).double()
-        n_new = x.shape[0]
+        x = x.reshape(-1, x.shape[-1])
+        n_new, n_old = x.shape[0], self._m_count
         if n_new == 0:
             return
-        n_old = self._m_count
-        batch_var, batch_mean = torch.var_mean(x, dim=0, unbiased=False)
+        # About a point near the mean float32 loses nothing, and reading it costs a GPU half of float64.
+        shift = self._m_mean.to(x.dtype) if n_old > 0 else x[0]
+        shifted = x - shift
+        batch_mean = shifted.sum(0, dtype=torch.float64) / n_new
+        batch_m2 = shifted.square_().sum(0, dtype=torch.float64) - n_new * batch_mean.square()
         total = n_old + n_new
-        delta = batch_mean - self._m_mean
-        self._m_m2 += batch_var * n_new + delta.square() * (n_old * n_new / total)
+        delta = batch_mean + (shift.double() - self._m_mean)
+        self._m_m2 += batch_m2.clamp_min(0.0) + delta.square() * (n_old * n_new / total)
         self._m_mean += delta * (n_new / total)
         self._m_count = total
 
@@ -84,15 +87,18 @@ class Normalizer(nn.Module):
         self._mean.copy_(torch.where(self._fixed, torch.zeros_like(self._m_mean), self._m_mean))
         self._std.copy_(torch.where(self._fixed, torch.ones_like(std), std))
 
-    def moments_finite(self) -> bool:
-        """False once a non-finite sample was recorded."""
-        return bool(torch.isfinite(self._m_mean).all() and torch.isfinite(self._m_m2).all())
+    def moments_finite(self) -> Tensor:
+        """() bool on the device: False once a non-finite sample was recorded."""
+        return torch.isfinite(self._m_mean).all() & torch.isfinite(self._m_m2).all()
 
     def normalize(self, x: Tensor, out: Optional[Tensor] = None) -> Tensor:
-        """(..., dim) → (..., dim), clamped to ±clip; `out` takes the result without a copy."""
-        y = torch.sub(x, self._mean, out=out) if out is not None else x - self._mean
+        """(..., dim) → (..., dim), clamped to ±clip; `out` takes the result, rounded to its type."""
+        direct = out if out is not None and out.dtype == x.dtype else None
+        y = torch.sub(x, self._mean, out=direct) if direct is not None else x - self._mean
         y = y.div_(self._std)
-        return y.clamp_(-self.clip, self.clip) if self.clip != float("inf") else y
+        if out is None or direct is not None:
+            return y.clamp_(-self.clip, self.clip) if self.clip != float("inf") else y
+        return torch.clamp(y, -self.clip, self.clip, out=out)
 
     def unnormalize(self, y: Tensor) -> Tensor:
         """(..., dim) → (..., dim): y · std + mean."""

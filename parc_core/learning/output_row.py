@@ -9,6 +9,7 @@ from parc_core.envs.terminations import FailReason
 
 EPISODE_COLUMNS = ("Train_Return", "Train_Episode_Length", "Episodes", "Completed")
 TEST_COLUMNS = ("Test_Return", "Test_Episode_Length", "Test_Episodes")
+EVALUATION_COLUMNS = ("Eval_Completed", "Eval_Joint_Error", "Eval_Return", "Eval_Clips")
 FAIL_COLUMNS = tuple(
     "Fail_" + name.title().replace(" ", "_")
     for name in FailReason.NAMES
@@ -20,6 +21,7 @@ LOSS_COLUMNS = (
     "critic_loss",
     "clip_frac",
     "imp_ratio",
+    "kl",
     "action_bound_loss",
     "action_entropy",
     "action_reg_loss",
@@ -27,6 +29,7 @@ LOSS_COLUMNS = (
     "adv_std",
     "grad_norm",
     "learning_rate",
+    "action_std",
 )
 
 
@@ -35,11 +38,11 @@ def output_row(env: Any, info: Dict[str, float], test: Dict[str, float]) -> Dict
 
     Args:
         info: means of the last update.
-        test: result of the test episodes, empty without.
+        test: results of the test episodes and of the last evaluation of all clips, empty without.
     """
     episodes = env.episode_stats()
     row = {name: float(episodes.get(name, math.nan)) for name in EPISODE_COLUMNS}
-    row.update({name: test[name] for name in TEST_COLUMNS if name in test})
+    row.update({name: test[name] for name in TEST_COLUMNS + EVALUATION_COLUMNS if name in test})
     row.update({_title(name): info[name] for name in LOSS_COLUMNS if name in info})
     row.update({name: float(episodes.get(name, math.nan)) for name in FAIL_COLUMNS})
     row["Fail_Rate_Mean"] = float(env.fail_rates.float().mean())

@@ -24,12 +24,12 @@ def td_lambda_returns(
     Returns:
         (T, N). Source: Sutton and Barto, 2nd edition, eq. 12.18; golden file 06 (td_*).
     """
-    returns = torch.empty_like(rewards)
-    carry = td_lambda * (dones == NULL).to(rewards.dtype)
+    carry = (discount * td_lambda) * (dones == NULL).to(rewards.dtype)
+    # What does not depend on later returns, for all steps at once: the loop is then one operation a step.
+    returns = rewards + (discount - carry) * next_values
     following = next_values[-1]
     for t in range(rewards.shape[0] - 1, -1, -1):
-        following = rewards[t] + discount * ((1.0 - carry[t]) * next_values[t] + carry[t] * following)
-        returns[t] = following
+        following = returns[t].addcmul_(carry[t], following)
     return returns
 
 
@@ -60,8 +60,12 @@ def normalized_advantages(advantages: Tensor, explored: Tensor, clip: float) -> 
     Returns:
         ((T, N) normalised, mean, std).
     """
-    chosen = advantages[explored]
-    if chosen.numel() < 2:
-        return torch.zeros_like(advantages), advantages.new_zeros(()), advantages.new_ones(())
-    std, mean = torch.std_mean(chosen)
-    return ((advantages - mean) / std.clamp_min(1e-5)).clamp(-clip, clip), mean, std
+    count = explored.sum()
+    chosen = advantages.masked_fill(~explored, 0.0)
+    mean = chosen.sum() / count.clamp_min(1)
+    square = (advantages - mean).masked_fill(~explored, 0.0).square().sum()
+    std = (square / (count - 1).clamp_min(1)).sqrt()
+    enough = count >= 2  # otherwise there is nothing to normalise by, nor to learn from
+    mean, std = mean.where(enough, torch.zeros_like(mean)), std.where(enough, torch.ones_like(std))
+    normalized = ((advantages - mean) / std.clamp_min(1e-5)).clamp(-clip, clip)
+    return normalized.masked_fill(~enough, 0.0), mean, std

@@ -1,26 +1,35 @@
-"""What changes with the number of samples: exploration and learning rate."""
+"""What changes with the number of samples: exploration, the actions' standard deviation and the learning rate."""
 
 from __future__ import annotations
 
-import torch
+from typing import Optional
 
 
 def explore_probability(config, samples: int) -> float:
     """Probability that an environment samples its action: linear from exp_prob_beg to exp_prob_end."""
     if config.exp_anneal_samples is None:
         return float(config.exp_prob_beg)
-    share = min(1.0, max(0.0, samples / config.exp_anneal_samples))
-    return float((1.0 - share) * config.exp_prob_beg + share * config.exp_prob_end)
+    return _linear(config.exp_prob_beg, config.exp_prob_end, samples / config.exp_anneal_samples)
 
 
-def learning_rate(optimizer_config, samples: int, max_samples: int) -> float:
-    """constant, or linear from learning_rate down to 0 at max_samples."""
+def action_std(model_config, samples: int) -> Optional[float]:
+    """Standard deviation of normalised actions: linear from action_std to action_std_end; None = as it is."""
+    if model_config.action_std_end is None:
+        return None
+    return _linear(
+        model_config.action_std, model_config.action_std_end, samples / model_config.action_std_anneal_samples
+    )
+
+
+def learning_rate(optimizer_config, samples: int, max_samples: int) -> Optional[float]:
+    """constant, or linear from learning_rate down to 0 at max_samples; None = adaptive, the update changes it."""
+    if optimizer_config.schedule == "adaptive":
+        return None
     if optimizer_config.schedule == "constant":
         return float(optimizer_config.learning_rate)
     return float(optimizer_config.learning_rate * max(0.0, 1.0 - samples / max(1, max_samples)))
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Sets the rate of every parameter group."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+def _linear(begin: float, end: float, share: float) -> float:
+    share = min(1.0, max(0.0, share))
+    return float((1.0 - share) * begin + share * end)

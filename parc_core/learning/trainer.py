@@ -14,7 +14,7 @@ import torch
 from parc_core.config.agent_config import AgentConfig
 from parc_core.errors import Interrupted, TrainingDiverged
 from parc_core.learning import checkpoint as checkpoints
-from parc_core.learning.agent import make_agent
+from parc_core.learning.learner import Learner
 from parc_core.learning.logger import Console, Logger, Number, ProgressFile
 from parc_core.learning.model_file import (
     check_actions,
@@ -24,10 +24,6 @@ from parc_core.learning.model_file import (
     write_model_file,
 )
 from parc_core.learning.output_row import output_row
-from parc_core.learning.ppo import make_optimizer, update
-from parc_core.learning.returns import value_bounds
-from parc_core.learning.rollout import Rollout, collect
-from parc_core.learning.schedules import explore_probability, learning_rate, set_learning_rate
 from parc_core.learning.stop import StopSignals
 from parc_core.learning.testing import run_test_episodes
 
@@ -79,11 +75,9 @@ class Trainer:
         self._started = time.time()
         self._stop = stop or StopSignals()
         checkpoints.seed_everything(options.seed)
-        self._generator = torch.Generator(device=env.device).manual_seed(options.seed)
-        self.agent = make_agent(env, config.model, config.norm_obs_clip)
-        self._optimizer = make_optimizer(self.agent.model, config.optimizer)
-        self._rollout = Rollout(config.steps_per_iter, env.num_envs, env.obs_dim, env.action_dim, env.device)
-        self._bounds = value_bounds(env.reward_low, env.reward_high, config.discount, config.value_bounds)
+        self._learner = Learner(env, config, options.seed, options.max_samples)
+        self.agent, self._rollout = self._learner.agent, self._learner.rollout
+        self._evaluation: Dict[str, float] = {}  # of all clips, the last
         self._obs = torch.empty(0)
         self._progress = progress
         resumed = self._start()
@@ -99,43 +93,33 @@ class Trainer:
             Interrupted: SIGTERM or SIGINT came; the iteration was finished and a checkpoint written.
             TrainingDiverged: losses stayed non-finite after max_rollbacks roll-backs.
         """
-        info: Dict[str, float] = {}
         try:
-            while self.samples < self.options.max_samples and self._stop.number is None:
-                info = self._iterate()
-                if self._diverged(info):
-                    self._roll_back(info)
-                    continue
-                self._advance()
-                if self._output_due():
-                    self._output(info)
-                if self.iteration % self.config.iters_per_checkpoint == 0:
-                    self._checkpoint()
-            self._finish(info)
+            self._finish(self._train())
         finally:
             self._log.close()
 
+    def _train(self) -> Dict[str, float]:
+        """Iterates to max_samples or a signal; returns the last update's numbers."""
+        info: Dict[str, float] = {}
+        while self.samples < self.options.max_samples and self._stop.number is None:
+            info = self._iterate()
+            if self._diverged(info):
+                self._roll_back(info)
+                continue
+            self._advance()
+            if self._evaluation_due():
+                self._evaluate()
+            if self._output_due():
+                self._output(info)
+            if self.iteration % self.config.iters_per_checkpoint == 0:
+                self._checkpoint()
+        return info
+
     def _iterate(self) -> Dict[str, float]:
         """One rollout and one update."""
-        rate = learning_rate(self.config.optimizer, self.samples, self.options.max_samples)
-        set_learning_rate(self._optimizer, rate)
-        began = time.time()
-        self._obs = collect(
-            self.env,
-            self.agent,
-            self._obs,
-            self._rollout,
-            explore_probability(self.config, self.samples),
-            self._generator,
-            self._normalizer_learns(),
-            self._beat,
+        self._obs, info = self._learner.iterate(
+            self._obs, self.samples, self._normalizer_learns(), self._beat
         )
-        collected = time.time()
-        info = update(
-            self.agent, self._optimizer, self._rollout, self._bounds, self.config, self._generator, self._beat
-        )
-        info["collect_seconds"], info["update_seconds"] = collected - began, time.time() - collected
-        info["learning_rate"] = rate
         return info
 
     def _advance(self) -> None:
@@ -146,6 +130,12 @@ class Trainer:
 
     def _output_due(self) -> bool:
         return self.iteration == 1 or self.iteration % self.config.iters_per_output == 0
+
+    def _evaluation_due(self) -> bool:
+        """Also at the first iteration and the last: every line of log.txt has the columns."""
+        pace = self.config.iters_per_evaluation
+        last = self.samples >= self.options.max_samples
+        return pace > 0 and (last or not self._evaluation or self.iteration % pace == 0)
 
     def _normalizer_learns(self) -> bool:
         return self.options.in_model_file is None and self.samples < self.config.normalizer_samples
@@ -205,20 +195,16 @@ class Trainer:
             "iteration": self.iteration,
             "rollbacks": self.rollbacks,
             "hours": self._hours(),
-            "agent": dict(self.agent.state_dict()),
-            "obs_moments": self.agent.obs_norm.moments(),
-            "optimizer": self._optimizer.state_dict(),
+            **self._learner.state(),
+            "evaluation": dict(self._evaluation),
             "obs": self._obs,
             "env": self.env.state_dict(),
-            "generator": self._generator.get_state(),
             "rng": checkpoints.rng_state(),
         }
 
     def _load_state(self, state: Dict[str, Any], where: str) -> None:
-        check_architecture(where, state["agent"], self.agent.state_dict())
-        self.agent.load_state_dict(state["agent"])
-        self.agent.obs_norm.load_moments(state["obs_moments"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self._learner.load_state(state, where)
+        self._evaluation = dict(state.get("evaluation", {}))
         self.samples, self.iteration, self.rollbacks = (
             state["samples"],
             state["iteration"],
@@ -227,7 +213,6 @@ class Trainer:
         self._hours_before, self._started = state["hours"], time.time()
         self._obs = state["obs"].to(self.env.device).clone()
         self.env.load_state_dict(state["env"])
-        self._generator.set_state(state["generator"])
         checkpoints.set_rng_state(state["rng"])
 
     def _checkpoint(self) -> None:
@@ -240,10 +225,7 @@ class Trainer:
         """A loss is not finite or absurdly large, or weights or normalizer are not finite."""
         if not all(math.isfinite(value) for value in info.values()):
             return True
-        if abs(info["loss"]) > EXPLODED_LOSS or not self.agent.obs_norm.moments_finite():
-            return True
-        peaks = [parameter.detach().abs().max() for parameter in self.agent.model.parameters()]
-        return not bool(torch.isfinite(torch.stack(peaks)).all())
+        return abs(info["loss"]) > EXPLODED_LOSS or info["healthy"] == 0.0
 
     def _roll_back(self, info: Dict[str, float]) -> None:
         """Back to the last good state, on another path of random numbers: the same would diverge again.
@@ -266,7 +248,7 @@ class Trainer:
         self._load_state(state, "roll-back")
         self.rollbacks, self._hours_before = rollbacks, hours
         seed = (self.options.seed + SEED_STEP * rollbacks) % 2**63
-        self._generator.manual_seed(seed)
+        self._learner.reseed(seed)
         checkpoints.seed_everything(seed)
         self._obs = self.env.reset()
         self._log.rolled_back(self.samples)
@@ -283,13 +265,18 @@ class Trainer:
             "Iteration": self.iteration,
             "Wall_Time": self._hours(),
         }
-        test: Dict[str, float] = {}
+        test = dict(self._evaluation)
         if self.config.test_episodes > 0:
-            test = run_test_episodes(self.env, self.agent, self.config.test_episodes, self._beat)
+            test.update(run_test_episodes(self.env, self.agent, self.config.test_episodes, self._beat))
         speed = self._rollout.num_samples / (info["collect_seconds"] + info["update_seconds"])
         row.update(output_row(self.env, info, test))
         row.update({"Samples_Per_Second": speed, "Rollbacks": self.rollbacks})
         self._log.output(row)
+
+    def _evaluate(self) -> None:
+        from parc_core.learning.clip_test import evaluate_clips_in_training
+
+        self._evaluation = evaluate_clips_in_training(self.env, self.agent, self._beat)
 
     def _hours(self) -> float:
         """Wall time of this training over all its processes."""

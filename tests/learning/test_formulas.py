@@ -13,7 +13,8 @@ from parc_core.errors import ConfigError
 from parc_core.learning.distribution import DiagGaussian
 from parc_core.learning.networks import ActorCritic, hidden_sizes
 from parc_core.learning.normalizer import Normalizer
-from parc_core.learning.ppo import actor_loss, critic_loss, make_optimizer, ppo_loss
+from parc_core.learning.optimizers import make_optimizer
+from parc_core.learning.ppo import actor_loss, critic_loss, ppo_loss
 from parc_core.learning.returns import (
     bootstrap_values,
     normalized_advantages,
@@ -170,7 +171,7 @@ def test_initial_networks():
     model = ActorCritic(5, 3, [8, 4], [8, 4], "FIXED", 0.05, output_scale=0.01)
     assert all((p == 0).all() for name, p in model.named_parameters() if name.endswith("bias"))
     assert model._action_dist._mean_net.weight.abs().max() <= 0.01
-    assert_close(model.actor(torch.zeros(2, 5)).std, torch.full((2, 3), 0.05))
+    assert_close(model.actor(torch.zeros(2, 5)).std, torch.full((3,), 0.05))
     trainable = {std: sum(p.requires_grad for p in nets.parameters()) for std, nets in std_types().items()}
     assert trainable["CONSTANT"] == trainable["FIXED"] + 1 and trainable["VARIABLE"] == trainable["FIXED"] + 2
 
