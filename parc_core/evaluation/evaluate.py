@@ -6,7 +6,7 @@ Clips run side by side, one per environment, in waves of similar length when the
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional
 
 import torch
 from torch import Tensor
@@ -21,19 +21,15 @@ from parc_core.envs.tracking_error import NAMES as ERROR_NAMES
 from parc_core.errors import ConfigError
 from parc_core.evaluation.policy import load_policy
 from parc_core.evaluation.result import COMPLETED, ClipResult, EvalResult, summarize
+from parc_core.learning.clip_test import Policy, Tracked, track_clips
 from parc_core.motion.dataset_file import read_motions_yaml
 from parc_core.storage.atomic import PathLike
 
-Policy = Callable[[Tensor], Tensor]
-"""(N, obs_dim) observations -> (N, D) actions in the environment's units."""
 Progress = Callable[[int, int], None]
 """Called with the number of clips done and of all clips, once a wave and every second or so within it."""
 
 _MAX_ENVS = {"cpu": 256, "cuda": 4096}
 _NO_LIMIT = 1e6  # s; an episode is as long as its clip
-_TIME_EPS = 1e-4  # s; as in the environment
-_STEPS_PER_PROGRESS = 30
-_SUMS = 2 + len(ERROR_NAMES)  # return, joint error, the seven tracking errors
 
 
 def evaluate_model(
@@ -124,18 +120,17 @@ def evaluate_clips(env: TrackingEnv, policy: Policy, progress: Optional[Progress
     num_clips = library.num_motions
     # Clips of similar length share a wave, so that few environments wait for the others.
     order = torch.argsort(library.lengths, stable=True)
-    sums = torch.zeros(num_clips, _SUMS, dtype=torch.float64, device=env.device)
-    steps, scored, reason = (torch.zeros(num_clips, dtype=torch.long, device=env.device) for _ in range(3))
-    done = 0
+    waves, done = [], 0
     for ids in order.split(env.num_envs):
-        wave_sums, wave_steps, wave_scored, wave_reason = _run_wave(
-            env, policy, ids, _within(progress, done, num_clips)
-        )
-        sums[ids], steps[ids], scored[ids], reason[ids] = wave_sums, wave_steps, wave_scored, wave_reason
+        waves.append(track_clips(env, policy, ids, _within(progress, done, num_clips)))
         done += len(ids)
         if progress is not None:
             progress(done, num_clips)
-    return _clip_results(env, sums, steps, scored, reason)
+    place = torch.argsort(order)  # of each clip among those of all waves
+    names = [field.name for field in dataclasses.fields(Tracked)]
+    return _clip_results(
+        env, Tracked(*(torch.cat([getattr(wave, name) for wave in waves])[place] for name in names))
+    )
 
 
 def _within(progress: Optional[Progress], done: int, total: int) -> Callable[[int], None]:
@@ -146,56 +141,18 @@ def _within(progress: Optional[Progress], done: int, total: int) -> Callable[[in
     return report
 
 
-def _run_wave(
-    env: TrackingEnv, policy: Policy, ids: Tensor, report: Callable[[int], None]
-) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Tracks clips ids (n,), n <= N, to their ends.
-
-    Returns:
-        sums (n, 9) float64 of return, joint error and tracking errors; tracked steps (n,); steps that the errors
-        were summed over (n,); `FailReason` (n,).
-    """
-    n = len(ids)
-    # Environments without a clip of their own repeat the first; nobody reads them.
-    padded = torch.cat((ids, ids[:1].expand(env.num_envs - n)))
-    obs = env.reset_to(padded, torch.zeros(env.num_envs, device=env.device))
-    ends = env.library.lengths[ids] - _TIME_EPS
-    alive = torch.ones(n, dtype=torch.bool, device=env.device)
-    sums = torch.zeros(n, _SUMS, dtype=torch.float64, device=env.device)
-    steps, scored, reason = (torch.zeros(n, dtype=torch.long, device=env.device) for _ in range(3))
-    while bool(alive.any()):
-        obs, reward, _, _ = env.step(policy(obs))
-        now = torch.cat((reward[:, None], env.joint_error()[:, None], env.tracking_error()), dim=1)[:n]
-        failed = env.fail_reason[:n]
-        # A diverged simulation was put back to a rest pose, whose errors say nothing.
-        valid = alive & (failed != FailReason.DIVERGED)
-        sums += torch.where(valid[:, None], now.double(), torch.zeros_like(sums))
-        steps += alive
-        scored += valid
-        # A looping clip has no end of its own: one loop is enough.
-        looped = (env.motion_times[:n] >= ends) & (failed == FailReason.NONE)
-        failed = torch.where(looped, torch.full_like(failed, FailReason.MOTION_END), failed)
-        reason = torch.where(alive, failed, reason)
-        alive = alive & (failed == FailReason.NONE)
-        if int(env.steps[0]) % _STEPS_PER_PROGRESS == 0:
-            report(n - int(alive.sum()))
-    return sums, steps, scored, reason
-
-
-def _clip_results(
-    env: TrackingEnv, sums: Tensor, steps: Tensor, scored: Tensor, reason: Tensor
-) -> List[ClipResult]:
+def _clip_results(env: TrackingEnv, tracked: Tracked) -> List[ClipResult]:
     """From sums over steps, all of M rows, to results."""
     library = env.library
     paths = _path_lengths(env).tolist()
-    end_times = torch.minimum(steps * env.control_dt, library.lengths.to(torch.float32))
+    end_times = torch.minimum(tracked.steps * env.control_dt, library.lengths.to(torch.float32))
     columns = [
         t.tolist()
         for t in (
-            sums[:, 0],
-            sums[:, 1:] / scored.clamp(min=1)[:, None],
-            steps,
-            reason,
+            tracked.sums[:, 0],
+            tracked.mean_errors,
+            tracked.steps,
+            tracked.reason,
             end_times,
             library.lengths,
         )

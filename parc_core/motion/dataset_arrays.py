@@ -26,9 +26,9 @@ class DatasetArrays:
     root_pos: np.ndarray
     """(F, 3) float32 m."""
     root_rot: np.ndarray
-    """(F, 4) float32 xyzw, as in the files."""
+    """(F, 4) float32 xyzw."""
     joint_rot: np.ndarray
-    """(F, J-1, 4) float32 xyzw, as in the files."""
+    """(F, J-1, 4) float32 xyzw."""
     contacts: np.ndarray
     """(F, J) float32; zeros for motions that have none."""
     num_frames: np.ndarray
@@ -90,7 +90,7 @@ class ReadJob:
 
 
 def read_files(job: ReadJob) -> DatasetArrays:
-    """Reads and checks files.
+    """Reads and checks files; rotations are as in the files.
 
     Raises:
         DataError: a file is missing, corrupt or makes no sense; the message names it.

@@ -30,6 +30,8 @@ FORMAT = 1
 FROM_MOTIONS = 500
 """Smaller data sets have no cache: their files are read within a fraction of a second."""
 
+_FILES_PER_TASK = 64
+
 # What numpy and zipfile raise on a file that is cut short, altered or something else; members carry a CRC-32.
 _BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
@@ -48,8 +50,14 @@ def content_digests(files: Sequence[PathLike]) -> List[str]:
     Raises:
         DataError: a file cannot be read.
     """
-    with ThreadPoolExecutor() as pool:  # hashing releases the interpreter
-        return list(pool.map(_digest, [str(file) for file in files]))
+    names = [str(file) for file in files]
+    parts = [names[i : i + _FILES_PER_TASK] for i in range(0, len(names), _FILES_PER_TASK)]
+    with ThreadPoolExecutor() as pool:  # reading and hashing release the interpreter
+        return [digest for part in pool.map(_digests, parts) for digest in part]
+
+
+def _digests(files: List[str]) -> List[str]:
+    return [_digest(file) for file in files]
 
 
 def _digest(file: str) -> str:

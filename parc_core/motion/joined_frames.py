@@ -41,11 +41,11 @@ class JoinedFrames:
 
     @classmethod
     def of_arrays(cls, arrays: DatasetArrays) -> JoinedFrames:
-        """Frames of files, which were checked when they were read."""
+        """Frames of files, which `load_dataset` checked and normalized."""
         return cls(
             root_pos=torch.from_numpy(arrays.root_pos),
-            root_rot=rotations.normalize(torch.from_numpy(arrays.root_rot)),
-            joint_rot=rotations.normalize(torch.from_numpy(arrays.joint_rot)),
+            root_rot=torch.from_numpy(arrays.root_rot),
+            joint_rot=torch.from_numpy(arrays.joint_rot),
             contacts=torch.from_numpy(arrays.contacts),
             num_frames=torch.from_numpy(arrays.num_frames),
             fps=torch.from_numpy(arrays.fps),

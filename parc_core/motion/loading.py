@@ -5,9 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, List, Optional, Sequence, Union
 
+import torch
+
+from parc_core import rotations
 from parc_core.errors import DataError
 from parc_core.motion.dataset_arrays import DatasetArrays, ReadJob, read_files
 from parc_core.motion.dataset_cache import FROM_MOTIONS, dataset_key, load_cached, save_cached
@@ -101,8 +104,12 @@ def _unique_names(motions_yaml: Union[str, os.PathLike], listing: MotionsFile) -
 
 def _check_listed_once(files: Sequence[str], where: str) -> None:
     seen = set()
+    folders: Dict[str, str] = {}  # looking up each folder's links once and not with every file
     for file in files:
-        real = os.path.realpath(file)
+        folder, name = os.path.split(file)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        real = os.path.realpath(file) if os.path.islink(file) else os.path.join(folders[folder], name)
         if real in seen:
             raise DataError(f"{where}: {file} is listed twice; keep one entry and give it both weights")
         seen.add(real)
@@ -125,8 +132,17 @@ def _read_all(
     chunks = [files[i : i + _CHUNK_FILES] for i in range(0, len(files), _CHUNK_FILES)]
     jobs = [ReadJob(chunk, num_bodies, shared) for chunk in chunks]
     if workers <= 1:
-        return DatasetArrays.join([read_files(job) for job in jobs])
+        return _unit_length(DatasetArrays.join([read_files(job) for job in jobs]))
     # Spawned, not forked: the caller may hold a GPU context or threads that do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
-        return DatasetArrays.join(list(pool.map(read_files, jobs)))
+        return _unit_length(DatasetArrays.join(list(pool.map(read_files, jobs))))
+
+
+def _unit_length(arrays: DatasetArrays) -> DatasetArrays:
+    """The arrays with rotations normalized: files may be off by what `validate` tolerates."""
+    return replace(
+        arrays,
+        root_rot=rotations.normalize(torch.from_numpy(arrays.root_rot)).numpy(),
+        joint_rot=rotations.normalize(torch.from_numpy(arrays.joint_rot)).numpy(),
+    )
