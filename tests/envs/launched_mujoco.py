@@ -91,6 +91,13 @@ def fused_of(env: TrackingEnv, seed: int = 0) -> FusedTrackingEnv:
     )
 
 
+def inner_physics(env: FusedTrackingEnv) -> MujocoEngine:
+    """The simulation, for tests that reach into it."""
+    engine = cast(Any, env.engine)
+    assert isinstance(engine, LaunchedMujoco)
+    return engine.inner
+
+
 def pair_of(
     motions_yaml: Path, num_envs: int = 4, seed: int = 0, **settings: Any
 ) -> tuple[TrackingEnv, FusedTrackingEnv]:
