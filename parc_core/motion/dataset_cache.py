@@ -90,7 +90,7 @@ def load_cached(motions_yaml: PathLike, key: str) -> Optional[DatasetArrays]:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             if str(archive["key"]) != key:
                 return None  # of other contents: the files are read, and their arrays take its place
             return DatasetArrays.from_dict({name: archive[name] for name in archive.files})

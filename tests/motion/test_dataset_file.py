@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from parc_core.errors import ConfigError, DataError
+from parc_core.motion import dataset_file
 from parc_core.motion.dataset_file import (
     MotionEntry,
     MotionsFile,
@@ -89,3 +90,20 @@ def test_display_names(tmp_path: Path) -> None:
     assert display_names(path, motions) == ["run/a", "b", "c"]
     assert manifest_path(path).name == "manifest.json"
     assert manifest_path(tmp_path / "set.yaml").name == "set.manifest.json"
+
+
+def test_plain_files_are_read_as_yaml_reads_them(tmp_path):
+    """The quick way for files that we wrote gives what YAML gives, and leaves every other file to YAML."""
+    entries = [
+        MotionEntry(f"/data/run_{k}-a.pkl", weight) for k, weight in enumerate([1.0, 0.25, 1e-09, 1e16])
+    ]
+    path = tmp_path / "motions.yaml"
+    write_motions_yaml(path, MotionsFile(entries))
+    text = path.read_text()
+    assert dataset_file._plain_entries(text) == entries == read_motions_yaml(path).entries
+    path.write_text(text + "# a comment\n")
+    assert dataset_file._plain_entries(path.read_text()) is None
+    assert read_motions_yaml(path).entries == entries
+    write_motions_yaml(path, MotionsFile([*entries, MotionEntry("/data/a b: '#'.pkl", 1.0)]))
+    assert dataset_file._plain_entries(path.read_text()) is None
+    assert read_motions_yaml(path).entries[-1].file == "/data/a b: '#'.pkl"
