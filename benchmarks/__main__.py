@@ -1,18 +1,25 @@
-"""`python -m benchmarks [physics] [environment]`: prints a table each and writes it as JSON."""
+"""`python -m benchmarks [physics] [environment]`: prints a table each and writes it as JSON.
+
+Those with options of their own: `python -m benchmarks train_throughput --help`, the same with learning_curves,
+update_step and data_scale.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import sys
 from pathlib import Path
 from typing import List
 
 from rich.console import Console
 
 from benchmarks import environment, physics
-from benchmarks.timing import machine
+from benchmarks.timing import machine, machine_line
 from parc_core.storage.atomic import write_json
 
 BENCHMARKS = {"physics": physics, "environment": environment}
+PROGRAMS = ("train_throughput", "learning_curves", "update_step", "data_scale")  # each with a main(argv)
 
 
 def _numbers(text: str) -> List[int]:
@@ -20,6 +27,10 @@ def _numbers(text: str) -> List[int]:
 
 
 def main() -> None:
+    """Runs the named benchmarks."""
+    if len(sys.argv) > 1 and sys.argv[1] in PROGRAMS:
+        importlib.import_module(f"benchmarks.{sys.argv[1]}").main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("what", nargs="*", metavar="what", help=f"of {', '.join(BENCHMARKS)}; default: all")
     parser.add_argument(
@@ -42,10 +53,7 @@ def main() -> None:
         rows = BENCHMARKS[name].measure(args.envs, args.threads, args.steps, args.repeats)
         console.print(BENCHMARKS[name].table(rows))
         write_json(args.out / f"{name}.json", {"benchmark": name, "machine": here, "rows": rows})
-    console.print(
-        f"{here['cores']} cores ({here['cpu']}), load {here['load']} before; Python {here['python']}, "
-        f"torch {here['torch']}, MuJoCo {here['mujoco']}. JSON: {args.out}/"
-    )
+    console.print(f"{machine_line(here)}. JSON: {args.out}/")
 
 
 if __name__ == "__main__":
