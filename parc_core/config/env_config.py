@@ -83,6 +83,10 @@ class EnvConfig:
     """Correction of the PD target for an action of 1, rad (residual mode)."""
     terrain_window: int = setting(5, at_least=1)
     """Side of the square of terrain columns around the character, cells (MuJoCo engines)."""
+    max_contacts_per_env: int = setting(40, at_least=1)
+    """Room for contacts, in the mean over the environments (engine mujoco_warp); overflow is counted and logged."""
+    max_constraints_per_env: int = setting(200, at_least=1)
+    """Room for constraints of each environment, four a contact, one a joint limit (engine mujoco_warp)."""
     contact_bodies: List[str] = setting([])
     """Bodies that may touch the ground; the fall test works only when this is not empty."""
     contact_detection_eps: float = setting(1e-5, at_least=0)
@@ -156,6 +160,16 @@ class EnvConfig:
     """Share of the root's velocities in the reward."""
     key_pos_w: float = setting(0.15, at_least=0)
     """Share of the key bodies' positions in the reward."""
+    pose_strictness: float = setting(1.0, above=0)
+    """Power of the joint rotations' reward: above 1 small errors cost more; 1 is PARC's."""
+    vel_strictness: float = setting(1.0, above=0)
+    """Power of the joint velocities' reward."""
+    root_pos_strictness: float = setting(1.0, above=0)
+    """Power of the reward of the root's position and rotation."""
+    root_vel_strictness: float = setting(1.0, above=0)
+    """Power of the reward of the root's velocities."""
+    key_pos_strictness: float = setting(1.0, above=0)
+    """Power of the key bodies' reward."""
     sim_freq: int = setting(60, at_least=1)
     """Physics calls per second, each of sim.substeps steps."""
     tar_obs_steps: List[int] = setting([1, 2, 3, 10, 20, 30], at_least=0)

@@ -48,6 +48,7 @@ class Task:
     max_body_dist: wp.array[wp.float32]  # (J-1,) m
     may_touch: wp.array[wp.bool]  # (J,)
     reward_weights: wp.array[wp.float32]  # (5,) pose, vel, root, root_vel, key
+    reward_powers: wp.array[wp.float32]  # (5,)
     key_ids: wp.array[wp.int64]  # (B,)
     num_keys: int
     track_root: bool
@@ -74,7 +75,8 @@ def task_tables(config: EnvConfig, tensors: TaskTensors) -> Task:
     task = Task()
     task.joint_weights, task.contact_weights = view(tensors.joint_weights), view(tensors.contact_weights)
     task.max_body_dist, task.may_touch = view(tensors.max_body_dist), view(tensors.may_touch)
-    task.reward_weights, task.key_ids = view(tensors.reward_weights), view(tensors.key_ids)
+    task.reward_weights, task.reward_powers = view(tensors.reward_weights), view(tensors.reward_powers)
+    task.key_ids = view(tensors.key_ids)
     task.num_keys = len(tensors.key_ids)
     task.track_root, task.track_root_h = config.track_root, config.track_root_h
     task.use_contact_info = config.use_contact_info
@@ -184,11 +186,11 @@ def reward_of(task: Task, tree: Tree, sim: Simulated, ref: Poses, sums: wp.vec4,
     if not task.track_root_h:
         pos = wp.vec3(pos[0], pos[1], 0.0)
     angle = quat_diff_angle(own_turn(char_rot, task.track_root), own_turn(ref_rot, task.track_root))
-    w = task.reward_weights
-    reward = w[0] * wp.exp(-0.25 * sums[0]) + w[1] * wp.exp(-0.01 * sums[1])
-    reward += w[2] * wp.exp(-5.0 * (wp.dot(pos, pos) + 0.1 * angle * angle))
-    reward += w[3] * wp.exp(-(wp.dot(vel, vel) + 0.1 * wp.dot(ang_vel, ang_vel)))
-    reward += w[4] * wp.exp(-10.0 * sums[3])
+    w, power = task.reward_weights, task.reward_powers
+    reward = w[0] * wp.exp(-0.25 * power[0] * sums[0]) + w[1] * wp.exp(-0.01 * power[1] * sums[1])
+    reward += w[2] * wp.exp(-5.0 * power[2] * (wp.dot(pos, pos) + 0.1 * angle * angle))
+    reward += w[3] * wp.exp(-power[3] * (wp.dot(vel, vel) + 0.1 * wp.dot(ang_vel, ang_vel)))
+    reward += w[4] * wp.exp(-10.0 * power[4] * sums[3])
     return reward + sums[2] / float(tree.num_bodies)
 
 

@@ -53,6 +53,17 @@ class TaskTensors:
         )
         self.reward_weights = (raw / raw.sum()).to(device)
         """(5,), sum 1."""
+        self.reward_powers = torch.tensor(
+            [
+                config.pose_strictness,
+                config.vel_strictness,
+                config.root_pos_strictness,
+                config.root_vel_strictness,
+                config.key_pos_strictness,
+            ],
+            device=device,
+        )
+        """(5,): each term is raised to its power."""
         self.contact_weights = per_body(config.contact_weights, names, "contact_weights").to(device)
         """(J,)."""
         self.max_body_dist = per_body(config.pose_termination_dist, names[1:], "pose_termination_dist").to(

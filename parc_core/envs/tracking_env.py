@@ -245,7 +245,7 @@ class TrackingEnv:
         terms = tracking_reward_terms(
             self._char_pose(), ref.pose, t.joint_weights, t.dof_weights, c.track_root, c.track_root_h
         )
-        reward = terms @ t.reward_weights
+        reward = terms.pow(t.reward_powers) @ t.reward_weights
         if c.use_contact_info:
             contact = contact_reward(self.engine.state.contact_forces, ref.contacts, t.contact_weights)
             reward = reward + contact.mean(-1)
