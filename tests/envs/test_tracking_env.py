@@ -192,6 +192,7 @@ def test_a_looping_motion_does_not_end(tmp_path: Path) -> None:
     assert short.motion is not None
     looped = replace(short, motion=replace(short.motion, loop_mode="WRAP"))
     env = env_of(write_dataset(tmp_path, {"loop": looped}), num_envs=1, action_mode="residual")
+    assert env.can_time_out
     env.reset_to(torch.zeros(1, dtype=torch.long), torch.zeros(1))
     for _ in range(15):
         _, _, done, _ = env.step(zero_action(env))
@@ -206,6 +207,14 @@ def test_time_at_episode_length(stand: Path) -> None:
     stats = env.episode_stats()
     assert (stats["Completed"], stats["Train_Episode_Length"]) == (1.0, 15.0)
     assert float(env.fail_rates[0]) < 1.0
+
+
+def test_episodes_that_cannot_end_by_time(stand: Path, mixed: Path) -> None:
+    """So that a learner need not ask for the value of their last states."""
+    length = float(env_of(stand).library.lengths[0])
+    assert not env_of(stand, episode_length=length).can_time_out
+    assert env_of(stand, episode_length=length - 0.04).can_time_out
+    assert env_of(mixed, episode_length=0.5).can_time_out, "the short one ends, the walk does not"
 
 
 def test_motion_end_wins_over_time(stand: Path) -> None:
