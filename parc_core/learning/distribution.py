@@ -39,7 +39,8 @@ class DiagGaussian:
     def log_prob(self, x: Tensor) -> Tensor:
         """(...,): −½ Σ((x − μ)/σ)² − Σ log σ − ½ D log 2π."""
         z = (x - self.mean) / self.std
-        return -0.5 * z.square().sum(-1) - self.logstd.sum(-1) - 0.5 * self.mean.shape[-1] * LOG_2PI
+        at_mean = -self.logstd.sum(-1) - 0.5 * self.mean.shape[-1] * LOG_2PI
+        return torch.add(at_mean, z.square().sum(-1), alpha=-0.5)
 
     def entropy(self) -> Tensor:
         """(...,): Σ log σ + ½ D (1 + log 2π)."""
@@ -48,9 +49,10 @@ class DiagGaussian:
 
     def kl(self, other: DiagGaussian) -> Tensor:
         """(...,): KL(self ‖ other)."""
-        var_ratio = (2.0 * (self.logstd - other.logstd)).exp()
-        shift = ((self.mean - other.mean) / other.std).square()
-        return (0.5 * (var_ratio + shift - 1.0) - self.logstd + other.logstd).sum(-1)
+        log_ratio = self.logstd - other.logstd
+        of_stds = (0.5 * ((2.0 * log_ratio).exp() - 1.0) - log_ratio).sum(-1)
+        shift = ((self.mean - other.mean) / other.std).square().sum(-1)
+        return torch.add(of_stds, shift, alpha=0.5)
 
     def param_reg(self) -> Tensor:
         """(...,): Σ μ²; the std has the entropy term for its own."""

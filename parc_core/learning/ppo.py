@@ -15,9 +15,10 @@ from parc_core.learning.rollout import Rollout
 Batch = Dict[str, Tensor]
 
 
-def masked_mean(x: Tensor, weights: Tensor) -> Tensor:
-    """Mean of x (B,) where weights (B,) are 1; 0 where none is."""
-    return (x * weights).sum() / weights.sum().clamp_min(1.0)
+def shares(chosen: Tensor, dtype: torch.dtype) -> Tensor:
+    """(B,) bool → (B,) weights: x · weights is the mean of x (B,) over the chosen samples, 0 where none is."""
+    weights = chosen.to(dtype)
+    return weights / weights.sum().clamp_min(1.0)
 
 
 def actor_loss(dist: DiagGaussian, batch: Batch, config) -> Tuple[Tensor, Batch]:
@@ -29,15 +30,16 @@ def actor_loss(dist: DiagGaussian, batch: Batch, config) -> Tuple[Tensor, Batch]
     Returns:
         (loss (), log entries of shape ()). Golden file 06, ppo_*.
     """
-    weights = batch["explored"].to(batch["adv"].dtype)
+    share = shares(batch["explored"], batch["adv"].dtype)
     ratio = (dist.log_prob(batch["norm_action"]) - batch["a_logp"]).exp()
     clip = config.ppo_clip_ratio
     surrogate = torch.minimum(batch["adv"] * ratio, batch["adv"] * ratio.clamp(1.0 - clip, 1.0 + clip))
-    loss = -masked_mean(surrogate, weights)
-    info = {
-        "clip_frac": masked_mean(((ratio - 1.0).abs() > clip).to(weights.dtype), weights).detach(),
-        "imp_ratio": masked_mean(ratio, weights).detach(),
-    }
+    loss = -torch.dot(surrogate, share)
+    with torch.no_grad():
+        info = {
+            "clip_frac": torch.dot(((ratio - 1.0).abs() > clip).to(share.dtype), share),
+            "imp_ratio": torch.dot(ratio, share),
+        }
     terms = (
         ("action_bound_loss", config.action_bound_weight, dist.bound_violation),
         ("action_entropy", -config.action_entropy_weight, dist.entropy),
@@ -45,7 +47,7 @@ def actor_loss(dist: DiagGaussian, batch: Batch, config) -> Tuple[Tensor, Batch]
     )
     for name, weight, term in terms:
         if weight != 0:
-            value = masked_mean(term(), weights)
+            value = (term() * share).sum()
             loss = loss + weight * value
             info[name] = value.detach()
     info["actor_loss"] = loss.detach()
