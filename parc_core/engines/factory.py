@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Union
 
 import torch
@@ -43,12 +44,16 @@ def check_engine(name: str, device: torch.device) -> str:
         raise ConfigError(f"engine {name!r} is unknown; choose auto, mujoco, mujoco_warp or isaac_gym")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device {device}: PyTorch sees no CUDA GPU here; set `device: cpu`")
-    if name != "mujoco":
+    if name == "isaac_gym":
         raise ConfigError(
-            f"engine {name} is not part of this version; set `engine: mujoco` and `device: cpu`"
+            "engine isaac_gym is not part of this version; set `engine: auto` (mujoco_warp on a GPU)"
         )
-    if device.type != "cpu":
-        raise ConfigError("engine mujoco runs on the CPU; set `device: cpu`")
+    if name == "mujoco_warp" and not all(map(importlib.util.find_spec, ("warp", "mujoco", "mujoco_warp"))):
+        raise ConfigError("engine mujoco_warp needs `pip install 'parc-tracker[gpu]'`")
+    if name == "mujoco" and device.type != "cpu":
+        raise ConfigError(
+            f"engine mujoco runs on the CPU; set `device: cpu`, or `engine: mujoco_warp` for {device}"
+        )
     return name
 
 
@@ -64,12 +69,18 @@ def make_engine(
     """The named engine with N environments.
 
     Raises:
-        ConfigError: the engine does not exist, is not installed or cannot run on the device.
+        ConfigError: the engine does not exist, is not installed, cannot run on the device, or its memory does not
+            hold that many environments.
     """
-    check_engine(name, device)
+    name = check_engine(name, device)
     try:
+        if name == "mujoco_warp":
+            from parc_core.engines.warp_engine import MujocoWarpEngine
+
+            return MujocoWarpEngine(character, terrain, config, num_envs, device)
         from parc_core.engines.mujoco_engine import MujocoEngine
 
         return MujocoEngine(character, terrain, config, num_envs, num_threads)
     except ImportError as error:
-        raise ConfigError(f"engine mujoco needs `pip install 'mujoco>=3.17,<4'` ({error})") from error
+        needed = "'parc-tracker[gpu]'" if name == "mujoco_warp" else "'mujoco>=3.17,<4'"
+        raise ConfigError(f"engine {name} needs `pip install {needed}` ({error})") from error

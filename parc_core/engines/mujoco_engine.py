@@ -11,16 +11,15 @@ from torch import Tensor
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.model import Character
 from parc_core.config.env_config import EnvFileConfig
-from parc_core.engines.engine import Engine, EngineState, ResetState, num_substeps
-from parc_core.engines.mujoco_model import COLUMN_HALF_HEIGHT, ModelOptions, build_model
-from parc_core.errors import DataError
+from parc_core.engines.buffers import check_saved_state, empty_state
+from parc_core.engines.engine import Engine, ResetState, num_substeps
+from parc_core.engines.mujoco_model import COLUMN_HALF_HEIGHT, ModelOptions, build_model, rest_height
 from parc_core.motion.parallel import usable_cores
 from parc_core.rotations import quat_conj, quat_rotate
 from parc_core.terrain.packed import PackedTerrain
 
 _LOG = logging.getLogger(__name__)
 _MAX_SPEED = 1e4  # m/s or rad/s; beyond it a simulation counts as diverged though it is finite
-_REST_CLEARANCE = 0.2  # m between the ground and the lowest body's origin
 _SAVED_FIELDS = ("time", "qpos", "qvel", "qacc_warmstart")
 
 
@@ -75,9 +74,9 @@ class MujocoEngine(Engine):
         self._external_forces = self._batch.bind("cfrc_ext")
         self._make_indices(character, env.terrain_window)
         self._rest_qpos = torch.from_numpy(self.model.qpos0).clone()
-        self._rest_height = self._height_at_rest(character)
+        self._rest_height = rest_height(self.kinematics)
         self.terrain_ids = torch.zeros(num_envs, dtype=torch.long)
-        self.state = self._empty_state(num_envs, character)
+        self.state = empty_state(num_envs, character, self.device)
         self._read_state(torch.arange(num_envs))
 
     def _bind(self, field: str) -> Tensor:
@@ -113,25 +112,6 @@ class MujocoEngine(Engine):
     @staticmethod
     def _moving_types(character: Character) -> list:
         return [t for t in character.joint_types if t in ("SPHERICAL", "HINGE")]
-
-    @staticmethod
-    def _empty_state(n: int, character: Character) -> EngineState:
-        bodies, dofs = len(character.body_names), character.dof_size
-        joint_rot = torch.zeros(n, bodies - 1, 4)
-        joint_rot[..., 3] = 1.0
-        return EngineState(
-            root_pos=torch.zeros(n, 3),
-            root_rot=torch.zeros(n, 4),
-            root_vel=torch.zeros(n, 3),
-            root_ang_vel=torch.zeros(n, 3),
-            dof_pos=torch.zeros(n, dofs),
-            dof_vel=torch.zeros(n, dofs),
-            joint_rot=joint_rot,
-            body_pos=torch.zeros(n, bodies, 3),
-            body_rot=torch.zeros(n, bodies, 4),
-            contact_forces=torch.zeros(n, bodies, 3),
-            diverged=torch.zeros(n, dtype=torch.bool),
-        )
 
     def reset(self, env_ids: Tensor, state: ResetState) -> None:
         """See `Engine.reset`."""
@@ -185,12 +165,6 @@ class MujocoEngine(Engine):
             self._warmstart[ids] = 0.0
         return diverged
 
-    def _height_at_rest(self, character: Character) -> float:
-        """Height of the root above ground at which the rest pose touches nothing, m."""
-        zero = self.kinematics.dof_to_rot(torch.zeros(character.dof_size))
-        body_pos, _ = self.kinematics.forward(torch.zeros(3), torch.tensor((0.0, 0.0, 0.0, 1.0)), zero)
-        return _REST_CLEARANCE - float(body_pos[:, 2].min())
-
     def _read_state(self, ids: Any) -> None:
         """Copies MuJoCo's state of the given environments into `self.state`."""
         s = self.state
@@ -226,21 +200,10 @@ class MujocoEngine(Engine):
 
     def load_state_dict(self, state: Dict[str, Any]) -> None:
         """See `Engine.load_state_dict`."""
-        self._check_saved(state)
+        check_saved_state(state, self.state_dict(), self._qpos)
         for name in _SAVED_FIELDS:
             self._bind(name).copy_(state[name])
         self.terrain_ids.copy_(state["terrain_ids"])
         self.state.contact_forces.copy_(state["contact_forces"])
         self.state.diverged = state["diverged"].clone()
         self._read_state(slice(None))
-
-    def _check_saved(self, state: Dict[str, Any]) -> None:
-        missing = [key for key in self.state_dict() if key not in state]
-        if missing:
-            raise DataError(f"saved simulation state has no {missing[0]!r}: it belongs to another engine")
-        saved, own = tuple(state["qpos"].shape), tuple(self._qpos.shape)
-        if saved != own:
-            raise DataError(
-                f"saved simulation state is {saved}, this engine's is {own} (environments × coordinates): "
-                "it belongs to another character or number of environments"
-            )

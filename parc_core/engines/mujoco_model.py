@@ -11,10 +11,14 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import Any, List, Sequence
 
+import torch
+
+from parc_core.character.kinematics import Kinematics
 from parc_core.character.model import Character, Geom
 
 COLUMN_HALF_HEIGHT = 10.0  # m; walls stay closed between neighbours that differ by up to 20 m
 _PARKED = -100.0  # m; columns wait below the floor until the first window update
+_REST_CLEARANCE = 0.2  # m between the ground and the lowest body's origin
 _AXES = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
@@ -30,6 +34,8 @@ class ModelOptions:
     """Cell size of the terrain, m."""
     friction: float = 1.0
     """Sliding friction of ground and character."""
+    warp: bool = False
+    """For MuJoCo Warp, which knows no flag against automatic resets (it never does them) and needs no sensor."""
 
 
 def build_xml(character: Character, options: ModelOptions) -> str:
@@ -44,17 +50,19 @@ def build_xml(character: Character, options: ModelOptions) -> str:
         iterations="10",
         ls_iterations="10",
     )
-    # A diverged world must be seen and counted, not silently put back by MuJoCo.
-    ET.SubElement(option, "flag", autoreset="disable")
+    if not options.warp:
+        # A diverged world must be seen and counted, not silently put back by MuJoCo.
+        ET.SubElement(option, "flag", autoreset="disable")
     default = ET.SubElement(root, "default")
     ET.SubElement(default, "geom", condim="3", friction=f"{options.friction!r} 0.005 0.0001")
     world = ET.SubElement(root, "worldbody")
     actuators = ET.SubElement(root, "actuator")
     _add_window(world, options)
     _add_bodies(world, actuators, character)
-    # cfrc_ext (contact force per body) is computed only when some sensor needs accelerations.
-    sensors = ET.SubElement(root, "sensor")
-    ET.SubElement(sensors, "framelinacc", objtype="body", objname=character.body_names[0])
+    if not options.warp:
+        # cfrc_ext (contact force per body) is computed only when some sensor needs accelerations.
+        sensors = ET.SubElement(root, "sensor")
+        ET.SubElement(sensors, "framelinacc", objtype="body", objname=character.body_names[0])
     return ET.tostring(root, encoding="unicode")
 
 
@@ -63,6 +71,13 @@ def build_model(character: Character, options: ModelOptions) -> Any:
     import mujoco
 
     return mujoco.MjModel.from_xml_string(build_xml(character, options))
+
+
+def rest_height(kinematics: Kinematics) -> float:
+    """Height of the root above ground at which the rest pose touches nothing, m."""
+    zero = kinematics.dof_to_rot(torch.zeros(kinematics.dof_size))
+    body_pos, _ = kinematics.forward(torch.zeros(3), torch.tensor((0.0, 0.0, 0.0, 1.0)), zero)
+    return _REST_CLEARANCE - float(body_pos[:, 2].min())
 
 
 def _text(values: Sequence[float]) -> str:

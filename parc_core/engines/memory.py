@@ -1,0 +1,35 @@
+"""How many environments fit into a GPU's memory, for the message of a run that did not."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+
+def environments_that_fit(free_bytes: float, bytes_per_env: float, fixed: float = 0.0) -> int:
+    """Largest number of environments for which fixed + n · bytes_per_env ≤ free_bytes.
+
+    Args:
+        free_bytes: what the device had free before anything was allocated.
+        bytes_per_env: what each environment takes.
+        fixed: what is taken however many there are.
+
+    Returns:
+        0 where not even one fits.
+
+    Raises:
+        ValueError: bytes_per_env is not positive.
+    """
+    if bytes_per_env <= 0:
+        raise ValueError(f"bytes_per_env must be positive, got {bytes_per_env!r}")
+    return max(0, int((free_bytes - fixed) // bytes_per_env))
+
+
+def linear_memory(small: int, small_bytes: float, large: int, large_bytes: float) -> Tuple[float, float]:
+    """(bytes_per_env, fixed) of the straight line through two measurements; fixed is not negative.
+
+    Args:
+        small, large: numbers of environments, small < large.
+        small_bytes, large_bytes: what each of them took.
+    """
+    bytes_per_env = max(1.0, (large_bytes - small_bytes) / (large - small))
+    return bytes_per_env, max(0.0, small_bytes - small * bytes_per_env)

@@ -1,0 +1,143 @@
+"""What the kernels of engine `mujoco_warp` read and write, as Warp structs over torch tensors (no copies).
+
+N environments, J bodies (root first, parents before children), D dofs, M terrains.
+"""
+
+# Warp's stubs describe calls from Python; a struct's fields are assigned there.
+# mypy: disable-error-code="operator, arg-type, return-value, call-overload"
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+import torch
+import warp as wp
+
+from parc_core.character.model import FIXED, HINGE, ROOT, SPHERICAL, Character
+from parc_core.engines.engine import EngineState, ResetState
+from parc_core.terrain.packed import PackedTerrain
+
+KIND_ROOT = wp.constant(0)
+KIND_FIXED = wp.constant(1)
+KIND_SPHERICAL = wp.constant(2)
+KIND_HINGE = wp.constant(3)
+_KINDS = {ROOT: 0, FIXED: 1, SPHERICAL: 2, HINGE: 3}
+_FREE_JOINT = 7  # numbers in qpos: position, quaternion wxyz
+
+
+@wp.struct
+class CharacterTables:
+    """The kinematic tree, one entry a body."""
+
+    num_bodies: int
+    dof_size: int
+    parent: wp.array[int]  # (J,), -1 for the root
+    kind: wp.array[int]  # (J,), KIND_*
+    dof: wp.array[int]  # (J,), first dof of the joint
+    qpos: wp.array[int]  # (J,), where the joint lies in qpos
+    axis: wp.array[wp.vec3]  # (J,), unit axis of a hinge
+    offset: wp.array[wp.vec3]  # (J,) m, origin in the parent's frame
+    rotation: wp.array[wp.quat]  # (J,) xyzw, orientation in the parent's frame at zero dofs
+
+
+@wp.struct
+class StateArrays:
+    """`EngineState`, field by field."""
+
+    root_pos: wp.array[wp.vec3]  # (N,) m
+    root_rot: wp.array[wp.quat]  # (N,)
+    root_vel: wp.array[wp.vec3]  # (N,) m/s, world
+    root_ang_vel: wp.array[wp.vec3]  # (N,) rad/s, world
+    dof_pos: wp.array2d[float]  # (N, D) rad
+    dof_vel: wp.array2d[float]  # (N, D) rad/s
+    joint_rot: wp.array2d[wp.quat]  # (N, J-1)
+    body_pos: wp.array2d[wp.vec3]  # (N, J) m
+    body_rot: wp.array2d[wp.quat]  # (N, J)
+    contact_forces: wp.array2d[wp.vec3]  # (N, J) N
+    diverged: wp.array[wp.bool]  # (N,)
+
+
+@wp.struct
+class ResetArrays:
+    """`ResetState` of all N environments."""
+
+    root_pos: wp.array[wp.vec3]
+    root_rot: wp.array[wp.quat]
+    root_vel: wp.array[wp.vec3]
+    root_ang_vel: wp.array[wp.vec3]
+    dof_pos: wp.array2d[float]
+    dof_vel: wp.array2d[float]
+    terrain_ids: wp.array[wp.int64]
+
+
+@wp.struct
+class TerrainArrays:
+    """`PackedTerrain`: all heightfields end to end."""
+
+    heights: wp.array[float]  # m
+    start: wp.array[wp.int64]  # (M,)
+    dims: wp.array2d[wp.int64]  # (M, 2)
+    min_point: wp.array[wp.vec2]  # (M,) m
+    dx: wp.array[float]  # (1,) m
+
+
+_WIDTH_OF = {3: wp.vec3, 4: wp.quat}
+_SCALARS = {torch.float32: wp.float32, torch.bool: wp.bool, torch.int64: wp.int64, torch.int32: wp.int32}
+
+
+def view(tensor: torch.Tensor, dtype: Any = None) -> Any:
+    """A Warp array over a tensor's own memory; dtype is the scalar of the tensor unless it is given."""
+    return wp.from_torch(tensor, dtype=dtype or _SCALARS[tensor.dtype], requires_grad=False)
+
+
+def character_tables(character: Character, device: torch.device) -> CharacterTables:
+    """Tables of a character; a joint's place in qpos is that of its dofs, plus one for each ball joint before it."""
+    kinds = [_KINDS[kind] for kind in character.joint_types]
+    addresses, after = [], _FREE_JOINT
+    for kind in character.joint_types:
+        addresses.append(0 if kind == ROOT else after)
+        after += {SPHERICAL: 4, HINGE: 1}.get(kind, 0)
+    tables = CharacterTables()
+    tables.num_bodies = character.num_bodies
+    tables.dof_size = character.dof_size
+    ints: Dict[str, Any] = {
+        "parent": character.parent_indices,
+        "kind": torch.tensor(kinds),
+        "dof": character.joint_dof_idx,
+        "qpos": torch.tensor(addresses),
+    }
+    for name, values in ints.items():
+        setattr(tables, name, view(values.to(device=device, dtype=torch.int32)))
+    tables.axis = view(character.joint_axis.to(device).contiguous(), wp.vec3)
+    tables.offset = view(character.local_translation.to(device).contiguous(), wp.vec3)
+    tables.rotation = view(character.local_rotation.to(device).contiguous(), wp.quat)
+    return tables
+
+
+def state_arrays(state: EngineState) -> StateArrays:
+    """Views of an engine's state."""
+    return _views(StateArrays(), vars(state))
+
+
+def reset_arrays(state: ResetState) -> ResetArrays:
+    """Views of the buffers of a reset."""
+    return _views(ResetArrays(), vars(state))
+
+
+def _views(target: Any, tensors: Dict[str, torch.Tensor]) -> Any:
+    """Tensors of positions and rotations become arrays of vec3 and quat, all others arrays of numbers."""
+    for name, tensor in tensors.items():
+        is_number = name in ("dof_pos", "dof_vel", "diverged", "terrain_ids")
+        setattr(target, name, view(tensor, None if is_number else _WIDTH_OF[tensor.shape[-1]]))
+    return target
+
+
+def terrain_arrays(terrain: PackedTerrain) -> TerrainArrays:
+    """Views of a packed terrain."""
+    arrays = TerrainArrays()
+    arrays.heights = view(terrain.heights)
+    arrays.start = view(terrain.start)
+    arrays.dims = view(terrain.dims)
+    arrays.min_point = view(terrain.min_point, wp.vec2)
+    arrays.dx = view(terrain.dx.reshape(1))
+    return arrays
