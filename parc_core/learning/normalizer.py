@@ -93,12 +93,9 @@ class Normalizer(nn.Module):
 
     def normalize(self, x: Tensor, out: Optional[Tensor] = None) -> Tensor:
         """(..., dim) → (..., dim), clamped to ±clip; `out` takes the result, rounded to its type."""
-        direct = out if out is not None and out.dtype == x.dtype else None
-        y = torch.sub(x, self._mean, out=direct) if direct is not None else x - self._mean
-        y = y.div_(self._std)
-        if out is None or direct is not None:
-            return y.clamp_(-self.clip, self.clip) if self.clip != float("inf") else y
-        return torch.clamp(y, -self.clip, self.clip, out=out)
+        y = x - self._mean
+        y = y.div_(self._std) if out is None else torch.div(y, self._std, out=out)
+        return y.clamp_(-self.clip, self.clip) if self.clip != float("inf") else y
 
     def unnormalize(self, y: Tensor) -> Tensor:
         """(..., dim) → (..., dim): y · std + mean."""

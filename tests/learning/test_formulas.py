@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from parc_core.config.agent_config import AgentConfig, OptimizerConfig
+from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
 from parc_core.errors import ConfigError
 from parc_core.learning.distribution import DiagGaussian
 from parc_core.learning.networks import ActorCritic, hidden_sizes
@@ -21,7 +21,7 @@ from parc_core.learning.returns import (
     td_lambda_returns,
     value_bounds,
 )
-from parc_core.learning.schedules import explore_probability, learning_rate
+from parc_core.learning.schedules import action_std, explore_probability, learning_rate
 
 
 def test_normalizer_by_hand():
@@ -46,6 +46,28 @@ def test_normalizer_does_not_cancel():
         norm.record(part)
     norm.update()
     assert_close(norm._std.double(), x.std(0, unbiased=False), rtol=1e-5, atol=0)
+
+
+def test_normalizer_in_float32_is_exact_to_float32():
+    """Batches of float32 about a far mean, against float64 over everything."""
+    generator = torch.Generator().manual_seed(1)
+    x = 300.0 + torch.tensor([0.01, 1.0, 50.0]) * torch.randn(5000, 3, generator=generator)
+    norm = Normalizer(3)
+    for part in x.split(512):
+        norm.record(part)
+    norm.update()
+    assert_close(norm._mean.double(), x.double().mean(0), rtol=1e-7, atol=0)
+    assert_close(norm._std.double(), x.double().std(0, unbiased=False), rtol=1e-6, atol=0)
+
+
+def test_normalizer_writes_into_a_narrower_type():
+    norm = Normalizer(3, clip=2.0)
+    norm.set_mean_std(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.5, 1.0, 2.0]))
+    x = torch.randn(50, 3) * 3
+    kept, out = x.clone(), torch.empty(50, 3, dtype=torch.bfloat16)
+    assert norm.normalize(x, out=out) is out
+    assert torch.equal(out, norm.normalize(x).bfloat16()) and out.abs().max() == 2.0
+    assert torch.equal(x, kept)
 
 
 def test_normalizer_goes_on_after_a_model_file():
@@ -196,3 +218,54 @@ def test_schedules():
     linear = OptimizerConfig(learning_rate=1.0, schedule="linear")
     assert [learning_rate(linear, n, 100) for n in (0, 75, 100)] == pytest.approx([1.0, 0.25, 0.0])
     assert learning_rate(OptimizerConfig(learning_rate=1.0), 75, 100) == 1.0
+    adaptive = OptimizerConfig(schedule="adaptive")
+    assert learning_rate(adaptive, 50, 100) is None
+
+
+def test_falling_standard_deviation():
+    falling = ModelConfig(action_std=0.3, action_std_end=0.1, action_std_anneal_samples=1000)
+    assert [action_std(falling, n) for n in (0, 500, 5000)] == pytest.approx([0.3, 0.2, 0.1])
+    assert action_std(ModelConfig(), 5000) is None
+    model = ActorCritic(5, 3, [8], [8], "FIXED", 0.3)
+    model.head.set_std(0.2)
+    assert_close(model.actor(torch.zeros(2, 5)).std, torch.full((3,), 0.2))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"action_std_end": 0.1}, "both"),
+        ({"action_std_anneal_samples": 10}, "both"),
+        ({"action_std_end": 0.1, "action_std_anneal_samples": 10, "actor_std_type": "VARIABLE"}, "FIXED"),
+    ],
+)
+def test_half_a_falling_standard_deviation_is_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        ModelConfig(**values)
+
+
+def test_advantages_by_masked_sums_are_those_of_the_chosen():
+    generator = torch.Generator().manual_seed(2)
+    adv = 50.0 + torch.randn(32, 64, generator=generator)
+    explored = torch.rand(32, 64, generator=generator) < 0.7
+    got, mean, std = normalized_advantages(adv, explored, clip=2.0)
+    want_std, want_mean = torch.std_mean(adv[explored].double())
+    assert_close(mean.double(), want_mean, rtol=1e-6, atol=0)
+    assert_close(std.double(), want_std, rtol=1e-5, atol=0)
+    assert_close(got.double(), ((adv.double() - want_mean) / want_std).clamp(-2, 2), rtol=1e-4, atol=1e-4)
+    one = torch.zeros(32, 64, dtype=torch.bool)
+    one[3, 4] = True
+    got, mean, std = normalized_advantages(adv, one, clip=2.0)
+    assert (mean, std) == (0.0, 1.0) and not got.any()
+
+
+def test_td_lambda_of_random_episodes_is_the_recursion():
+    generator = torch.Generator().manual_seed(3)
+    rewards, values = torch.randn(2, 20, 7, generator=generator, dtype=torch.float64).unbind(0)
+    dones = (torch.rand(20, 7, generator=generator) < 0.2).long() * 3
+    want, after = torch.zeros(20, 7, dtype=torch.float64), values[-1]
+    for t in reversed(range(20)):
+        share = 0.9 * (dones[t] == 0).double()
+        after = rewards[t] + 0.97 * ((1 - share) * values[t] + share * after)
+        want[t] = after
+    assert_close(td_lambda_returns(rewards, values, dones, 0.97, 0.9), want, rtol=1e-12, atol=1e-12)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import pytest
 import torch
 from torch.testing import assert_close
 
 from parc_core.learning.agent import make_agent
+from parc_core.learning.distribution import DiagGaussian
 from parc_core.learning.rollout import Rollout, collect
 from tests.learning.fake_env import FakeEnv
 from tests.learning.run_fake import small_config
@@ -25,12 +29,23 @@ class Recorder(FakeEnv):
         return result
 
 
-def run(explore_prob, record_obs=False):
-    env = Recorder(num_envs=6, horizon=5)
+class InPlace(Recorder):
+    """Writes all observations into the same tensor, as an environment on a GPU does."""
+
+    def _obs(self):
+        if not hasattr(self, "_buffer"):
+            self._buffer = torch.empty(self.num_envs, self.obs_dim)
+        self._buffer.copy_(super()._obs())
+        return self._buffer
+
+
+def run(explore_prob, record_obs=False, env=None, dtype=torch.float32, std="FIXED"):
+    env = env or Recorder(num_envs=6, horizon=5)
     torch.manual_seed(0)
     config = small_config()
-    agent = make_agent(env, config.model, config.norm_obs_clip)
-    rollout = Rollout(12, env.num_envs, env.obs_dim, env.action_dim, env.device)
+    agent = make_agent(env, dataclasses.replace(config.model, actor_std_type=std), config.norm_obs_clip)
+    agent.model.dtype = dtype
+    rollout = Rollout(12, env.num_envs, env.obs_dim, env.action_dim, env.device, dtype, std == "VARIABLE")
     generator = torch.Generator().manual_seed(3)
     beats = []
     last = collect(
@@ -40,14 +55,90 @@ def run(explore_prob, record_obs=False):
     return env, agent, rollout, last
 
 
-def test_next_values_are_those_of_true_next_observations():
-    env, agent, rollout, last = run(explore_prob=1.0)
+@pytest.mark.parametrize("kind", [Recorder, InPlace])
+def test_next_values_are_those_of_true_next_observations(kind):
+    env, agent, rollout, last = run(explore_prob=1.0, env=kind(num_envs=6, horizon=5))
     values = agent.values(rollout.norm_obs.flatten(0, 1)).view(12, 6)
     want = torch.stack([agent.values(agent.normalize_obs(obs)) for obs in env.next_obs])
     needed = (rollout.dones == 0) | (rollout.dones == 3)
     assert (rollout.dones == 3).any() and needed.all()
     assert_close(rollout.next_values(values)[needed], want[needed])
     assert_close(last, env._obs())
+
+
+def test_where_no_episode_times_out_only_the_last_values_are_asked_for():
+    env = Recorder(num_envs=6, horizon=99)
+    env.can_time_out = False
+    env, agent, rollout, _ = run(explore_prob=1.0, env=env)
+    assert not rollout.end_values[:-1].any() and not (rollout.dones == 3).any()
+    values = agent.values(rollout.norm_obs.flatten(0, 1)).view(12, 6)
+    want = torch.stack([agent.values(agent.normalize_obs(obs)) for obs in env.next_obs])
+    goes_on = rollout.dones == 0
+    assert_close(rollout.next_values(values)[goes_on], want[goes_on])
+
+
+@pytest.mark.parametrize("std", ["FIXED", "CONSTANT", "VARIABLE"])
+def test_the_old_policy_is_kept(std):
+    _, agent, rollout, _ = run(explore_prob=0.7, std=std)
+    data = rollout.flat()
+    dist = agent.model.actor(data["norm_obs"])
+    assert_close(data["old_mean"], dist.mean.detach())
+    assert_close(data["old_logstd"], dist.logstd.detach())
+    assert data["old_logstd"].shape == ((72, 3) if std == "VARIABLE" else (3,))
+    assert_close(data["a_logp"], dist.log_prob(data["norm_action"]).detach())
+    noise = (data["norm_action"] - data["old_mean"]) / DiagGaussian(data["old_mean"], data["old_logstd"]).std
+    assert (noise[~data["explored"]] == 0).all()
+    assert 0.8 < noise[data["explored"]].std() < 1.2
+
+
+def test_observations_are_stored_as_the_networks_take_them():
+    _, agent, rollout, _ = run(explore_prob=1.0, dtype=torch.bfloat16)
+    assert rollout.norm_obs.dtype == torch.bfloat16 and rollout.norm_means.dtype == torch.float32
+    assert rollout.norm_obs.float().abs().max() <= 10
+    dist = agent.model.actor(rollout.norm_obs[3])
+    assert_close(rollout.norm_means[3], dist.mean.detach())
+    assert_close(rollout.log_probs[3], dist.log_prob(rollout.norm_actions[3]).detach())
+
+
+class Waits(Exception):
+    pass
+
+
+@pytest.mark.parametrize("record_obs", [True, False])
+def test_collecting_reads_no_number_off_the_device(monkeypatch, record_obs):
+    class Still(FakeEnv):
+        """Makes its steps without reading any number either; no episode ends."""
+
+        can_time_out = False
+
+        def step(self, action):
+            self._pos += 0.2 * (action - self._pos)
+            return self._obs(), self._pos.sum(-1), self._done, {}
+
+        def reset_done(self):
+            return self._obs()
+
+    def refuse(*args, **kwargs):
+        raise Waits
+
+    def forbid():
+        for name in (
+            "item",
+            "tolist",
+            "nonzero",
+            "__bool__",
+            "__float__",
+            "__int__",
+            "__index__",
+            "cpu",
+            "numpy",
+        ):
+            monkeypatch.setattr(torch.Tensor, name, refuse)
+
+    env = Still(num_envs=6)
+    env.reset()
+    monkeypatch.setattr(env, "reset", lambda: forbid() or env._obs())
+    run(0.5, record_obs=record_obs, env=env)
 
 
 def test_without_exploration_actions_are_the_mode():
