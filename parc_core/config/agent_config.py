@@ -119,6 +119,8 @@ class AgentConfig:
     """The same after exp_anneal_samples."""
     max_rollbacks: int = setting(3, at_least=0)
     """After a non-finite loss training goes back to the last good checkpoint, at most this often in a row."""
+    max_diverged_share: float = setting(0.01, at_least=0, at_most=1)
+    """Training stops where simulations diverge in more than this share of the steps over three outputs in a row."""
     num_checkpoints_kept: int = setting(3, at_least=1)
     """Newest checkpoints that stay on disk."""
     use_tensorboard: bool = True

@@ -44,6 +44,11 @@ class Agent(nn.Module):
         return self.unnormalize_action(self._model.actor(self.normalize_obs(obs)).mode)
 
     @torch.no_grad()
+    def act_sampled(self, obs: Tensor) -> Tensor:
+        """(N, O) raw observations → (N, D) an action with exploration noise, in the environment's units."""
+        return self.unnormalize_action(self._model.actor(self.normalize_obs(obs)).sample())
+
+    @torch.no_grad()
     def values(self, norm_obs: Tensor, chunk: int = 16384) -> Tensor:
         """(B, O) normalised → (B,), in chunks that bound the memory of the hidden layers."""
         return torch.cat([self._model.critic(part) for part in norm_obs.split(chunk)])

@@ -23,6 +23,7 @@ LEFT_OUT = {
     "agent.iters_per_evaluation",
     "agent.num_checkpoints_kept",
     "agent.max_rollbacks",
+    "agent.max_diverged_share",
     "agent.test_episodes",
     "agent.use_tensorboard",
     "agent.use_wandb",

@@ -14,6 +14,7 @@ import torch
 from parc_core.config.agent_config import AgentConfig
 from parc_core.errors import Interrupted, TrainingDiverged
 from parc_core.learning import checkpoint as checkpoints
+from parc_core.learning.divergence import DivergenceGuard
 from parc_core.learning.learner import Learner
 from parc_core.learning.logger import Console, Logger, Number, ProgressFile
 from parc_core.learning.model_file import (
@@ -81,6 +82,9 @@ class Trainer:
         self._obs = torch.empty(0)
         self._progress = progress
         resumed = self._start()
+        self._guard = DivergenceGuard(
+            options.output_dir, env, self.agent, config.max_diverged_share, self.samples
+        )
         self._log = Logger(options.output_dir, progress, config.use_tensorboard, self.samples)
         self._event("start", resumed_from=resumed, max_samples=options.max_samples, num_envs=env.num_envs)
 
@@ -91,7 +95,7 @@ class Trainer:
 
         Raises:
             Interrupted: SIGTERM or SIGINT came; the iteration was finished and a checkpoint written.
-            TrainingDiverged: losses stayed non-finite after max_rollbacks roll-backs.
+            TrainingDiverged: losses stayed non-finite after max_rollbacks roll-backs, or simulations diverge.
         """
         try:
             self._finish(self._train())
@@ -240,7 +244,8 @@ class Trainer:
         if self._tries > self.config.max_rollbacks:
             raise TrainingDiverged(
                 f"training diverged at {bad_samples} samples ({losses}) after {self._tries - 1} roll-backs in a "
-                "row; lower optimizer.learning_rate or look at the motions and rewards"
+                "row; lower optimizer.learning_rate or look at the motions and rewards; the environments' state "
+                f"and last actions are in {self._guard.keep(self._rollout.norm_actions[-1])}"
             )
         good = self._last_good
         state = checkpoints.load_checkpoint(good) if isinstance(good, Path) else copy.deepcopy(good)
@@ -272,6 +277,7 @@ class Trainer:
         row.update(output_row(self.env, info, test))
         row.update({"Samples_Per_Second": speed, "Rollbacks": self.rollbacks})
         self._log.output(row)
+        self._guard.check(row, self._obs, self._beat)
 
     def _evaluate(self) -> None:
         from parc_core.learning.clip_test import evaluate_clips_in_training
