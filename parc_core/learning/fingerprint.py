@@ -34,10 +34,19 @@ LEFT_OUT = {
     "env.env.dm.motion_file",
     "env.env.dm.terrain_save_path",
     "env.env.dm.fail_rate_quantiles",
+    # Room: as long as it suffices (counted in log.txt) it changes nothing.
+    "env.env.max_contacts_per_env",
+    "env.env.max_constraints_per_env",
 }
 
 # Keys that came later, with the value that leaves a training as it was: a checkpoint from before still goes on.
-CAME_LATER = {"agent.matmul_precision": "'auto'", "agent.optimizer.desired_kl": "0.01"}
+CAME_LATER = {
+    "agent.matmul_precision": "'auto'",
+    "agent.optimizer.desired_kl": "0.01",
+    "agent.model.action_std_end": "None",
+    "agent.model.action_std_anneal_samples": "None",
+    **{f"env.env.{term}_strictness": "1.0" for term in ("pose", "vel", "root_pos", "root_vel", "key_pos")},
+}
 
 
 def training_fingerprint(args: TrainArgs, env_file: EnvFileConfig, agent: AgentConfig) -> Dict[str, str]:
