@@ -15,58 +15,16 @@ from parc_core.config.env_config import EnvConfig, EnvFileConfig
 from parc_core.engines.engine import ResetState
 from parc_core.engines.mujoco_engine import MujocoEngine
 from parc_core.errors import DataError
-from parc_core.rotations import exp_map_to_quat, normalize, quat_rotate, yaw_quat
+from parc_core.rotations import exp_map_to_quat, quat_rotate, yaw_quat
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.packed import PackedTerrain
+from tests.engines.scenes import FEET, GRAVITY, HIGH, LEG, MASS, flat, random_state, state, stepped
 from tests.envs.scenes import humanoid
-
-MASS = 50.05  # kg
-GRAVITY = 9.81
-HIGH = 50.0  # m; nothing is touched up there
-# From the root to the soles: thigh .421546, shin .40987, foot box .0225 + .0275.
-LEG = 0.421546 + 0.40987 + 0.05
-FEET = [11, 14]
-
-
-def flat(height: float = 0.0, cells: int = 9) -> Heightfield:
-    half = 0.4 * (cells // 2)
-    return Heightfield(np.full((cells, cells), height, np.float32), np.full(2, -half, np.float32), 0.4)
 
 
 def make_engine(num_envs: int = 1, *terrains: Heightfield, threads: int = 1, **env: Any) -> MujocoEngine:
     packed = PackedTerrain(terrains or [flat()], torch.device("cpu"))
     return MujocoEngine(humanoid(), packed, EnvFileConfig(env=EnvConfig(**env)), num_envs, threads)
-
-
-def state(n: int = 1, height: float = LEG, **changes: Tensor) -> ResetState:
-    """Standing in the T-pose at the origin, at rest."""
-    root_pos = torch.zeros(n, 3)
-    root_pos[:, 2] = height
-    fields = {
-        "root_pos": root_pos,
-        "root_rot": yaw_quat(torch.zeros(n)),
-        "root_vel": torch.zeros(n, 3),
-        "root_ang_vel": torch.zeros(n, 3),
-        "dof_pos": torch.zeros(n, 28),
-        "dof_vel": torch.zeros(n, 28),
-        "terrain_ids": torch.zeros(n, dtype=torch.long),
-    }
-    return ResetState(**{**fields, **changes})
-
-
-def random_state(n: int, height: float = HIGH, seed: int = 0) -> ResetState:
-    g = torch.Generator().manual_seed(seed)
-    c = humanoid()
-    span = torch.rand(n, 28, generator=g)
-    return state(
-        n,
-        height,
-        root_rot=normalize(torch.randn(n, 4, generator=g)),
-        root_vel=torch.randn(n, 3, generator=g),
-        root_ang_vel=torch.randn(n, 3, generator=g),
-        dof_pos=0.6 * (c.dof_lower + span * (c.dof_upper - c.dof_lower)),
-        dof_vel=torch.randn(n, 28, generator=g),
-    )
 
 
 def reset(engine: MujocoEngine, to: ResetState) -> None:
@@ -179,13 +137,6 @@ def test_standing_feet_carry_the_weight(height: float) -> None:
     assert float(engine.state.root_pos[0, 2]) == pytest.approx(height + LEG, abs=0.02)
     others = [b for b in range(15) if b not in FEET]
     assert not engine.state.contact_forces[0, others].any()
-
-
-def stepped() -> Heightfield:
-    """Cells with i ≥ 5 (x > 0.2 m) are 0.6 m high."""
-    hf = np.zeros((9, 9), np.float32)
-    hf[5:] = 0.6
-    return Heightfield(hf, np.full(2, -1.6, np.float32), 0.4)
 
 
 PLACES = [(0.8, 0.0, 0.6), (-0.6, 0.1, 0.0), (0.38, -0.7, 0.6), (3.0, 0.0, 0.6), (-9.0, 5.0, 0.0)]
