@@ -10,6 +10,9 @@ CPU_TORCH := https://download.pytorch.org/whl/cpu
 TORCH_INDEX = $$(command -v nvidia-smi >/dev/null || [ "$$(uname -s)" != Linux ] \
 	|| { curl -sfIm 5 -o /dev/null $(CPU_TORCH)/ 2>/dev/null && echo --extra-index-url $(CPU_TORCH); })
 
+# The GPU engine's packages come along where there is a GPU, and with the test tools: they run on CPUs, too.
+EXTRAS = mujoco,pipeline$$(command -v nvidia-smi >/dev/null && echo ,gpu)
+
 # Two workers suit two cores and up; torch's own threads would only fight with them.
 TEST_ENV := OMP_NUM_THREADS=1 DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false
 
@@ -27,12 +30,12 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	@echo "setup: installing torch (1 of 2)"
 	@$(PIP_INSTALL) $(TORCH_INDEX) torch
 	@echo "setup: installing MuJoCo, Prefect and the rest (2 of 2)"
-	@$(PIP_INSTALL) -e '.[mujoco,pipeline]'
+	@$(PIP_INSTALL) -e ".[$(EXTRAS)]"
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
 	@echo "setup: installing the test tools"
-	@$(PIP_INSTALL) -e '.[mujoco,pipeline,dev]'
+	@$(PIP_INSTALL) -e '.[mujoco,gpu,pipeline,dev]'
 	@touch $@
 
 demo: setup
