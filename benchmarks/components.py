@@ -95,13 +95,15 @@ def fused_pieces(env: Any) -> Dict[str, Tuple[Callable[[], None], int]]:
 
 
 def count_launches(env: Any) -> Dict[str, int]:
-    """Kernel launches that each part of a fused control step records; empty for other environments.
+    """Kernel launches of each part of a fused control step; empty for other environments.
 
-    On a GPU loops of the solver are recorded once; on the CPU they count as often as they run.
+    Counted without a graph, where the rounds of the solver count as often as they run.
     """
     if not is_fused(env):
         return {}
     import warp as wp
+
+    from parc_core.engines.warp_graph import on_torch_stream
 
     counts: Dict[str, int] = {}
     saved, originals = env.state_dict(), {name: getattr(wp, name) for name in ("launch", "launch_tiled")}
@@ -110,7 +112,7 @@ def count_launches(env: Any) -> Dict[str, int]:
             calls: List[None] = []
             for name, original in originals.items():
                 setattr(wp, name, _counting(original, calls))
-            with wp.ScopedDevice(env.engine.wp_device):
+            with on_torch_stream(env.engine.wp_device, env.device):
                 launch()
             counts[part] = len(calls)
     finally:
@@ -138,8 +140,11 @@ def physics_profile(engine: Any) -> List[str]:
     import warp as wp
     from mujoco_warp._src.warp_util import EventTracer
 
-    engine.launch_step()
-    with wp.ScopedDevice(engine.wp_device), EventTracer() as tracer:
+    from parc_core.engines.warp_graph import on_torch_stream
+
+    with on_torch_stream(engine.wp_device, engine.device):
+        engine.launch_step()
+    with on_torch_stream(engine.wp_device, engine.device), EventTracer() as tracer:
         engine.launch_step()
         wp.synchronize_device(engine.wp_device)
         return _trace_lines(tracer.trace(), 0)

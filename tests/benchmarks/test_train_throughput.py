@@ -9,7 +9,7 @@ from benchmarks import components
 from benchmarks.scene import synthetic_motions
 from benchmarks.timing import Stopwatch
 from benchmarks.train_throughput import IN_LOOP, measure, table
-from benchmarks.training_scene import Scene, motion_listing
+from benchmarks.training_scene import Scene, make_training, motion_listing
 from parc_core.errors import DataError
 
 
@@ -46,3 +46,23 @@ def test_watch_adds_up_and_starts_anew():
 def test_trace_lines_add_up_the_substeps():
     trace = {"step": ((1.0, 2.0), {"forward": ((0.5, 0.25), {})})}
     assert components._trace_lines(trace, 0) == ["step: 3.000 ms", "  forward: 0.750 ms"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_parts_of_the_fused_step(tmp_path):
+    """On Warp's CPU device: all parts are measured, and measuring leaves the environment able to go on."""
+    pytest.importorskip(
+        "mujoco_warp", reason="MuJoCo Warp is not installed (pip install 'parc-tracker[gpu]')"
+    )
+    scene = Scene(device="cpu", engine="mujoco_warp", net="fc_2layers_8units", precision="float32", epochs=1)
+    training = make_training(scene, 2, motion_listing(None, 2, tmp_path))
+    training.iterate()
+    parts = components.step_parts(training, repeats=1)
+    assert set(parts) == set(components.fused_pieces(training.env)) and min(parts.values()) > 0
+    before = training.env.state_dict()
+    counts = components.count_launches(training.env)
+    assert counts["physics"] > 100 and set(counts) == set(parts)
+    assert torch.equal(training.env.state_dict()["engine"]["qpos"], before["engine"]["qpos"])
+    assert training.iterate()["healthy"] == 1.0
+    assert training.samples == 2 * 2 * training.config.steps_per_iter
