@@ -85,6 +85,11 @@ class Updater:
         numbers = torch.stack([value.float() for value in info.values()]).tolist()  # the one transfer
         return dict(zip(info, numbers))
 
+    @property
+    def has_graph(self) -> bool:
+        """Whether a graph was recorded."""
+        return self._graph is not None
+
     def forget_graph(self) -> None:
         """Has the graph recorded anew: the optimizer's state was loaded and lies elsewhere now."""
         self._graph = None

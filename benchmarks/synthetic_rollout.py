@@ -1,0 +1,68 @@
+"""An agent and a rollout of random numbers, and an environment that does nothing: the learner without physics."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+import torch
+from torch import Tensor
+
+from parc_core.config.agent_config import AgentConfig
+from parc_core.learning.agent import Agent, make_agent
+from parc_core.learning.distribution import DiagGaussian
+from parc_core.learning.precision import hidden_dtype, resolve_precision
+from parc_core.learning.rollout import Rollout
+
+
+class IdleEnv:
+    """Random observations, written in place as an environment on a GPU does; no episode ends."""
+
+    can_time_out = False
+
+    def __init__(self, num_envs: int, obs_dim: int, action_dim: int, device: torch.device) -> None:
+        self.num_envs, self.obs_dim, self.action_dim, self.device = num_envs, obs_dim, action_dim, device
+        self.action_low = torch.full((action_dim,), -1.0, device=device)
+        self.action_high = torch.full((action_dim,), 1.0, device=device)
+        self.obs_norm_mask = torch.ones(obs_dim, dtype=torch.bool)
+        self._obs = torch.randn(num_envs, obs_dim, device=device)
+        self._reward = torch.rand(num_envs, device=device)
+        self._done = torch.zeros(num_envs, dtype=torch.int64, device=device)
+
+    def reset(self) -> Tensor:
+        """Obs (N, obs_dim)."""
+        return self._obs
+
+    def step(self, action: Tensor) -> Tuple[Tensor, Tensor, Tensor, Dict[str, Any]]:
+        """Obs, reward (N,), done (N,) and nothing else, always the same."""
+        return self._obs, self._reward, self._done, {}
+
+    def reset_done(self) -> Tensor:
+        """Obs (N, obs_dim)."""
+        return self._obs
+
+
+@torch.no_grad()
+def make_case(config: AgentConfig, env: IdleEnv, steps: int, seed: int = 0) -> Tuple[Agent, Rollout]:
+    """The same agent and the same rollout for the same seed, as if the agent had made it.
+
+    Args:
+        steps: of every environment in the rollout.
+    """
+    torch.manual_seed(seed)
+    agent = make_agent(env, config.model, config.norm_obs_clip)
+    agent.model.dtype = hidden_dtype(resolve_precision(config.matmul_precision, env.device))
+    per_sample = agent.model.head.depends_on_state
+    rollout = Rollout(
+        steps, env.num_envs, env.obs_dim, env.action_dim, env.device, agent.model.dtype, per_sample
+    )
+    rollout.norm_obs.normal_()
+    for t in range(steps):
+        dist = agent.model.actor(rollout.norm_obs[t])
+        rollout.norm_means[t] = dist.mean
+        (rollout.logstd[t] if per_sample else rollout.logstd).copy_(dist.logstd)
+        rollout.norm_actions[t] = dist.sample()
+    rollout.log_probs.copy_(DiagGaussian(rollout.norm_means, rollout.logstd).log_prob(rollout.norm_actions))
+    rollout.explored.fill_(True)
+    rollout.rewards.uniform_()
+    rollout.dones.copy_((torch.rand(steps, env.num_envs, device=env.device) < 0.01).long())
+    return agent, rollout
