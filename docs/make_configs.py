@@ -22,7 +22,13 @@ TARGET = Path(__file__).with_name("configs.md")
 
 OURS: Dict[Type[Any], List[str]] = {
     TrackerConfig: ["engine", "seed", "model_name", "trainer_python"],
-    EnvFileConfig: ["env.action_mode", "env.residual_action_scale", "env.terrain_window"],
+    EnvFileConfig: [
+        "env.action_mode",
+        "env.residual_action_scale",
+        "env.terrain_window",
+        "env.max_contacts_per_env",
+        "env.max_constraints_per_env",
+    ],
     AgentConfig: [
         "model.action_std_end",
         "model.action_std_anneal_samples",

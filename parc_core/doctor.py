@@ -58,7 +58,7 @@ def checks() -> List[Check]:
             ("PyTorch", check_torch),
             ("CUDA GPU", check_cuda),
             ("engine mujoco", check_mujoco),
-            ("engine mujoco_warp", functools.partial(check_later_engine, "mujoco_warp")),
+            ("engine mujoco_warp", check_mujoco_warp),
             ("engine isaac_gym", functools.partial(check_later_engine, "isaac_gym")),
             ("rendering", check_rendering),
             ("Prefect", check_prefect),
@@ -117,6 +117,28 @@ def check_mujoco() -> Check:
     if _import("mujoco.batch") is None:
         return Check(name, False, f"{mujoco.__version__} has no mujoco.batch (3.17 has)", mend)
     return Check(name, True, mujoco.__version__)
+
+
+def check_mujoco_warp() -> Check:
+    """MuJoCo Warp, and a GPU that Warp can use; without one the engine runs for tests alone."""
+    name, mend = "engine mujoco_warp", "pip install -e '.[gpu]'"
+    missing = [package for package in ("warp", "mujoco", "mujoco_warp") if _import(package) is None]
+    if missing:
+        return Check(name, False, f"{', '.join(missing)} not installed", mend, needed=False)
+    warp, mujoco_warp, torch = _import("warp"), _import("mujoco_warp"), _import("torch")
+    versions = f"{mujoco_warp.__version__}, Warp {warp.__version__}"
+    driver = "install an NVIDIA driver for CUDA 12.4 or newer and a CUDA build of PyTorch; without a GPU use "
+    driver += "engine: mujoco"
+    if torch is None or not torch.cuda.is_available():
+        return Check(name, False, f"{versions}, but PyTorch sees no CUDA GPU", driver, needed=False)
+    warp.config.log_level = max(warp.config.log_level, warp.LOG_WARNING)  # no greeting on standard output
+    warp.init()
+    if not warp.is_conditional_graph_supported():
+        found = warp.get_cuda_driver_version()
+        detail = f"{versions}, but the driver is for CUDA {'.'.join(map(str, found or ('?',)))}"
+        return Check(name, False, detail, driver, needed=False)
+    gpus = ", ".join(f"{device.alias} {device.name}" for device in warp.get_cuda_devices())
+    return Check(name, True, f"{versions} on {gpus}", needed=False)
 
 
 def check_later_engine(name: str) -> Check:

@@ -97,3 +97,45 @@ def test_data_dir(tmp_path, monkeypatch):
 def test_little_disk_is_said(monkeypatch):
     monkeypatch.setattr(doctor, "MIN_FREE_GIB", 1e9)
     assert "make room" in doctor.check_disk().mend
+
+
+def test_the_gpu_engine_without_its_packages(monkeypatch):
+    monkeypatch.setattr(doctor, "_import", lambda name: None)
+    check = doctor.check_mujoco_warp()
+    assert not check.ok
+    assert not check.needed
+    assert check.detail == "warp, mujoco, mujoco_warp not installed"
+    assert "pip install" in check.mend
+
+
+def test_the_gpu_engine_without_a_gpu(monkeypatch):
+    pytest.importorskip("mujoco_warp", reason="MuJoCo Warp is not installed")
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    check = doctor.check_mujoco_warp()
+    assert not check.ok
+    assert check.detail.endswith("PyTorch sees no CUDA GPU")
+    assert "driver" in check.mend
+
+
+def test_the_gpu_engine_on_a_gpu(monkeypatch):
+    warp = pytest.importorskip("warp", reason="Warp is not installed")
+    pytest.importorskip("mujoco_warp", reason="MuJoCo Warp is not installed")
+    import torch
+
+    class Gpu:
+        alias, name = "cuda:0", "Some GPU"
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(warp, "init", lambda: None)
+    monkeypatch.setattr(warp, "get_cuda_devices", lambda: [Gpu])
+    monkeypatch.setattr(warp, "is_conditional_graph_supported", lambda: True)
+    check = doctor.check_mujoco_warp()
+    assert check.ok
+    assert check.detail.endswith("on cuda:0 Some GPU")
+    monkeypatch.setattr(warp, "is_conditional_graph_supported", lambda: False)
+    monkeypatch.setattr(warp, "get_cuda_driver_version", lambda: (12, 2))
+    check = doctor.check_mujoco_warp()
+    assert not check.ok
+    assert check.detail.endswith("the driver is for CUDA 12.2")

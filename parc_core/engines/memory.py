@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Tuple
-
 
 def environments_that_fit(free_bytes: float, bytes_per_env: float, fixed: float = 0.0) -> int:
     """Largest number of environments for which fixed + n · bytes_per_env ≤ free_bytes.
@@ -22,14 +20,3 @@ def environments_that_fit(free_bytes: float, bytes_per_env: float, fixed: float 
     if bytes_per_env <= 0:
         raise ValueError(f"bytes_per_env must be positive, got {bytes_per_env!r}")
     return max(0, int((free_bytes - fixed) // bytes_per_env))
-
-
-def linear_memory(small: int, small_bytes: float, large: int, large_bytes: float) -> Tuple[float, float]:
-    """(bytes_per_env, fixed) of the straight line through two measurements; fixed is not negative.
-
-    Args:
-        small, large: numbers of environments, small < large.
-        small_bytes, large_bytes: what each of them took.
-    """
-    bytes_per_env = max(1.0, (large_bytes - small_bytes) / (large - small))
-    return bytes_per_env, max(0.0, small_bytes - small * bytes_per_env)

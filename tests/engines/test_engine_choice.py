@@ -1,0 +1,172 @@
+"""Which engine runs where, what is missing for it, and how many environments fit."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from parc_core.character.kinematics import Kinematics
+from parc_core.character.mjcf import load_character
+from parc_core.config.env_config import EnvConfig, EnvFileConfig
+from parc_core.engines.factory import check_engine, make_engine, resolve_engine
+from parc_core.engines.memory import environments_that_fit
+from parc_core.engines.mujoco_model import ModelOptions, build_model
+from parc_core.errors import ConfigError
+from parc_core.rotations import normalize
+from parc_core.terrain.packed import PackedTerrain
+from tests.engines.scenes import flat
+from tests.envs.scenes import humanoid
+
+CPU = torch.device("cpu")
+needs_warp = pytest.mark.skipif(
+    importlib.util.find_spec("mujoco_warp") is None, reason="MuJoCo Warp is not installed"
+)
+
+
+def test_auto_is_the_gpu_engine_on_a_gpu_alone() -> None:
+    assert resolve_engine("auto", CPU) == "mujoco"
+    assert resolve_engine("auto", torch.device("cuda:0")) == "mujoco_warp"
+    assert check_engine("auto", CPU) == "mujoco"
+
+
+@needs_warp
+def test_the_gpu_engine_may_run_on_the_cpu_when_it_is_named() -> None:
+    assert check_engine("mujoco_warp", CPU) == "mujoco_warp"
+    engine = make_engine("mujoco_warp", humanoid(), PackedTerrain([flat()], CPU), EnvFileConfig(), 3, CPU)
+    assert (engine.name, engine.num_envs, engine.device) == ("mujoco_warp", 3, CPU)
+
+
+@pytest.mark.parametrize("missing", ["warp", "mujoco_warp"])
+def test_missing_packages_are_named_in_one_line(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find(name))
+    with pytest.raises(ConfigError, match=r"^engine mujoco_warp needs `pip install 'parc-tracker\[gpu\]'`$"):
+        check_engine("mujoco_warp", CPU)
+
+
+def test_a_broken_package_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "parc_core.engines.mujoco_engine", None)
+    with pytest.raises(ConfigError, match=r"^engine mujoco needs `pip install 'mujoco>=3.17,<4'` \("):
+        make_engine("mujoco", humanoid(), PackedTerrain([flat()], CPU), EnvFileConfig(), 1, CPU)
+
+
+@pytest.mark.parametrize(
+    ("free", "each", "fixed", "expected"),
+    [(1000.0, 10.0, 0.0, 100), (1000.0, 10.0, 95.0, 90), (1000.0, 3.0, 0.0, 333), (50.0, 10.0, 60.0, 0)],
+)
+def test_environments_that_fit(free: float, each: float, fixed: float, expected: int) -> None:
+    assert environments_that_fit(free, each, fixed) == expected
+
+
+def test_environments_must_take_something() -> None:
+    with pytest.raises(ValueError, match="must be positive"):
+        environments_that_fit(1.0, 0.0)
+
+
+@needs_warp
+def test_a_failed_allocation_names_the_number_that_fits() -> None:
+    from parc_core.engines import warp_memory
+
+    model = build_model(humanoid(), ModelOptions(timestep=1 / 120, window=5, dx=0.4, warp=True))
+    each = warp_memory.bytes_per_environment(model, 40, 200)
+    assert 1e5 < each < 3e5
+    assert warp_memory.bytes_per_environment(model, 80, 200) > each + 40 * 2000
+    free = 3 * 2**29 + 100 * each  # 1 GiB beside what is taken anyway
+    fit = environments_that_fit(2**30 + 100 * each, each)
+
+    def explained() -> Any:
+        return warp_memory.out_of_memory_explained(model, 40, 200, 65536, torch.device("cuda:0"), free)
+
+    for message in (
+        "Failed to allocate 123 bytes on device 'cuda:0'",
+        "CUDA out of memory. Tried to allocate",
+    ):
+        with (
+            pytest.raises(ConfigError, match=f"65536 .* at most {fit} fit .* lower num_envs") as caught,
+            explained(),
+        ):
+            raise RuntimeError(message)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(RuntimeError, match="illegal address"), explained():
+        raise RuntimeError("illegal address")
+
+
+ARM = """
+<mujoco>
+  <compiler angle="degree"/>
+  <default><joint stiffness="7" damping="0.7"/><geom density="500"/></default>
+  <worldbody>
+    <body name="base" pos="0 0 1">
+      <freejoint/>
+      <geom type="box" size="0.5 0.5 0.5"/>
+      <body name="tail" pos="-1 0 0">
+        <joint name="wag" axis="0 0 1" range="-90 90"/>
+        <geom type="sphere" size="0.1"/>
+      </body>
+      <body name="arm" pos="1 2 3" euler="20 30 40">
+        <joint name="arm_x" axis="1 0 0" range="-10 20"/>
+        <joint name="arm_y" axis="0 1 0" range="-30 40"/>
+        <joint name="arm_z" axis="0 0 1" range="-50 60"/>
+        <geom fromto="0 0 0 0 2 0" size="0.1" type="capsule"/>
+        <body name="ring" pos="0.1 0.2 0.3" euler="0 50 0">
+          <geom type="sphere" size="0.01"/>
+          <body name="hand" pos="0 2 0.5" euler="90 0 0">
+            <joint name="grip" axis="1 2 2" range="-40 50"/>
+            <geom type="sphere" size="0.1"/>
+          </body>
+        </body>
+      </body>
+    </body>
+  </worldbody>
+  <actuator>
+    <motor joint="wag" gear="5"/>
+    <motor joint="arm_x" gear="1"/><motor joint="arm_y" gear="2"/><motor joint="arm_z" gear="3"/>
+    <motor joint="grip" gear="4"/>
+  </actuator>
+</mujoco>
+"""
+
+
+@needs_warp
+def test_other_characters_are_placed_and_read(tmp_path: Path) -> None:
+    """Turned bodies, a hinge off the axes, a fixed joint between others: against the kinematics in torch."""
+    from parc_core.engines.warp_engine import MujocoWarpEngine
+
+    (tmp_path / "arm.xml").write_text(ARM)
+    character = load_character(tmp_path / "arm.xml")
+    n, g = 5, torch.Generator().manual_seed(0)
+    config = EnvFileConfig(env=EnvConfig())
+    engine = MujocoWarpEngine(character, PackedTerrain([flat()], CPU), config, n, CPU)
+    to = engine.reset_state
+    to.root_pos.copy_(torch.randn(n, 3, generator=g))
+    to.root_rot.copy_(normalize(torch.randn(n, 4, generator=g)))
+    to.dof_pos.copy_(torch.randn(n, 5, generator=g))
+    for name in ("root_vel", "root_ang_vel", "dof_vel"):
+        getattr(to, name).copy_(torch.randn(getattr(to, name).shape, generator=g))
+    engine.reset_mask.fill_(True)
+    engine.launch_reset()
+    kinematics = Kinematics(character)
+    joint_rot = kinematics.dof_to_rot(to.dof_pos)
+    body_pos, body_rot = kinematics.forward(to.root_pos, to.root_rot, joint_rot)
+    s = engine.state
+    expected = {**vars(to), "joint_rot": joint_rot, "body_pos": body_pos, "body_rot": body_rot}
+    for name in ("root_pos", "root_rot", "root_vel", "root_ang_vel", "dof_vel", "dof_pos", "joint_rot"):
+        assert_close(
+            getattr(s, name), expected[name], atol=3e-6, rtol=0, msg=lambda text, name=name: name + text
+        )
+    assert_close(s.body_pos, body_pos, atol=1e-5, rtol=0)
+    assert_close(s.body_rot, body_rot, atol=3e-6, rtol=0)
+    # MuJoCo's own forward kinematics agrees: coordinates lie where it has them.
+    import mujoco
+
+    data = mujoco.MjData(engine.model)
+    data.qpos[:] = engine.state_dict()["qpos"][0].numpy()
+    mujoco.mj_forward(engine.model, data)
+    for b, name in enumerate(character.body_names):
+        np.testing.assert_allclose(s.body_pos[0, b], data.body(name).xpos, atol=1e-5)
