@@ -146,12 +146,14 @@ class FusedTrackingEnv(TrackingEnv):
     def _restart(self) -> Tensor:
         self.engine.reset_mask.copy_(self._start.mask)
         self._launch_reset()
+        self._reference = None
         return self._obs
 
     def step(self, action: Tensor) -> Tuple[Tensor, Tensor, Tensor, Dict[str, Any]]:
         """See `TrackingEnv.step`; the observation is valid until `reset_done` or the next step."""
         self._lookup.action.copy_(action)
         self._launch_step()
+        self._reference = None  # of the time before; looked up again only if errors are asked for
         self.stats.add_rows(self._booking.rows)
         ended = self.fail_reason == FailReason.MOTION_END
         return self._obs, self._reward_of_step.clone(), self.done.clone(), {"motion_end": ended}

@@ -142,15 +142,14 @@ class TrackingEnv:
 
     def tracking_error(self) -> Tensor:
         """The seven errors of the last step, see `tracking_error.NAMES`. (N, 7)."""
-        s, ref = self.engine.state, self._reference or self._current_reference()
+        s, ref = self.engine.state, self._reference_now()
         return tracking_errors(
             self._char_pose(), ref.pose, s.body_pos, ref.body_pos, s.body_rot, ref.body_rot
         )
 
     def joint_error(self) -> Tensor:
         """Mean distance of all bodies from their reference after the last step, m. (N,)."""
-        ref = self._reference or self._current_reference()
-        return joint_error(self.engine.state.body_pos, ref.body_pos)
+        return joint_error(self.engine.state.body_pos, self._reference_now().body_pos)
 
     def episode_stats(self) -> Dict[str, float]:
         """Statistics of the episodes finished since the last call, and quantiles of the failure rates."""
@@ -224,6 +223,12 @@ class TrackingEnv:
         self.motion_ids[ids], self.start_times[ids], self.steps[ids] = motion_ids, times, 0
         self.done[ids], self.fail_reason[ids], self.stats.returns[ids] = DoneFlag.NULL, FailReason.NONE, 0.0
         self._reference = None
+
+    def _reference_now(self) -> Reference:
+        """The last step's reference, or of the place where environments were put since."""
+        if self._reference is None:
+            self._reference = self._current_reference()
+        return self._reference
 
     def _current_reference(self) -> Reference:
         return Reference(self.library, self.kinematics, self.task.key_ids, self.motion_ids, self.motion_times)
