@@ -28,8 +28,8 @@ class DiagGaussian:
 
     @property
     def std(self) -> Tensor:
-        """(..., D), or (D,) if logstd is."""
-        return self.logstd.exp()
+        """(..., D)."""
+        return self.logstd.exp().expand_as(self.mean)
 
     def sample(self, generator: Optional[torch.Generator] = None) -> Tensor:
         """(..., D), drawn from `generator`."""

@@ -193,7 +193,7 @@ def test_initial_networks():
     model = ActorCritic(5, 3, [8, 4], [8, 4], "FIXED", 0.05, output_scale=0.01)
     assert all((p == 0).all() for name, p in model.named_parameters() if name.endswith("bias"))
     assert model._action_dist._mean_net.weight.abs().max() <= 0.01
-    assert_close(model.actor(torch.zeros(2, 5)).std, torch.full((3,), 0.05))
+    assert_close(model.actor(torch.zeros(2, 5)).std, torch.full((2, 3), 0.05))
     trainable = {std: sum(p.requires_grad for p in nets.parameters()) for std, nets in std_types().items()}
     assert trainable["CONSTANT"] == trainable["FIXED"] + 1 and trainable["VARIABLE"] == trainable["FIXED"] + 2
 
@@ -228,7 +228,7 @@ def test_falling_standard_deviation():
     assert action_std(ModelConfig(), 5000) is None
     model = ActorCritic(5, 3, [8], [8], "FIXED", 0.3)
     model.head.set_std(0.2)
-    assert_close(model.actor(torch.zeros(2, 5)).std, torch.full((3,), 0.2))
+    assert_close(model.actor(torch.zeros(2, 5)).std, torch.full((2, 3), 0.2))
 
 
 @pytest.mark.parametrize(

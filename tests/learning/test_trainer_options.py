@@ -75,7 +75,7 @@ def test_the_standard_deviation_falls_as_logged(tmp_path):
     trainer = train(tmp_path, 8 * ITERATION, config=config)
     rows = {int(row["Iteration"]): float(row["Action_Std"]) for row in log_rows(tmp_path)}
     assert rows == pytest.approx({1: 0.2, 4: 0.125, 8: 0.1})
-    assert trainer.agent.model.head(torch.zeros(1, 16)).std.tolist() == pytest.approx([0.1] * 3)
+    assert trainer.agent.model.head(torch.zeros(1, 16)).std[0].tolist() == pytest.approx([0.1] * 3)
 
 
 def counted_evaluation():
