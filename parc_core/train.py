@@ -9,11 +9,12 @@ import argparse
 import dataclasses
 import sys
 from pathlib import Path
-from typing import List, Optional
+from typing import Any, List, Optional
 
 from parc_core.config.agent_config import AgentConfig, load_agent_config
 from parc_core.config.emit import AGENT_FILE, ARGS_FILE, ENV_FILE, write_yaml
 from parc_core.config.env_config import EnvFileConfig, load_env_config
+from parc_core.config.paths import expand
 from parc_core.config.preflight import check_device
 from parc_core.config.schema import no_effect_warnings
 from parc_core.config.train_args import (
@@ -27,6 +28,9 @@ from parc_core.config.train_args import (
 from parc_core.errors import EXIT_DONE, Interrupted, ParcError
 from parc_core.learning.logger import ProgressFile
 from parc_core.learning.stop import StopSignals
+
+MANY_TERRAINS = 1000
+"""With more terrains a training writes no terrain.pkl unless `terrain_save_path` asks for it."""
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -97,23 +101,56 @@ def _train_locked(
     """With the output folder held: configs, environment, terrain.pkl, training."""
     from parc_core.envs.factory import make_env
     from parc_core.learning.fingerprint import training_fingerprint
+    from parc_core.learning.memory import MemoryBudget
     from parc_core.learning.trainer import Trainer, TrainerOptions
 
     if args.in_model_file is not None:  # its normalizer comes with it and stays
         agent_config = dataclasses.replace(agent_config, normalizer_samples=0)
     folder = output_folder(args)
-    env = make_env(env_file, args.num_envs, args.device, args.engine, args.seed)
-    options = TrainerOptions(
-        output_dir=folder,
-        max_samples=args.max_samples,
-        seed=args.seed,
-        in_model_file=args.in_model_file,
-        fingerprint=training_fingerprint(args, env_file, agent_config),
-    )
-    trainer = Trainer(env, agent_config, options, progress, stop)  # refuses a folder of another training
-    write_inputs(folder, args, env_file, agent_config)
-    env.save_terrain(str(folder / "terrain.pkl"))
-    trainer.run()
+    budget = MemoryBudget(args.device, args.num_envs, agent_config)
+    with budget.explained():
+        env = make_env(env_file, args.num_envs, args.device, args.engine, args.seed)
+        budget.environment_built(env)
+        options = TrainerOptions(
+            output_dir=folder,
+            max_samples=args.max_samples,
+            seed=args.seed,
+            in_model_file=args.in_model_file,
+            fingerprint=training_fingerprint(args, env_file, agent_config),
+        )
+        trainer = Trainer(env, agent_config, options, progress, stop)  # refuses a folder of another training
+        write_inputs(folder, args, env_file, agent_config)
+        for note in save_terrain(env, folder, env_file.env.dm.terrain_save_path):
+            print(f"note: {note}", flush=True)
+        trainer.run()
+
+
+def save_terrain(env: Any, folder: Path, save_path: Optional[str]) -> List[str]:
+    """Writes terrain.pkl into the training's folder, and where `terrain_save_path` names another place, there too.
+
+    With more than `MANY_TERRAINS` terrains the folder has none: nothing here reads it, and its meshes are large.
+
+    Returns:
+        What was left out, one line each.
+    """
+    own = folder / "terrain.pkl"
+    other = None if save_path is None else Path(expand(save_path)).absolute()
+    notes = []
+    if other is not None and other != own and (other.parent / ARGS_FILE).is_file():
+        notes.append(f"{other} belongs to another training and stays as it is (env.dm.terrain_save_path)")
+        other = None
+    if env.terrain.num_terrains <= MANY_TERRAINS:
+        env.save_terrain(str(own))
+    else:
+        own.unlink(missing_ok=True)  # of an earlier start
+        if other in (None, own):
+            notes.append(
+                f"no terrain.pkl is written for {env.terrain.num_terrains} terrains; set env.dm.terrain_save_path to "
+                "a file outside the training's folder to get it"
+            )
+    if other is not None and other != own:
+        env.save_terrain(str(other))
+    return notes
 
 
 def write_inputs(folder: Path, args: TrainArgs, env_file: EnvFileConfig, agent_config: AgentConfig) -> None:

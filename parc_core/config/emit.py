@@ -10,7 +10,7 @@ import yaml
 
 from parc_core.config.agent_config import AgentConfig, load_agent_config
 from parc_core.config.env_config import EnvFileConfig, load_env_config
-from parc_core.config.paths import PROJECT_ROOT, PathLike, existing_file
+from parc_core.config.paths import PROJECT_ROOT, PathLike, existing_file, expand
 from parc_core.config.schema import to_mapping
 from parc_core.config.tracker_config import TrackerConfig
 from parc_core.config.train_args import TrainArgs, write_train_args
@@ -65,9 +65,9 @@ def resolved_env(tracker: TrackerConfig, dataset_file: Path, out_dir: Path) -> E
     """The environment config with this run's dataset and terrain file."""
     env_file = load_env_config(tracker.env_config)
     char_file = existing_file(env_file.env.char_file, "env.char_file", tracker.env_config)
-    dm = dataclasses.replace(
-        env_file.env.dm, motion_file=str(dataset_file), terrain_save_path=str(out_dir / "terrain.pkl")
-    )
+    wanted = env_file.env.dm.terrain_save_path
+    terrain = out_dir / "terrain.pkl" if wanted is None else Path(expand(wanted)).absolute()
+    dm = dataclasses.replace(env_file.env.dm, motion_file=str(dataset_file), terrain_save_path=str(terrain))
     env = dataclasses.replace(env_file.env, char_file=portable(char_file), dm=dm)
     return dataclasses.replace(env_file, env=env)
 

@@ -44,7 +44,8 @@ class DeepMimicConfig:
     terrain_build_mode: Literal["square", "wide", "file"] = "square"
     """Arrangement of the terrains in `terrain.pkl`: a square, one row along x, or one terrain for all."""
     terrain_save_path: Optional[str] = None
-    """The arranged terrain; a training writes `<output_dir>/terrain.pkl` and sets this."""
+    """Where a training writes the arranged terrain besides `<output_dir>/terrain.pkl`, which a data set of more than
+    1000 terrains goes without; null = nowhere else."""
     terrains_per_motion: int = setting(1, at_least=1)
     """Copies of each motion's terrain in `terrain.pkl` (`wide` and `file` alone)."""
     fail_rates_path: Optional[str] = None
