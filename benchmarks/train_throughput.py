@@ -33,8 +33,10 @@ from benchmarks.training_scene import (
     Training,
     make_training,
     motion_listing,
+    scene_agent_config,
 )
 from parc_core.errors import ParcError
+from parc_core.learning.memory import MemoryBudget
 from parc_core.learning.networks import hidden_sizes
 from parc_core.learning.precision import resolve_precision
 from parc_core.storage.atomic import write_json
@@ -62,11 +64,17 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         try:
             listing = motion_listing(args.motions, args.synthetic, Path(folder))
-            for num_envs in args.envs:
-                rows.append(_in_own_process(scene, num_envs, listing, args))
-                console.print(f"{num_envs:,} environments: {rows[-1]['samples_per_second']:,} samples/s")
         except ParcError as error:
             raise SystemExit(f"error: {error}") from error
+        for num_envs in args.envs:
+            try:
+                rows.append(_in_own_process(scene, num_envs, listing, args))
+            except ParcError as error:  # the others may fit
+                console.print(f"{num_envs:,} environments: {error}", highlight=False)
+                continue
+            console.print(f"{num_envs:,} environments: {rows[-1]['samples_per_second']:,} samples/s")
+    if not rows:
+        raise SystemExit(1)
     console.print(table(rows))
     for row in rows:
         for line in row["physics_profile"]:
@@ -120,15 +128,21 @@ def measure(
     part_repeats: int = 20,
     profile_physics: bool = False,
 ) -> Dict[str, Any]:
-    """One row: samples/s of whole iterations (mean and best), ms per control step of each part, memory."""
+    """One row: samples/s of whole iterations (mean and best), ms per control step of each part, memory.
+
+    Raises:
+        ConfigError: so many environments do not fit into the memory.
+    """
     device = torch.device(scene.device)
     before = start_of_memory(device)
     began = time.perf_counter()
-    training, watch = make_training(scene, num_envs, listing), Stopwatch(device)
-    watch.watch(training.env, "step", "step")
-    watch.watch(training.env, "reset_done", "reset")
-    watch_parts(training.env, watch)
-    _iterations(training, watch, warm_up)
+    budget = MemoryBudget(scene.device, num_envs, scene_agent_config(scene))
+    with budget.explained():
+        training, watch = make_training(scene, num_envs, listing, budget), Stopwatch(device)
+        watch.watch(training.env, "step", "step")
+        watch.watch(training.env, "reset_done", "reset")
+        watch_parts(training.env, watch)
+        _iterations(training, watch, warm_up)
     startup = time.perf_counter() - began
     training.env.episode_stats()
     timed = _iterations(training, watch, iterations)

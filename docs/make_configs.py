@@ -28,6 +28,7 @@ OURS: Dict[Type[Any], List[str]] = {
         "env.terrain_window",
         "env.max_contacts_per_env",
         "env.max_constraints_per_env",
+        *(f"env.{term}_strictness" for term in ("pose", "vel", "root_pos", "root_vel", "key_pos")),
     ],
     AgentConfig: [
         "model.action_std_end",
@@ -38,6 +39,7 @@ OURS: Dict[Type[Any], List[str]] = {
         "matmul_precision",
         "iters_per_evaluation",
         "max_rollbacks",
+        "max_diverged_share",
         "num_checkpoints_kept",
         "use_tensorboard",
     ],

@@ -61,8 +61,12 @@ def test_keys_that_parc_lacks_are_parcs_behaviour_by_default():
         "env.action_mode", "env.residual_action_scale", "env.terrain_window", "env.max_contacts_per_env",
         "env.max_constraints_per_env", "env.demo_mode", "env.debug_visuals",
         "env.start_paused", "env.write_agent_states", "env.enable_replan_timer_obs", "env.dm.ignore_fail_rates",
+        "env.pose_strictness", "env.vel_strictness", "env.root_pos_strictness", "env.root_vel_strictness",
+        "env.key_pos_strictness",
     }  # fmt: skip
     assert env.action_mode == "absolute"
+    assert env.pose_strictness == env.vel_strictness == env.key_pos_strictness == 1.0
+    assert env.root_pos_strictness == env.root_vel_strictness == 1.0
     assert agent.optimizer.schedule == "constant"
     assert (agent.exp_anneal_samples, agent.exp_prob_beg, agent.exp_prob_end) == (None, 1.0, 1.0)
 
