@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
 pytest.importorskip("warp", reason="the fused environment needs warp-lang (pip install 'parc-tracker[gpu]')")
@@ -84,6 +83,8 @@ def test_recording_the_step_leaves_nothing_behind(mixed: Path, monkeypatch: pyte
     tried = fused(mixed)
     assert isinstance(tried.engine, _Trial)
     assert torch.equal(tried.fail_rates, torch.ones(2))
+    assert not tried.steps.any()
+    assert not tried.stats.returns.any()
     runs = [[env.reset().clone(), *trajectory(env, 5, seed=0)] for env in (plain, tried)]
     assert same(*runs)
     assert plain.episode_stats() == tried.episode_stats()
@@ -160,4 +161,16 @@ def test_observations_are_written_in_place(stand: Path) -> None:
     assert env.reset_done() is obs
     assert env.observe() is obs
     before = obs.clone()
-    assert_close(env.observe(), before, atol=0, rtol=0)
+    assert torch.equal(env.observe(), before)
+
+
+def test_rewards_and_flags_stay_what_they_were(mixed: Path) -> None:
+    env = fused(mixed)
+    env.reset_to(torch.tensor([0, 1, 0, 1]), torch.tensor([0.3, 0.0, 0.0, 1.0]))
+    kept = env.step(zero_action(env))[1:]
+    copies = kept[0].clone(), kept[1].clone(), kept[2]["motion_end"].clone()
+    env.step(zero_action(env) + 0.3)
+    assert env.done.any()
+    env.reset_done()
+    for was, copy in zip((kept[0], kept[1], kept[2]["motion_end"]), copies, strict=True):
+        assert torch.equal(was, copy)
