@@ -61,6 +61,7 @@ def measure(args: argparse.Namespace, num_envs: int, precision: str, device: tor
         matmul_precision=precision,
     )
     if device.type == "cuda":
+        torch.zeros(1, device=device)  # statistics exist once the device is in use
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     env = IdleEnv(num_envs, args.obs, args.actions, device)
