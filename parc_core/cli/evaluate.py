@@ -11,10 +11,12 @@ from rich.table import Table
 from parc_core.assess import Runner, assess_and_show
 from parc_core.cli.progress import counting_bar
 from parc_core.config.agent_config import AgentConfig, load_agent_config
-from parc_core.config.emit import AGENT_FILE, ENV_FILE
+from parc_core.config.emit import AGENT_FILE, ARGS_FILE, ENV_FILE
 from parc_core.config.env_config import EnvFileConfig, load_env_config
 from parc_core.config.paths import existing_file
 from parc_core.config.preflight import check_device
+from parc_core.config.train_args import read_train_args
+from parc_core.engines.factory import parse_device, resolve_engine
 from parc_core.evaluation.result import EvalResult, percent
 
 
@@ -29,6 +31,9 @@ def run_evaluation(
     check_device(device, "--device")
     folder = model.absolute().parent
     env_file = _environment(env_config or folder / ENV_FILE, dataset)
+    other = trained_elsewhere(folder, engine, device)
+    if other:
+        print(f"note: {other}")
     agent_file = folder / AGENT_FILE
     agent_config = load_agent_config(agent_file) if agent_file.is_file() else AgentConfig()
     with counting_bar("playing clips") as progress:
@@ -46,6 +51,21 @@ def run_evaluation(
             print(f"{name:<8} {path}")
     if found.note:
         print(found.note)
+
+
+def trained_elsewhere(folder: Path, engine: str, device: str) -> str:
+    """One line where the training beside the model ran on another engine or device than the evaluation will, else "".
+
+    A model is not bound to either; physics differ a little, and so do the numbers.
+    """
+    if not (folder / ARGS_FILE).is_file():
+        return ""
+    args = read_train_args(folder / ARGS_FILE)
+    trained, here = (
+        f"{resolve_engine(name, parse_device(where))} on {where}"
+        for name, where in ((args.engine, args.device), (engine, device))
+    )
+    return "" if trained == here else f"trained with {trained}, played with {here} (--engine, --device)"
 
 
 def _environment(path: Path, dataset: Path | None) -> EnvFileConfig:
