@@ -30,7 +30,7 @@ _SAVED_FIELDS = ("time", "qpos", "qvel", "qacc_warmstart")
 
 
 class MujocoWarpEngine(Engine):
-    """N humanoids in float32 on one device.
+    """N humanoids in float32 on one device. On a GPU forces are summed in no fixed order: runs differ in last digits.
 
     Beside the contract of `Engine` it gives launches without any host work, for an environment that records its own
     kernels together with them: `launch_step`, `launch_reset`, `capture`. The tensors of `state`, `pd_targets`,

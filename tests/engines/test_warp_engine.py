@@ -268,7 +268,7 @@ def test_a_diverged_simulation_is_counted_and_stands_above_its_ground_again(
 ) -> None:
     engine = warp_engine(device, 3, stepped())
     put = state(3)
-    put.root_pos[:, :2] = torch.tensor([[0.8, 0.2], [0.8, 0.2], [-0.6, 0.0]])
+    put.root_pos[:, :2] = torch.tensor([[0.8, 0.2], [0.8, 0.0], [-0.6, 0.0]])
     put.root_pos[:2, 2] += 0.6
     reset(engine, put)
     step(engine)
@@ -289,6 +289,7 @@ def test_a_diverged_simulation_is_counted_and_stands_above_its_ground_again(
     assert engine.state.root_pos[0, :2].tolist() == pytest.approx([0.8, 0.2], abs=0.02)
     assert float(engine.state.root_pos[0, 2]) == pytest.approx(0.6 + LEG, abs=0.3)
     assert not engine.state.contact_forces[[0, 2]].any()
+    assert not engine.data.qacc_warmstart.numpy()[[0, 2]].any()
     step(engine, steps=15)
     assert not engine.state.diverged.any()
     assert engine.counters()["diverged"] == 0
@@ -316,6 +317,10 @@ def test_missing_room_is_counted(
     assert counts[counter] == (6 if counter == "contact_overflows" else 3)
     assert sum(counts.values()) == counts[counter]
     assert not any(engine.counters().values())
+    put.root_pos[:, 2] = HIGH
+    reset(engine, put)
+    step(engine)
+    assert not any(engine.counters().values())  # a step without overflow is not counted for an earlier one
     assert "overflow" not in capfd.readouterr().out
 
 
