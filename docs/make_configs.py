@@ -26,6 +26,7 @@ OURS: Dict[Type[Any], List[str]] = {
         "env.action_mode",
         "env.residual_action_scale",
         "env.terrain_window",
+        "env.solver_iterations",
         "env.max_contacts_per_env",
         "env.max_constraints_per_env",
         *(f"env.{term}_strictness" for term in ("pose", "vel", "root_pos", "root_vel", "key_pos")),

@@ -84,6 +84,8 @@ class EnvConfig:
     """Correction of the PD target for an action of 1, rad (residual mode)."""
     terrain_window: int = setting(5, at_least=1)
     """Side of the square of terrain columns around the character, cells (MuJoCo engines)."""
+    solver_iterations: int = setting(10, at_least=1)
+    """Most iterations of the contact solver in a physics step (MuJoCo engines); each costs time on a GPU."""
     max_contacts_per_env: int = setting(40, at_least=1)
     """Room for contacts, in the mean over the environments (engine mujoco_warp); overflow is counted and logged."""
     max_constraints_per_env: int = setting(200, at_least=1)

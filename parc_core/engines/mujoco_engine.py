@@ -64,6 +64,7 @@ class MujocoEngine(Engine):
                 window=env.terrain_window,
                 dx=env.dm.heightmap.horizontal_scale,
                 friction=env.plane.dynamic_friction,
+                solver_iterations=env.solver_iterations,
             ),
         )
         self._batch = Batch(self.model, nsim=num_envs, nthread=num_threads or usable_cores())

@@ -34,6 +34,8 @@ class ModelOptions:
     """Cell size of the terrain, m."""
     friction: float = 1.0
     """Sliding friction of ground and character."""
+    solver_iterations: int = 10
+    """Most iterations of the contact solver in a physics step."""
     warp: bool = False
     """For MuJoCo Warp, which knows no flag against automatic resets (it never does them) and needs no sensor."""
 
@@ -47,12 +49,15 @@ def build_xml(character: Character, options: ModelOptions) -> str:
         "option",
         timestep=repr(options.timestep),
         integrator="implicitfast",
-        iterations="10",
+        iterations=str(options.solver_iterations),
         ls_iterations="10",
     )
+    # Foot on column with MuJoCo's own box-box test, not the general one for convex shapes: up to 8 points instead of 4,
+    # and a tenth of a GPU's time saved.
+    flag = ET.SubElement(option, "flag", nativeccd="disable")
     if not options.warp:
         # A diverged world must be seen and counted, not silently put back by MuJoCo.
-        ET.SubElement(option, "flag", autoreset="disable")
+        flag.set("autoreset", "disable")
     default = ET.SubElement(root, "default")
     ET.SubElement(default, "geom", condim="3", friction=f"{options.friction!r} 0.005 0.0001")
     world = ET.SubElement(root, "worldbody")

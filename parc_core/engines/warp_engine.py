@@ -85,6 +85,7 @@ class MujocoWarpEngine(Engine):
                 window=env.terrain_window,
                 dx=env.dm.heightmap.horizontal_scale,
                 friction=env.plane.dynamic_friction,
+                solver_iterations=env.solver_iterations,
                 warp=True,
             ),
         )

@@ -45,6 +45,7 @@ CAME_LATER = {
     "agent.optimizer.desired_kl": "0.01",
     "agent.model.action_std_end": "None",
     "agent.model.action_std_anneal_samples": "None",
+    "env.env.solver_iterations": "10",
     **{f"env.env.{term}_strictness": "1.0" for term in ("pose", "vel", "root_pos", "root_vel", "key_pos")},
 }
 
