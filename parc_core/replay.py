@@ -88,15 +88,13 @@ def load_state(path: PathLike) -> Dict[str, Any]:
     return state
 
 
-def replay(
-    path: PathLike, args: TrainArgs, engine: Optional[str] = None, device: str = "cpu"
-) -> List[Finding]:
+def replay(path: PathLike, args: TrainArgs, engine: Optional[str] = None, device: str = "cpu") -> Replayed:
     """Repeats the step.
 
     Args:
         path: the state's file.
         args: of the training, for its environment and data set.
-        engine: default: the training's own on `device`, as `auto` resolves it there.
+        engine: default: what `auto` means on the device.
         device: where to repeat it.
 
     Raises:
