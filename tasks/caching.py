@@ -27,7 +27,10 @@ from parc_core.storage.store import Ref
 P = ParamSpec("P")
 Result = dict[str, Any]
 
-_MOTION = "clip dataset_file files joined_frames library loading parallel safe_pickle terrain_file"
+_MOTION = (
+    "clip dataset_arrays dataset_cache dataset_file file_index files joined_frames library loading parallel "
+    "safe_pickle terrain_file"
+)
 SIMULATION = (
     "parc_core/rotations.py",
     *(f"parc_core/{room}" for room in ("character", "engines", "envs", "terrain")),

@@ -24,7 +24,7 @@ CODE = (
     *SIMULATION,
     *(
         f"parc_core/learning/{name}.py"
-        for name in ("agent", "clip_test", "distribution", "model_file", "networks", "normalizer")
+        for name in ("agent", "clip_test", "distribution", "model_file", "networks", "normalizer", "towers")
     ),
     "parc_core/evaluation",
     "parc_core/recording",
