@@ -12,10 +12,11 @@ from parc_core.character.kinematics import Kinematics
 from parc_core.character.model import Character
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.engines.buffers import check_saved_state, empty_state
+from parc_core.engines.effort import effort_reach, targets_within_effort
 from parc_core.engines.engine import Engine, ResetState, num_substeps
 from parc_core.engines.mujoco_model import COLUMN_HALF_HEIGHT, ModelOptions, build_model, rest_height
 from parc_core.motion.parallel import usable_cores
-from parc_core.rotations import quat_conj, quat_rotate
+from parc_core.rotations import quat_conj, quat_rotate, quat_to_exp_map
 from parc_core.terrain.packed import PackedTerrain
 
 _LOG = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class MujocoEngine(Engine):
         # Rows of (torque, force) about the centre of mass, in the world's axes; read-only.
         self._external_forces = self._batch.bind("cfrc_ext")
         self._make_indices(character, env.terrain_window)
+        self._lead, self._reach = (values.double() for values in effort_reach(character))
         self._rest_qpos = torch.from_numpy(self.model.qpos0).clone()
         self._rest_height = rest_height(self.kinematics)
         self.terrain_ids = torch.zeros(num_envs, dtype=torch.long)
@@ -135,13 +137,24 @@ class MujocoEngine(Engine):
 
     def step(self, pd_targets: Tensor) -> None:
         """See `Engine.step`."""
-        self._ctrl.copy_(pd_targets)
+        targets = pd_targets.double()
         self._move_window()
-        self._batch.step(nstep=self._substeps)
+        for _ in range(self._substeps):
+            dof_pos, dof_vel = self._dof_pos(), self._qvel[:, 6:]
+            self._ctrl.copy_(targets_within_effort(targets, dof_pos, dof_vel, self._lead, self._reach))
+            self._batch.step(nstep=1)
         self.state.diverged = self._recover_diverged()
         self.state.contact_forces.numpy()[:] = self._external_forces[:, self._bodies, 3:]
         self.state.contact_forces[self.state.diverged] = 0.0
         self._read_state(slice(None))
+
+    def _dof_pos(self) -> Tensor:
+        """Dofs as they are now, in MuJoCo's precision. (N, D) rad."""
+        dof_pos = torch.empty(self.num_envs, self.model.nu, dtype=torch.float64)
+        dof_pos[:, self._hinge_dof] = self._qpos[:, self._hinge_qpos]
+        turns = self._qpos[:, self._ball_qpos].unflatten(1, (-1, 4))
+        dof_pos[:, self._ball_dof] = quat_to_exp_map(turns).flatten(1)
+        return dof_pos
 
     def _move_window(self) -> None:
         """Puts each environment's columns under its root, tops at the terrain's heights."""

@@ -148,7 +148,6 @@ def _add_joint(body: ET.Element, actuators: ET.Element, character: Character, b:
 def _add_actuator(
     actuators: ET.Element, name: str, joint: str, dof: int, character: Character, gear: Sequence[int]
 ) -> None:
-    effort = float(character.effort[dof])
     ET.SubElement(
         actuators,
         "position",
@@ -158,8 +157,7 @@ def _add_actuator(
         kp=repr(float(character.kp[dof])),
         kv=repr(float(character.kd[dof])),
         ctrllimited="false",
-        forcelimited="true",
-        forcerange=_text((-effort, effort)),
+        forcelimited="false",  # `effort.py` limits the targets instead
     )
 
 

@@ -20,6 +20,7 @@ from parc_core.engines import warp_kernels as kernels
 from parc_core.engines.buffers import check_saved_state, empty_reset, empty_state
 from parc_core.engines.engine import Engine, EngineState, ResetState, num_substeps
 from parc_core.engines.mujoco_model import COLUMN_HALF_HEIGHT, ModelOptions, build_model, rest_height
+from parc_core.engines.warp_effort import TargetLimit
 from parc_core.engines.warp_graph import on_torch_stream, record, start_warp
 from parc_core.engines.warp_memory import free_memory, out_of_memory_explained
 from parc_core.engines.warp_types import character_tables, reset_arrays, state_arrays, terrain_arrays, view
@@ -52,7 +53,7 @@ class MujocoWarpEngine(Engine):
     state: EngineState
     """Views: the same tensors for ever."""
     pd_targets: Tensor
-    """(N, D) rad: what the actuators follow, MuJoCo Warp's own array."""
+    """(N, D) rad: what the joints follow, within their efforts."""
     reset_mask: Tensor
     """(N,) bool: which environments `launch_reset` places."""
     reset_state: ResetState
@@ -112,14 +113,13 @@ class MujocoWarpEngine(Engine):
         self.data = mujoco_warp.make_data(
             self.model, nworld=self.num_envs, nconmax=max_contacts, njmax=max_constraints
         )
-        self._qpos, self._qvel, self.pd_targets = (
-            wp.to_torch(array) for array in (self.data.qpos, self.data.qvel, self.data.ctrl)
-        )
+        self._qpos, self._qvel = wp.to_torch(self.data.qpos), wp.to_torch(self.data.qvel)
 
     def _make_buffers(self, character: Character) -> None:
         """Torch tensors and the Warp views of them."""
         n, device = self.num_envs, self.device
         self.state = empty_state(n, character, device)
+        self.pd_targets = torch.zeros(n, character.dof_size, device=device)
         self.terrain_ids = torch.zeros(n, dtype=torch.long, device=device)
         self.reset_mask = torch.zeros(n, dtype=torch.bool, device=device)
         self.reset_state = empty_reset(n, character, device)
@@ -135,6 +135,7 @@ class MujocoWarpEngine(Engine):
     def _make_tables(self, character: Character) -> None:
         """What kernels need to know about the model."""
         self.character_tables = character_tables(character, self.device)
+        self._target_limit = TargetLimit(character, self.character_tables, self.pd_targets, self.data)
         self._first_body = int(self.model.body(character.body_names[0]).id)
         self._first_geom = self._window**2  # the columns come first
         radii = torch.from_numpy(self.model.geom_rbound[self._first_geom :]).float().to(self.device)
@@ -147,6 +148,7 @@ class MujocoWarpEngine(Engine):
         with wp.ScopedDevice(self.wp_device):
             self._launch_window()
             for _ in range(self._substeps):
+                self._target_limit.launch()
                 mujoco_warp.step(self._warp_model, self.data)
             self._launch_contact_forces()
             self._launch_recovery()

@@ -219,12 +219,6 @@ def test_a_target_moves_its_dof_the_right_way() -> None:
     assert bool((off_diagonal.abs().amax(1) < engine.state.dof_pos.diagonal().abs()).all())
 
 
-def test_targets_beyond_the_effort_are_limited() -> None:
-    engine = make_engine()
-    assert_close(torch.from_numpy(engine.model.actuator_forcerange[:, 1]).float(), humanoid().effort)
-    assert engine.model.actuator_forcelimited.all()
-
-
 def test_a_simulation_that_diverges_is_flagged_and_stands_above_its_ground_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
