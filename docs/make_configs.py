@@ -35,6 +35,7 @@ OURS: Dict[Type[Any], List[str]] = {
         "model.action_std_end",
         "model.action_std_anneal_samples",
         "value_bounds",
+        "center_heights",
         "optimizer.schedule",
         "optimizer.desired_kl",
         "matmul_precision",

@@ -101,6 +101,8 @@ class AgentConfig:
     optimizer: OptimizerConfig = section(OptimizerConfig)
     matmul_precision: Literal["auto", "float32", "tf32", "bf16"] = "auto"
     """Hidden layers: bf16 (parameters stay float32), TF32 (CUDA) or float32; auto = bf16 on CUDA, else float32."""
+    center_heights: bool = False
+    """The normalizer subtracts the mean of the observed terrain heights, which lie about 0.9 m below the root."""
     normalizer_samples: int = setting(300_000_000, at_least=0)
     """The observation normalizer learns from this many samples, then stays; 0 with in_model_file, whose own stays."""
     iters_per_output: int = setting(100, at_least=1)

@@ -20,6 +20,7 @@ class Observer:
     Attributes:
         obs_dim: length of the vector, 1312 with the defaults.
         norm_mask: (obs_dim,) bool: dimensions that the normalizer treats.
+        height_mask: (obs_dim,) bool: the terrain heights.
     """
 
     def __init__(
@@ -41,6 +42,8 @@ class Observer:
         other = contacts + len(task.ray_points)
         self.obs_dim = char_dim + target_dim + other
         self.norm_mask = terms.norm_mask(char_dim, target_dim, other).to(kinematics.device)
+        self.height_mask = torch.zeros_like(self.norm_mask)
+        self.height_mask[self.obs_dim - len(task.ray_points) :] = True
 
     def observe(
         self, state: EngineState, ids: Tensor, motion_ids: Tensor, times: Tensor, terrain_ids: Tensor

@@ -38,7 +38,7 @@ class TrackingEnv:
         device: where all tensors live.
         control_dt: s per step.
         action_low, action_high: (D,) bounds of actions.
-        obs_norm_mask: (obs_dim,) bool: dimensions that the normalizer treats.
+        obs_norm_mask, obs_height_mask: (obs_dim,) bool: dimensions that the normalizer treats, the terrain heights.
         reward_low, reward_high: bounds of one step's reward.
         can_time_out: whether an episode can end by TIME at all; it cannot where every motion ends before.
         motion_ids: (N,) int64; motion_times: (N,) s in the clip; fail_reason: (N,) see `FailReason`.
@@ -83,6 +83,7 @@ class TrackingEnv:
         self._reference: Optional[Reference] = None
         self._observer = Observer(config, self.task, kinematics, library, terrain, self.control_dt)
         self.obs_dim, self.obs_norm_mask = self._observer.obs_dim, self._observer.norm_mask
+        self.obs_height_mask = self._observer.height_mask
         self._obs = torch.zeros(self.num_envs, self.obs_dim, device=self.device)
 
     @property

@@ -58,8 +58,12 @@ class Agent(nn.Module):
         return {key: value.detach().cpu().clone() for key, value in self.state_dict().items()}
 
 
-def make_agent(env, model_config, norm_obs_clip: float) -> Agent:
-    """Agent for an environment's sizes, bounds and normalised dimensions, on its device."""
+def make_agent(env, model_config, norm_obs_clip: float, center_heights: bool = False) -> Agent:
+    """Agent for an environment's sizes, bounds and normalised dimensions, on its device.
+
+    Args:
+        center_heights: the normalizer subtracts the mean of the observed terrain heights.
+    """
     model = ActorCritic(
         env.obs_dim,
         env.action_dim,
@@ -72,4 +76,6 @@ def make_agent(env, model_config, norm_obs_clip: float) -> Agent:
     a_norm = Normalizer(env.action_dim)
     low, high = env.action_low.cpu(), env.action_high.cpu()
     a_norm.set_mean_std(0.5 * (high + low), 0.5 * (high - low))
-    return Agent(model, Normalizer(env.obs_dim, norm_obs_clip, env.obs_norm_mask), a_norm).to(env.device)
+    heights = env.obs_height_mask if center_heights else None
+    obs_norm = Normalizer(env.obs_dim, norm_obs_clip, env.obs_norm_mask, center_mask=heights)
+    return Agent(model, obs_norm, a_norm).to(env.device)

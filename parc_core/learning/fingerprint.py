@@ -43,6 +43,7 @@ LEFT_OUT = {
 CAME_LATER = {
     "agent.matmul_precision": "'auto'",
     "agent.optimizer.desired_kl": "0.01",
+    "agent.center_heights": "False",
     "agent.model.action_std_end": "None",
     "agent.model.action_std_anneal_samples": "None",
     "env.env.solver_iterations": "10",

@@ -35,7 +35,7 @@ class Learner:
         self._env, self._config, self._max_samples = env, config, max_samples
         self._generator = torch.Generator(device=env.device).manual_seed(seed)
         self._precision = resolve_precision(config.matmul_precision, env.device)
-        self.agent = make_agent(env, config.model, config.norm_obs_clip)
+        self.agent = make_agent(env, config.model, config.norm_obs_clip, config.center_heights)
         self.agent.model.dtype = hidden_dtype(self._precision)
         self.rollout = Rollout(
             config.steps_per_iter,

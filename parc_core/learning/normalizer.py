@@ -25,6 +25,7 @@ class Normalizer(nn.Module):
     _mean: Tensor
     _std: Tensor
     _fixed: Tensor
+    _no_mean: Tensor
     _m_mean: Tensor
     _m_m2: Tensor
 
@@ -34,12 +35,14 @@ class Normalizer(nn.Module):
         clip: float = float("inf"),
         norm_mask: Optional[Tensor] = None,
         min_std: float = MIN_STD,
+        center_mask: Optional[Tensor] = None,
     ) -> None:
         """Args:
         dim: width of x.
         clip: bound of |y|; infinity for none.
         norm_mask: (dim,) bool, True where x is normalised; None = everywhere.
         min_std: floor of the standard deviation.
+        center_mask: (dim,) bool, True where only the mean is subtracted; None = nowhere.
         """
         super().__init__()
         self.clip = float(clip)
@@ -49,6 +52,8 @@ class Normalizer(nn.Module):
         self.register_buffer("_std", torch.ones(dim))
         mask = torch.ones(dim, dtype=torch.bool) if norm_mask is None else norm_mask.detach().bool().cpu()
         self.register_buffer("_fixed", ~mask, persistent=False)
+        centered = torch.zeros_like(mask) if center_mask is None else center_mask.detach().bool().cpu()
+        self.register_buffer("_no_mean", ~mask & ~centered, persistent=False)
         self._m_count = 0  # on the host: reading it must not wait for the device
         self.register_buffer("_m_mean", torch.zeros(dim, dtype=torch.float64), persistent=False)
         self.register_buffer("_m_m2", torch.zeros(dim, dtype=torch.float64), persistent=False)
@@ -84,7 +89,7 @@ class Normalizer(nn.Module):
             return
         std = (self._m_m2 / n).sqrt().clamp_min(self.min_std)
         self._count.fill_(n)
-        self._mean.copy_(torch.where(self._fixed, torch.zeros_like(self._m_mean), self._m_mean))
+        self._mean.copy_(torch.where(self._no_mean, torch.zeros_like(self._m_mean), self._m_mean))
         self._std.copy_(torch.where(self._fixed, torch.ones_like(std), std))
 
     def moments_finite(self) -> Tensor:
