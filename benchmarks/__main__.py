@@ -1,6 +1,6 @@
 """`python -m benchmarks [physics] [environment]`: prints a table each and writes it as JSON.
 
-Those with options of their own: `python -m benchmarks train_throughput --help`, the same with learning_curves,
+Those with options of their own: `python -m benchmarks train_throughput --help`, the same with learning_curves, sweep,
 update_step and data_scale.
 """
 
@@ -19,7 +19,13 @@ from benchmarks.timing import machine, machine_line
 from parc_core.storage.atomic import write_json
 
 BENCHMARKS = {"physics": physics, "environment": environment}
-PROGRAMS = ("train_throughput", "learning_curves", "update_step", "data_scale")  # each with a main(argv)
+PROGRAMS = (
+    "train_throughput",
+    "learning_curves",
+    "sweep",
+    "update_step",
+    "data_scale",
+)  # each with a main(argv)
 
 
 def _numbers(text: str) -> List[int]:

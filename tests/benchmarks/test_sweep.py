@@ -1,0 +1,55 @@
+"""Trainings that differ in some settings."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmarks import sweep
+
+
+def test_what_a_variant_says_comes_over_the_preset() -> None:
+    base = {"a": 1, "model": {"std": 0.1, "net": "x"}}
+    assert sweep.merged(base, {"model": {"std": 0.2}}) == {"a": 1, "model": {"std": 0.2, "net": "x"}}
+    assert base["model"]["std"] == 0.1
+
+
+def test_an_unknown_key_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "variants.yaml"
+    file.write_text("one: {agnet: {}}\n")
+    with pytest.raises(SystemExit, match="one: unknown key 'agnet'; use agent, env, num_envs, seed"):
+        sweep.main([str(file), "--out", str(tmp_path / "out")])
+    file.write_text("one: {agent: {learning_rat: 1}}\n")
+    with pytest.raises(SystemExit, match=r"variants.yaml: one: agent: .*learning_rat"):
+        sweep.main([str(file), "--out", str(tmp_path / "out"), "--synthetic", "2"])
+
+
+@pytest.mark.slow
+def test_two_variants_are_trained_with_their_own_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "variants.yaml"
+    file.write_text(
+        textwrap.dedent("""
+        small: {agent: {steps_per_iter: 2}}
+        strict: {agent: {steps_per_iter: 4}, env: {root_pos_strictness: 2.0}, num_envs: 6, seed: 3}
+        broken: {agent: {model: {actor_net: fc_9layers}}}
+        """)
+    )
+    net = {"model": {"actor_net": "fc_1layers_8units", "critic_net": "fc_1layers_8units"}}
+    agent = tmp_path / "agent.yaml"
+    agent.write_text(yaml.safe_dump({"test_episodes": 0, "use_tensorboard": False, **net}))
+    options = ["--samples", "24", "--envs", "4", "--synthetic", "2", "--at-once", "2", "--device", "cpu"]
+    with pytest.raises(SystemExit, match="broken failed"):
+        sweep.main([str(file), *options, "--agent-config", str(agent), "--out", str(tmp_path / "out")])
+    args = (tmp_path / "out" / "strict" / "training" / "train_args.txt").read_text()
+    assert "--num_envs 6\n" in args
+    assert "--seed 3\n" in args
+    env = yaml.safe_load((tmp_path / "out" / "strict" / "training" / "dm_env.yaml").read_text())
+    assert env["env"]["root_pos_strictness"] == 2.0
+    shown = capsys.readouterr().out
+    assert "small" in shown
+    assert "strict" in shown
