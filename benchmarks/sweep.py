@@ -143,7 +143,8 @@ def run_all(waiting: List[Any], args: argparse.Namespace) -> List[str]:
     try:
         while waiting or running:
             while waiting and len(running) < args.at_once:
-                running.append(_start(*waiting.pop(0), args))
+                name, line = waiting.pop(0)
+                running.append(_start(name, line, args))
             time.sleep(0.5)
             for one in list(running):
                 if one.process.poll() is None:
