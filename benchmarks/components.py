@@ -76,10 +76,11 @@ def fused_pieces(env: Any) -> Dict[str, Tuple[Callable[[], None], int]]:
 
     def physics() -> None:
         for _ in range(engine._substeps):
+            engine._target_limit.launch()
             mujoco_warp.step(engine._warp_model, engine.data)
 
     def contacts_and_state() -> None:
-        engine._launch_contact_forces()
+        engine._contact_forces.launch()
         engine._launch_recovery()
         engine.launch_read()
 

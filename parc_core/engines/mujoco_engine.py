@@ -28,7 +28,7 @@ class MujocoEngine(Engine):
     """N humanoids in float64 on the CPU; the environment sees float32.
 
     Args:
-        character: the character; its gains, armatures and efforts become actuators.
+        character: the character; its gains and armatures become actuators, its efforts limit their targets.
         terrain: all terrains, padded, in one tensor.
         config: env file (sim_freq, substeps, control_freq, friction, terrain_window).
         num_envs: N.

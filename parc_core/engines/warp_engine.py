@@ -20,6 +20,7 @@ from parc_core.engines import warp_kernels as kernels
 from parc_core.engines.buffers import check_saved_state, empty_reset, empty_state
 from parc_core.engines.engine import Engine, EngineState, ResetState, num_substeps
 from parc_core.engines.mujoco_model import COLUMN_HALF_HEIGHT, ModelOptions, build_model, rest_height
+from parc_core.engines.warp_contacts import ContactForces
 from parc_core.engines.warp_effort import TargetLimit
 from parc_core.engines.warp_graph import on_torch_stream, record, start_warp
 from parc_core.engines.warp_memory import free_memory, out_of_memory_explained
@@ -38,7 +39,7 @@ class MujocoWarpEngine(Engine):
     `reset_mask`, `reset_state` and `terrain_ids` keep their storage for ever.
 
     Args:
-        character: the character; its gains, armatures and efforts become actuators.
+        character: the character; its gains and armatures become actuators, its efforts limit their targets.
         terrain: all terrains, padded, in one tensor on the device.
         config: env file (sim_freq, substeps, control_freq, friction, terrain_window, max_contacts_per_env,
             max_constraints_per_env).
@@ -127,7 +128,6 @@ class MujocoWarpEngine(Engine):
         self._state_arrays = state_arrays(self.state)
         self._reset_arrays = reset_arrays(self.reset_state)
         self._terrain_arrays = terrain_arrays(self.terrain)
-        self._contact_forces = view(self.state.contact_forces, wp.vec3)
         self._terrain_ids, self._reset_mask, self._counter_array = (
             view(t) for t in (self.terrain_ids, self.reset_mask, self._counters)
         )
@@ -136,7 +136,9 @@ class MujocoWarpEngine(Engine):
         """What kernels need to know about the model."""
         self.character_tables = character_tables(character, self.device)
         self._target_limit = TargetLimit(character, self.character_tables, self.pd_targets, self.data)
-        self._first_body = int(self.model.body(character.body_names[0]).id)
+        first_body = int(self.model.body(character.body_names[0]).id)
+        forces = self.state.contact_forces
+        self._contact_forces = ContactForces(self._warp_model, self.data, first_body, forces)
         self._first_geom = self._window**2  # the columns come first
         radii = torch.from_numpy(self.model.geom_rbound[self._first_geom :]).float().to(self.device)
         self._geom_radius = view(radii)
@@ -150,7 +152,7 @@ class MujocoWarpEngine(Engine):
             for _ in range(self._substeps):
                 self._target_limit.launch()
                 mujoco_warp.step(self._warp_model, self.data)
-            self._launch_contact_forces()
+            self._contact_forces.launch()
             self._launch_recovery()
             self.launch_read()
 
@@ -166,29 +168,6 @@ class MujocoWarpEngine(Engine):
                 COLUMN_HALF_HEIGHT,
             ],
             outputs=[self.data.mocap_pos],
-        )
-
-    def _launch_contact_forces(self) -> None:
-        """As in `mujoco`, the forces of the last substep."""
-        d, contact, forces = self.data, self.data.contact, self._contact_forces
-        forces.zero_()
-        wp.launch(
-            kernels.add_contact_forces,
-            dim=d.naconmax,
-            inputs=[
-                d.nacon,
-                contact.worldid,
-                contact.geom,
-                contact.efc_address,
-                contact.dim,
-                contact.friction,
-                contact.frame,
-                d.efc.force,
-                self._warp_model.geom_bodyid,
-                self._first_body,
-                self.character_tables.num_bodies,
-            ],
-            outputs=[forces],
         )
 
     def _launch_recovery(self) -> None:
@@ -239,12 +218,11 @@ class MujocoWarpEngine(Engine):
         """
         if self.wp_device.is_cuda:
             _LOG.info("preparing GPU kernels; on a new machine they are compiled first, which takes minutes")
-            saved, targets, counts = self.state_dict(), self.pd_targets.clone(), self._counters.clone()
+            saved, targets = self.state_dict(), self.pd_targets.clone()
             with self._scope(), self._out_of_memory_explained():
                 launches()
             self.load_state_dict(saved)
             self.pd_targets.copy_(targets)
-            self._counters.copy_(counts)
         with self._out_of_memory_explained():
             return record(launches, self.wp_device, self.device)
 
@@ -286,6 +264,7 @@ class MujocoWarpEngine(Engine):
         saved: Dict[str, Any] = {name: self._field(name).to("cpu", copy=True) for name in _SAVED_FIELDS}
         for name, tensor in self._kept_beside().items():
             saved[name] = tensor.to("cpu", copy=True)
+        saved["counters"] = self._counters.to("cpu", copy=True)
         return saved
 
     def _field(self, name: str) -> Tensor:
@@ -306,5 +285,7 @@ class MujocoWarpEngine(Engine):
             self._field(name).copy_(state[name])
         for name, tensor in self._kept_beside().items():
             tensor.copy_(state[name])
+        # What an evaluation within a training met is no part of the training's own count.
+        self._counters.copy_(state.get("counters", torch.zeros_like(self._counters)))
         with self._scope():
             self.launch_read()

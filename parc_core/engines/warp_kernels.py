@@ -1,4 +1,4 @@
-"""Kernels of engine `mujoco_warp` around MuJoCo Warp's own step: window, contact forces, recovery, reading, resets.
+"""Kernels of engine `mujoco_warp` around MuJoCo Warp's own step: window, recovery, reading, resets.
 
 One thread an environment unless it says otherwise. The formulas are those of `MujocoEngine`, its oracle.
 """
@@ -37,7 +37,6 @@ _WINDOW_EXITS = wp.constant(0)
 _CONTACT_OVERFLOWS = wp.constant(1)
 _CONSTRAINT_OVERFLOWS = wp.constant(2)
 _DIVERGED = wp.constant(3)
-_vec5 = wp.types.vector(length=5, dtype=float)
 
 
 @wp.kernel
@@ -58,62 +57,6 @@ def move_window(
     mocap_pos[env, column] = wp.vec3(
         center[0], center[1], cell_height(terrain, terrain_ids[env], cell) - half_height
     )
-
-
-@wp.func
-def _contact_force(
-    first_row: int, dim: int, friction: _vec5, frame: wp.mat33, efc_force: wp.array[float], num_rows: int
-) -> wp.vec3:
-    """World force on the contact's second geom from the forces along the edges of the friction pyramid.
-
-    Edges come in pairs, normal ± friction · direction; MuJoCo's documentation, "Computation: friction cones".
-    """
-    if dim == 1:
-        return efc_force[first_row] * frame[0]
-    force = wp.vec3()
-    for i in range(dim - 1):
-        row = first_row + 2 * i
-        plus, minus = float(0.0), float(0.0)  # noqa: UP018 - a literal would be a constant to Warp
-        if row < num_rows:
-            plus = efc_force[row]
-        if row + 1 < num_rows:
-            minus = efc_force[row + 1]
-        force += (plus + minus) * frame[0]
-        if i < 2:
-            force += (plus - minus) * friction[i] * frame[i + 1]
-    return force
-
-
-@wp.kernel
-def add_contact_forces(
-    num_contacts: wp.array[int],
-    worldid: wp.array[int],
-    geom: wp.array[wp.vec2i],
-    first_row: wp.array2d[int],
-    dim: wp.array[int],
-    friction: wp.array[_vec5],
-    frame: wp.array[wp.mat33],
-    efc_force: wp.array2d[float],
-    geom_bodyid: wp.array[int],
-    first_body: int,
-    num_bodies: int,
-    contact_forces: wp.array2d[wp.vec3],
-):
-    """Adds each contact's force to the bodies that touch, N. One thread a contact of the shared buffer."""
-    contact = wp.tid()
-    if contact >= num_contacts[0]:
-        return
-    row = first_row[contact, 0]
-    if row < 0 or row >= efc_force.shape[1]:
-        return
-    env = worldid[contact]
-    force = _contact_force(
-        row, dim[contact], friction[contact], frame[contact], efc_force[env], efc_force.shape[1]
-    )
-    for side in range(2):
-        body = geom_bodyid[geom[contact][side]] - first_body
-        if body >= 0 and body < num_bodies:
-            wp.atomic_add(contact_forces, env, body, (2.0 * float(side) - 1.0) * force)
 
 
 @wp.func

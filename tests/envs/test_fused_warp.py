@@ -18,6 +18,7 @@ from parc_core.envs.factory import make_env
 from parc_core.envs.fused_env import FusedTrackingEnv
 from parc_core.envs.terminations import DoneFlag
 from parc_core.envs.tracking_env import TrackingEnv
+from parc_core.learning.clip_test import evaluate_clips_in_training
 from tests.envs.scenes import env_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -106,3 +107,32 @@ def test_fresh_and_loaded_environments_start_alike(mixed: Path, device: str, tmp
         if exact:
             assert all(torch.equal(a, b) for a, b in zip(*pair, strict=True))
         assert torch.equal(env.motion_ids, other.motion_ids) or not exact
+
+
+class _Broken:
+    """A policy whose simulations diverge."""
+
+    @staticmethod
+    def act_mode(obs: Tensor) -> Tensor:
+        return torch.full((len(obs), 28), float("nan"), device=obs.device)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_looking_at_the_clips_does_not_count_for_the_training(mixed: Path, device: str) -> None:
+    """Else a training stops for simulations that diverged while nothing was learned from them."""
+    env = fused(mixed, device)
+    env.reset()
+    env.step(_Broken.act_mode(env._obs))
+    env.reset_done()
+    evaluate_clips_in_training(env, _Broken, lambda: None)
+    assert env.episode_stats()["Diverged"] == N
+
+
+def test_a_state_from_before_there_were_counters_goes_on(mixed: Path) -> None:
+    env = fused(mixed, "cpu")
+    env.reset()
+    saved = env.state_dict()
+    env.step(_Broken.act_mode(env._obs))
+    del saved["engine"]["counters"]
+    env.load_state_dict(saved)
+    assert env.episode_stats()["Diverged"] == 0
