@@ -1,4 +1,5 @@
-"""What changes in every step, as the kernels read and write it: the physical state, episodes, the reference."""
+"""What changes in every step, as the kernels read and write it: episodes and the reference; the physical state is
+the engine's `StateArrays`."""
 
 from __future__ import annotations
 
@@ -8,23 +9,7 @@ import torch
 import warp as wp
 from torch import Tensor
 
-from parc_core.engines.engine import EngineState
 from parc_core.envs.fused_tables import view
-
-
-@wp.struct
-class Simulated:
-    """`EngineState`: N environments."""
-
-    root_pos: wp.array[wp.vec3]
-    root_rot: wp.array[wp.quat]
-    root_vel: wp.array[wp.vec3]
-    root_ang_vel: wp.array[wp.vec3]
-    dof_vel: wp.array2d[wp.float32]
-    joint_rot: wp.array2d[wp.quat]  # (N, J-1)
-    body_pos: wp.array2d[wp.vec3]  # (N, J)
-    contact_forces: wp.array2d[wp.vec3]
-    diverged: wp.array[wp.bool]
 
 
 @wp.struct
@@ -53,17 +38,6 @@ class Poses:
     joint_rot: wp.array2d[wp.quat]
     body_pos: wp.array2d[wp.vec3]
     contacts: wp.array2d[wp.float32]
-
-
-def simulated(state: EngineState) -> Simulated:
-    """Views of an engine's state; its tensors must stay where they are."""
-    s = Simulated()
-    s.root_pos, s.root_vel = view(state.root_pos, wp.vec3), view(state.root_vel, wp.vec3)
-    s.root_rot, s.joint_rot = view(state.root_rot, wp.quat), view(state.joint_rot, wp.quat)
-    s.root_ang_vel, s.dof_vel = view(state.root_ang_vel, wp.vec3), view(state.dof_vel)
-    s.body_pos, s.contact_forces = view(state.body_pos, wp.vec3), view(state.contact_forces, wp.vec3)
-    s.diverged = view(state.diverged)
-    return s
 
 
 @dataclass(frozen=True)

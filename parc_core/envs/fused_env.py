@@ -15,7 +15,8 @@ from torch import Tensor
 
 from parc_core.character.kinematics import Kinematics
 from parc_core.config.env_config import EnvConfig
-from parc_core.envs.fused_arrays import EpisodeTensors, empty_poses, simulated
+from parc_core.engines.warp_types import state_arrays
+from parc_core.envs.fused_arrays import EpisodeTensors, empty_poses
 from parc_core.envs.fused_episodes import BookStep
 from parc_core.envs.fused_observation import ObservationStep, layout_of
 from parc_core.envs.fused_reference import ReferenceStep
@@ -65,7 +66,7 @@ class FusedTrackingEnv(TrackingEnv):
         """The parts of a step over shared tables and arrays."""
         c, device = self.config, self.device
         motions, tree = motion_tables(self.library), body_tables(self.kinematics)
-        terrains, sim = terrain_tables(self.terrain), simulated(self.engine.state)
+        terrains, sim = terrain_tables(self.terrain), state_arrays(self.engine.state)
         self._reward_of_step = torch.zeros(self.num_envs, device=device)
         self._episodes = EpisodeTensors(
             self.motion_ids,

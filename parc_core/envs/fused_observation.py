@@ -15,7 +15,8 @@ import warp as wp
 from torch import Tensor
 
 from parc_core.config.env_config import EnvConfig
-from parc_core.envs.fused_arrays import Episodes, Simulated
+from parc_core.engines.warp_types import StateArrays
+from parc_core.envs.fused_arrays import Episodes
 from parc_core.envs.fused_reference import motion_time
 from parc_core.envs.fused_tables import (
     MODULE_OPTIONS,
@@ -113,7 +114,7 @@ def put_rotation(obs: wp.array2d[wp.float32], env: int, at: int, q: wp.quat):
 
 
 @wp.kernel
-def _headings(mask: wp.array[wp.bool], layout: Layout, sim: Simulated, scratch: Scratch):
+def _headings(mask: wp.array[wp.bool], layout: Layout, sim: StateArrays, scratch: Scratch):
     env = wp.tid()
     if not mask[env]:
         return
@@ -126,7 +127,7 @@ def _headings(mask: wp.array[wp.bool], layout: Layout, sim: Simulated, scratch: 
 
 
 @wp.func
-def put_root(layout: Layout, sim: Simulated, to_heading: wp.quat, obs: wp.array2d[wp.float32], env: int):
+def put_root(layout: Layout, sim: StateArrays, to_heading: wp.quat, obs: wp.array2d[wp.float32], env: int):
     if layout.root_height_obs:
         obs[env, 0] = sim.root_pos[env][2]
     put_rotation(obs, env, layout.root, to_heading * sim.root_rot[env])
@@ -139,7 +140,7 @@ def _character(
     mask: wp.array[wp.bool],
     layout: Layout,
     tree: Tree,
-    sim: Simulated,
+    sim: StateArrays,
     scratch: Scratch,
     obs: wp.array2d[wp.float32],
 ):
@@ -168,7 +169,7 @@ def _character(
 
 @wp.func
 def put_target_root(
-    layout: Layout, sim: Simulated, scratch: Scratch, obs: wp.array2d[wp.float32], env: int, step: int
+    layout: Layout, sim: StateArrays, scratch: Scratch, obs: wp.array2d[wp.float32], env: int, step: int
 ):
     to_heading = scratch.to_heading[env]
     pos = scratch.target_root_pos[env, step]
@@ -187,7 +188,7 @@ def _targets(
     tree: Tree,
     motions: Motions,
     episodes: Episodes,
-    sim: Simulated,
+    sim: StateArrays,
     scratch: Scratch,
     obs: wp.array2d[wp.float32],
 ):
@@ -217,7 +218,7 @@ def _target_keys(
     mask: wp.array[wp.bool],
     layout: Layout,
     tree: Tree,
-    sim: Simulated,
+    sim: StateArrays,
     scratch: Scratch,
     obs: wp.array2d[wp.float32],
 ):
@@ -242,7 +243,7 @@ def _heights(
     layout: Layout,
     terrains: Terrains,
     episodes: Episodes,
-    sim: Simulated,
+    sim: StateArrays,
     scratch: Scratch,
     obs: wp.array2d[wp.float32],
 ):

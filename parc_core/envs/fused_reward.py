@@ -14,7 +14,8 @@ import torch
 import warp as wp
 
 from parc_core.config.env_config import EnvConfig
-from parc_core.envs.fused_arrays import Episodes, Poses, Simulated
+from parc_core.engines.warp_types import StateArrays
+from parc_core.envs.fused_arrays import Episodes, Poses
 from parc_core.envs.fused_reference import motion_time
 from parc_core.envs.fused_tables import MODULE_OPTIONS, Motions, Terrains, Tree, height_at, terrain_of, view
 from parc_core.envs.settings import TaskTensors
@@ -107,7 +108,7 @@ def own_turn(rot: wp.quat, track_root: bool) -> wp.quat:
 
 
 @wp.func
-def key_term(task: Task, sim: Simulated, ref: Poses, env: int, key: int) -> float:
+def key_term(task: Task, sim: StateArrays, ref: Poses, env: int, key: int) -> float:
     """|Δkey|² of one key body relative to the roots, m²."""
     body = int(task.key_ids[key])
     char = sim.body_pos[env, body] - sim.root_pos[env]
@@ -120,7 +121,7 @@ def key_term(task: Task, sim: Simulated, ref: Poses, env: int, key: int) -> floa
 
 @wp.func
 def body_flags(
-    task: Task, terrains: Terrains, sim: Simulated, ref: Poses, env: int, body: int, terrain: int
+    task: Task, terrains: Terrains, sim: StateArrays, ref: Poses, env: int, body: int, terrain: int
 ) -> int:
     """Which of the body tests hold: off its place, touching though it may not, low though it may not."""
     flags = 0
@@ -145,7 +146,7 @@ def _body_terms(
     tree: Tree,
     terrains: Terrains,
     episodes: Episodes,
-    sim: Simulated,
+    sim: StateArrays,
     ref: Poses,
     out: BodyTerms,
 ):
@@ -171,7 +172,7 @@ def _body_terms(
 
 
 @wp.func
-def reward_of(task: Task, tree: Tree, sim: Simulated, ref: Poses, sums: wp.vec4, env: int) -> float:
+def reward_of(task: Task, tree: Tree, sim: StateArrays, ref: Poses, sums: wp.vec4, env: int) -> float:
     """The weighted terms of `tracking_reward_terms` and the mean contact term."""
     pos = ref.root_pos[env] - sim.root_pos[env]
     char_rot, ref_rot = sim.root_rot[env], ref.root_rot[env]
@@ -196,7 +197,7 @@ def reward_of(task: Task, tree: Tree, sim: Simulated, ref: Poses, sums: wp.vec4,
 
 @wp.func
 def reason_of(
-    task: Task, motions: Motions, episodes: Episodes, sim: Simulated, ref: Poses, flags: int, env: int
+    task: Task, motions: Motions, episodes: Episodes, sim: StateArrays, ref: Poses, flags: int, env: int
 ) -> int:
     """The first of `FailReason` that applies: later tests win."""
     reason = 0
@@ -223,7 +224,7 @@ def _finish(
     tree: Tree,
     motions: Motions,
     episodes: Episodes,
-    sim: Simulated,
+    sim: StateArrays,
     ref: Poses,
     bodies: BodyTerms,
 ):
