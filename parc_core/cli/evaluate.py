@@ -17,6 +17,7 @@ from parc_core.config.paths import existing_file
 from parc_core.config.preflight import check_device
 from parc_core.config.train_args import read_train_args
 from parc_core.engines.factory import parse_device, resolve_engine
+from parc_core.errors import ConfigError
 from parc_core.evaluation.result import EvalResult, percent
 
 
@@ -60,7 +61,10 @@ def trained_elsewhere(folder: Path, engine: str, device: str) -> str:
     """
     if not (folder / ARGS_FILE).is_file():
         return ""
-    args = read_train_args(folder / ARGS_FILE)
+    try:
+        args = read_train_args(folder / ARGS_FILE)
+    except ConfigError:
+        return ""  # of a training by another program: the evaluation needs nothing of it
     trained, here = (
         f"{resolve_engine(name, parse_device(where))} on {where}"
         for name, where in ((args.engine, args.device), (engine, device))

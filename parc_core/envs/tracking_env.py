@@ -54,14 +54,8 @@ class TrackingEnv:
         seed: int,
         layout: TerrainLayout,
     ) -> None:
-        self.layout = layout
-        self.config, self.engine, self.kinematics, self.library, self.terrain = (
-            config,
-            engine,
-            kinematics,
-            library,
-            terrain,
-        )
+        self.config, self.engine, self.kinematics = config, engine, kinematics
+        self.library, self.terrain, self.layout = library, terrain, layout
         self.num_envs, self.device, self.control_dt = engine.num_envs, engine.device, engine.control_dt
         character = kinematics.character
         self.task = TaskTensors(config, character, self.device)
@@ -170,7 +164,7 @@ class TrackingEnv:
         }
 
     def load_state_dict(self, state: Dict[str, Any]) -> None:
-        """Goes on exactly where `state_dict` was taken.
+        """Goes on exactly where `state_dict` was taken; on another kind of device with random numbers of its own.
 
         Raises:
             DataError: the state belongs to another character, data set or number of environments.
@@ -180,7 +174,8 @@ class TrackingEnv:
         self.stats.load_state_dict(state["stats"])
         for name in ("motion_ids", "start_times", "steps", "done"):
             getattr(self, name).copy_(state[name])
-        self._generator.set_state(state["generator"].cpu())
+        if state["generator"].numel() == self._generator.get_state().numel():
+            self._generator.set_state(state["generator"].cpu())  # else of a CPU and now a GPU
         self._reference = None
         self.observe()  # `reset_done` returns the observation of the others from before
 

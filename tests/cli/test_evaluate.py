@@ -68,3 +68,8 @@ def test_note_only_where_engine_or_device_differ(tmp_path, trained, played, said
     assert trained_elsewhere(tmp_path, *played).startswith(said) and bool(said) == bool(
         trained_elsewhere(tmp_path, *played)
     )
+
+
+def test_arguments_of_another_program_are_no_hindrance(tmp_path):
+    (tmp_path / "train_args.txt").write_text("--what_is_this 3\n")
+    assert trained_elsewhere(tmp_path, "auto", "cpu") == ""

@@ -309,6 +309,18 @@ def test_goes_on_bit_for_bit_from_a_saved_state(mixed: Path, tmp_path: Path, bef
     assert whole.episode_stats() == resumed.episode_stats()
 
 
+def test_a_state_of_another_kind_of_device_goes_on_with_own_random_numbers(stand: Path) -> None:
+    """The state of a GPU's random generator is another thing than a CPU's."""
+    env = env_of(stand)
+    env.reset()
+    own = env._generator.get_state()
+    saved = {**env.state_dict(), "generator": torch.zeros(16, dtype=torch.uint8)}
+    env.step(zero_action(env))
+    env.load_state_dict(saved)
+    assert torch.equal(env.steps, saved["steps"])
+    assert torch.equal(env._generator.get_state(), own)
+
+
 def test_same_seed_same_run(mixed: Path) -> None:
     runs = []
     for seed in (5, 5, 6):
