@@ -49,13 +49,14 @@ def _solver_bytes(nv: int, max_constraints: int) -> int:
 
 
 def _contact_bytes(model: Any) -> int:
-    """The expanding polytope of one candidate contact between convex shapes (vertices, faces, horizon, polygons)."""
-    shapes = set(model.geom_type.tolist())
-    box = int(mujoco.mjtGeom.mjGEOM_BOX)
+    """The expanding polytope of one candidate contact of a curved convex shape (vertices, faces, horizon, polygons).
+
+    Boxes among themselves need none: `mujoco_model` has them tested by MuJoCo's own box-box test.
+    """
     curved = {int(mujoco.mjtGeom.mjGEOM_CYLINDER), int(mujoco.mjtGeom.mjGEOM_ELLIPSOID)}
-    if box not in shapes and not shapes & curved:
+    if not set(model.geom_type.tolist()) & curved:
         return 0
-    iterations = int(model.opt.ccd_iterations) if shapes & curved else 16
+    iterations = int(model.opt.ccd_iterations)
     return 16 * (10 + 2 * iterations) + 20 * (6 + 5 * iterations) + 500
 
 
