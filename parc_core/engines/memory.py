@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 
 def environments_that_fit(free_bytes: float, bytes_per_env: float, fixed: float = 0.0) -> int:
     """Largest number of environments for which fixed + n · bytes_per_env ≤ free_bytes.
@@ -20,3 +22,12 @@ def environments_that_fit(free_bytes: float, bytes_per_env: float, fixed: float 
     if bytes_per_env <= 0:
         raise ValueError(f"bytes_per_env must be positive, got {bytes_per_env!r}")
     return max(0, int((free_bytes - fixed) // bytes_per_env))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether PyTorch, Warp or Python found no memory."""
+    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
+        return True
+    text = str(error).lower()
+    wanted = ("out of memory", "failed to allocate", "can't allocate memory")
+    return isinstance(error, RuntimeError) and any(part in text for part in wanted)

@@ -58,16 +58,7 @@ class MujocoEngine(Engine):
         self.terrain = terrain
         self.kinematics = Kinematics(character, self.device)
         self._substeps = num_substeps(config.sim, env.sim_freq, env.control_freq)
-        self.model = build_model(
-            character,
-            ModelOptions(
-                timestep=self.control_dt / self._substeps,
-                window=env.terrain_window,
-                dx=env.dm.heightmap.horizontal_scale,
-                friction=env.plane.dynamic_friction,
-                solver_iterations=env.solver_iterations,
-            ),
-        )
+        self.model = build_model(character, ModelOptions.of(config))
         self._batch = Batch(self.model, nsim=num_envs, nthread=num_threads or usable_cores())
         self._qpos, self._qvel, self._ctrl, self._mocap, self._warmstart = (
             self._bind(name) for name in ("qpos", "qvel", "ctrl", "mocap_pos", "qacc_warmstart")

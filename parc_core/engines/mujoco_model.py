@@ -15,6 +15,8 @@ import torch
 
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.model import Character, Geom
+from parc_core.config.env_config import EnvFileConfig
+from parc_core.engines.engine import num_substeps
 
 COLUMN_HALF_HEIGHT = 10.0  # m; walls stay closed between neighbours that differ by up to 20 m
 _PARKED = -100.0  # m; columns wait below the floor until the first window update
@@ -38,6 +40,19 @@ class ModelOptions:
     """Most iterations of the contact solver in a physics step."""
     warp: bool = False
     """For MuJoCo Warp, which knows no flag against automatic resets (it never does them) and needs no sensor."""
+
+    @classmethod
+    def of(cls, config: EnvFileConfig, warp: bool = False) -> ModelOptions:
+        """What an env file says of it."""
+        env = config.env
+        return cls(
+            timestep=1.0 / env.control_freq / num_substeps(config.sim, env.sim_freq, env.control_freq),
+            window=env.terrain_window,
+            dx=env.dm.heightmap.horizontal_scale,
+            friction=env.plane.dynamic_friction,
+            solver_iterations=env.solver_iterations,
+            warp=warp,
+        )
 
 
 def build_xml(character: Character, options: ModelOptions) -> str:

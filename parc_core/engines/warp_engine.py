@@ -80,17 +80,7 @@ class MujocoWarpEngine(Engine):
         self._substeps = num_substeps(config.sim, env.sim_freq, env.control_freq)
         self._window = env.terrain_window
         self._replay: Dict[str, Callable[[], None]] = {}
-        self.model = build_model(
-            character,
-            ModelOptions(
-                timestep=self.control_dt / self._substeps,
-                window=env.terrain_window,
-                dx=env.dm.heightmap.horizontal_scale,
-                friction=env.plane.dynamic_friction,
-                solver_iterations=env.solver_iterations,
-                warp=True,
-            ),
-        )
+        self.model = build_model(character, ModelOptions.of(config, warp=True))
         self._limits = (env.max_contacts_per_env, env.max_constraints_per_env)
         self._free_bytes = free_memory(self.device)
         with self._scope(), self._out_of_memory_explained():

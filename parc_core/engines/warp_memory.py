@@ -10,7 +10,7 @@ import mujoco_warp
 import torch
 import warp as wp
 
-from parc_core.engines.memory import environments_that_fit
+from parc_core.engines.memory import environments_that_fit, is_out_of_memory
 from parc_core.errors import ConfigError
 
 _FIXED = (
@@ -63,14 +63,6 @@ def _contact_bytes(model: Any) -> int:
 def free_memory(device: torch.device) -> int:
     """Bytes that are free on the GPU; 0 for the CPU, where nobody asks."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether Warp or torch found no memory on the device."""
-    text = str(error)
-    return isinstance(error, RuntimeError) and (
-        "Failed to allocate" in text or "out of memory" in text.lower()
-    )
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from parc_core.character.model import HINGE, Character
+from parc_core.engines.effort import effort_reach
 
 ABSOLUTE, RESIDUAL = "absolute", "residual"
 
@@ -48,8 +49,7 @@ class ActionMap:
             self.high = -self.low
         else:
             self.low, self.high = absolute_bounds(character)
-        driven = character.kp > 0  # a joint without a gain follows nothing
-        self.lead = torch.where(driven, character.kd / character.kp, torch.zeros_like(character.kp))
+        self.lead, _ = effort_reach(character)
 
     def targets(self, action: Tensor, ref_dof_pos: Tensor, ref_dof_vel: Tensor) -> Tensor:
         """PD targets of actions that are first clamped to the bounds; ref_* (N, D) are those of the next step."""

@@ -10,7 +10,7 @@ from typing import Any, Iterator, Tuple
 import torch
 
 from parc_core.config.agent_config import AgentConfig
-from parc_core.engines.memory import environments_that_fit
+from parc_core.engines.memory import environments_that_fit, is_out_of_memory
 from parc_core.errors import ConfigError
 from parc_core.learning.networks import hidden_sizes
 from parc_core.learning.precision import hidden_dtype, resolve_precision
@@ -20,15 +20,6 @@ _ROUND = 64  # the number that fits is rounded down to a multiple of it
 _OBS_DIM, _ACTION_DIM = 1312, 28  # of PARC's humanoid, as long as the environment is not there to ask
 _UNITS = {"": 1.0, "k": 2.0**10, "m": 2.0**20, "g": 2.0**30}
 _ASKED = re.compile(r"tr(?:ied|y) to allocate (\d+(?:\.\d+)?)\s*([kmg]?)i?b", re.IGNORECASE)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether PyTorch, Warp or Python found no memory."""
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        return True
-    text = str(error).lower()
-    wanted = ("out of memory", "failed to allocate", "can't allocate memory")
-    return isinstance(error, RuntimeError) and any(part in text for part in wanted)
 
 
 def learner_bytes(config: AgentConfig, obs_dim: int, action_dim: int, number: int) -> Tuple[float, float]:

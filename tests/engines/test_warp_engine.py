@@ -1,207 +1,22 @@
-"""Engine `mujoco_warp` with `mujoco` as oracle: float32 against float64 from the same state with the same targets.
-
-Runs on Warp's CPU device, and on the GPU where there is one. The first test of a fresh machine compiles the kernels
-(20 s on the CPU, minutes for the GPU).
-"""
+"""Engine `mujoco_warp`: places, resets, recovery, counters, saved states. Devices as in `test_warp_agreement.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from torch.testing import assert_close
 
 pytest.importorskip("mujoco_warp", reason="MuJoCo Warp is not installed (pip install 'parc-tracker[gpu]')")
 
-from parc_core.config.env_config import EnvConfig, EnvFileConfig
-from parc_core.engines.engine import EngineState, ResetState
-from parc_core.engines.mujoco_engine import MujocoEngine
-from parc_core.engines.warp_engine import MujocoWarpEngine
 from parc_core.errors import DataError
 from parc_core.terrain.heightfield import Heightfield
-from parc_core.terrain.packed import PackedTerrain
-from tests.engines.scenes import FEET, GRAVITY, HIGH, LEG, MASS, flat, random_state, state, stepped
-from tests.envs.scenes import humanoid
+from tests.engines.scenes import HIGH, LEG, flat, random_state, state, stepped
+from tests.engines.warp_scenes import fields, on, oracle, reset, step, warp_engine
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-DEVICES = ["cpu", "cuda:0"] if torch.cuda.is_available() else ["cpu"]
-
-# Largest error of each quantity after one control step (4 substeps) or ten calm ones; forces in N.
-CLOSE = {
-    "root_pos": 1e-4,
-    "root_rot": 5e-5,
-    "root_vel": 1e-3,
-    "root_ang_vel": 1e-2,
-    "dof_pos": 5e-4,
-    "dof_vel": 3e-2,
-    "joint_rot": 2e-4,
-    "body_pos": 3e-4,
-    "body_rot": 3e-4,
-    "contact_forces": 1.0,
-}
-# After ten steps of limbs that hit each other: errors of float32 grow with every blow.
-AFTER_BLOWS = {
-    "root_pos": 2e-3,
-    "root_rot": 1e-2,
-    "root_vel": 2e-2,
-    "root_ang_vel": 2e-1,
-    "dof_pos": 2e-2,
-    "dof_vel": 2.0,
-    "joint_rot": 1e-2,
-    "body_pos": 1e-2,
-    "body_rot": 1e-2,
-    "contact_forces": 150.0,  # 43 N on a CPU and 87 N on an H100, of blows of many hundred
-}
-
-
-@pytest.fixture(params=DEVICES)
-def device(request: pytest.FixtureRequest) -> torch.device:
-    return torch.device(request.param)
-
-
-def file_of(**env: Any) -> EnvFileConfig:
-    return EnvFileConfig(env=EnvConfig(**env))
-
-
-def warp_engine(device: torch.device, n: int = 1, *terrains: Heightfield, **env: Any) -> MujocoWarpEngine:
-    packed = PackedTerrain(terrains or [flat()], device)
-    return MujocoWarpEngine(humanoid(), packed, file_of(**env), n, device)
-
-
-def oracle(n: int, *terrains: Heightfield) -> MujocoEngine:
-    return MujocoEngine(humanoid(), PackedTerrain(terrains, torch.device("cpu")), file_of(), n, 1)
-
-
-def on(device: torch.device, values: ResetState) -> ResetState:
-    return ResetState(**{name: tensor.to(device) for name, tensor in vars(values).items()})
-
-
-def reset(engine: MujocoWarpEngine, to: ResetState) -> None:
-    engine.reset(torch.arange(engine.num_envs, device=engine.device), on(engine.device, to))
-
-
-def step(engine: MujocoWarpEngine, targets: Tensor | None = None, steps: int = 1) -> None:
-    if targets is None:
-        targets = torch.zeros(engine.num_envs, 28)
-    for _ in range(steps):
-        engine.step(targets.to(engine.device))
-
-
-def fields(s: EngineState) -> Iterator[tuple[str, Tensor]]:
-    for name, tensor in vars(s).items():
-        yield name, tensor.cpu()
-
-
-def compare(got: EngineState, expected: EngineState, tolerance: dict[str, float], when: str) -> None:
-    errors = {
-        name: float((tensor - getattr(expected, name)).abs().max())
-        for name, tensor in fields(got)
-        if name != "diverged"
-    }
-    worse = {name: error for name, error in errors.items() if not error <= tolerance[name]}
-    assert not worse, f"{when}: {worse}"
-    assert torch.equal(got.diverged.cpu(), expected.diverged)
-
-
-def standing() -> tuple[ResetState, Tensor, list[Heightfield]]:
-    """On flat ground of two heights, feet already in the ground or above it."""
-    put = state(4, terrain_ids=torch.tensor([0, 1, 0, 1]))
-    put.root_pos[:, 2] = torch.tensor([LEG, 1.3 + LEG, LEG - 0.004, 1.3 + LEG + 0.005])
-    return put, torch.zeros(4, 28), [flat(), flat(1.3)]
-
-
-def on_stairs() -> tuple[ResetState, Tensor, list[Heightfield]]:
-    """Each foot on a step of its own, well inside the step's cell: the left thigh lifts its foot onto the upper one."""
-    hf = np.zeros((9, 9), np.float32)
-    hf[:, 5:] = 0.05
-    # The cells' border runs between the feet, along x; the left foot stands at y > 0.
-    terrain = Heightfield(hf, np.array([-1.6, -1.8], np.float32), 0.4)
-    put = state(4, LEG + 0.002)
-    put.root_pos[:, 0] = torch.tensor([0.0, 0.02, -0.04, 0.4])
-    hip, knee, ankle = 21 + 1, 24, 25 + 1
-    put.dof_pos[:, hip], put.dof_pos[:, knee], put.dof_pos[:, ankle] = -0.35, 0.7, -0.35
-    return put, put.dof_pos.clone(), [terrain]
-
-
-def in_the_air() -> tuple[ResetState, Tensor, list[Heightfield]]:
-    """Random poses and speeds; targets beyond the limits of joints."""
-    put = random_state(8)
-    return put, put.dof_pos + 0.3 * torch.randn(8, 28, generator=torch.Generator().manual_seed(3)), [flat()]
-
-
-def against_itself() -> tuple[ResetState, Tensor, list[Heightfield]]:
-    """In the air, limbs driven into each other and into the trunk."""
-    put = random_state(8, seed=1)
-    return put, put.dof_pos + torch.randn(8, 28, generator=torch.Generator().manual_seed(4)), [flat()]
-
-
-@pytest.mark.parametrize("scene", [standing, on_stairs, in_the_air, against_itself])
-def test_agrees_with_the_cpu_engine(scene: Any, device: torch.device) -> None:
-    put, targets, terrains = scene()
-    n = len(targets)
-    engine, reference = warp_engine(device, n, *terrains), oracle(n, *terrains)
-    reset(engine, put)
-    reference.reset(torch.arange(n), put)
-    compare(engine.state, reference.state, dict.fromkeys(CLOSE, 2e-6) | {"body_pos": 1e-5}, "after the reset")
-    calm = scene in (standing, on_stairs)
-    touched = torch.zeros(15, dtype=torch.bool)
-    for k in range(1, 11):
-        step(engine, targets)
-        reference.step(targets)
-        if k in (1, 10):
-            tolerance = AFTER_BLOWS if k == 10 and not calm else CLOSE
-            compare(engine.state, reference.state, tolerance, f"step {k}")
-        touched |= (reference.state.contact_forces.norm(dim=-1) > 1.0).any(0)
-    assert touched[FEET].all() if calm else touched.sum() >= 2
-    assert not any(engine.counters().values())
-
-
-def test_agrees_roughly_on_the_borders_of_columns(device: torch.device) -> None:
-    """Where a foot lies across columns several directions out of them are equally near, and float32 may take another
-    one than float64: afterwards the two runs differ as two real ones would."""
-    engine, reference = warp_engine(device, 4, stepped()), oracle(4, stepped())
-    put = state(4)
-    put.root_pos[:, :2] = torch.tensor([[0.15, 0.0], [0.22, 0.1], [0.3, 0.3], [0.35, -0.3]])
-    put.root_pos[:, 2] = 0.6 + LEG + 0.01
-    reset(engine, put)
-    reference.reset(torch.arange(4), put)
-    for _ in range(10):
-        step(engine)
-        reference.step(torch.zeros(4, 28))
-    assert_close(engine.state.root_pos.cpu(), reference.state.root_pos, atol=0.03, rtol=0)
-    assert_close(engine.state.body_pos.cpu(), reference.state.body_pos, atol=0.1, rtol=0)
-
-
-def test_feet_carry_the_weight(device: torch.device) -> None:
-    engine = warp_engine(device, 2, flat(0.0), flat(-2.0))
-    put = state(2, terrain_ids=torch.tensor([1, 0]))
-    put.root_pos[:, 2] = torch.tensor([LEG - 2.0, LEG])
-    reset(engine, put)
-    step(engine, steps=12)
-    forces = torch.zeros(2, 15, 3, device=device)
-    for _ in range(6):
-        step(engine)
-        forces += engine.state.contact_forces / 6
-    assert forces[:, FEET, 2].sum(1).tolist() == pytest.approx([MASS * GRAVITY] * 2, rel=0.02)
-    others = [b for b in range(15) if b not in FEET]
-    assert not forces[:, others].any()
-
-
-def test_forces_between_own_bodies_cancel(device: torch.device) -> None:
-    put, targets, terrains = against_itself()
-    engine = warp_engine(device, 8, *terrains)
-    reset(engine, put)
-    largest = 0.0
-    for _ in range(5):
-        step(engine, targets)
-        largest = max(largest, float(engine.state.contact_forces.norm(dim=-1).max()))
-        assert_close(engine.state.contact_forces.sum(1), torch.zeros(8, 3, device=device), atol=0.1, rtol=0)
-    assert largest > 100.0
 
 
 PLACES = [(0.0, 0.0), (0.2, -0.2), (-0.6, 0.6), (1.58, 1.58), (2.3, -1.9), (-9.0, 5.0), (0.6, 0.19999)]
