@@ -22,7 +22,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.timing import machine, machine_line
+from benchmarks.timing import check_device_or_leave, machine, machine_line
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
 from parc_core.config.dataset_config import DatasetConfig
@@ -59,6 +59,7 @@ class _Laps:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Measures, prints a table and writes JSON."""
     args = _parser().parse_args(argv)
+    check_device_or_leave(args.device)
     result = measure(args.motions, args.folder, args.device)
     console = Console()
     console.print(table(result))

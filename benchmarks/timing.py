@@ -8,6 +8,9 @@ from typing import Any, Callable, Dict, List, Tuple
 
 import torch
 
+from parc_core.config.preflight import check_device
+from parc_core.errors import ConfigError
+
 
 class Stopwatch:
     """Adds up the time of methods of objects; put on once, read after each stretch of work.
@@ -61,6 +64,14 @@ class Stopwatch:
             self._events.append((name, begin, end))
         else:
             self._seconds[name] += end - begin
+
+
+def check_device_or_leave(device: str) -> None:
+    """Ends the program with one line where PyTorch has no such device."""
+    try:
+        check_device(device, "--device")
+    except ConfigError as error:
+        raise SystemExit(f"error: {error}") from error
 
 
 def machine() -> Dict[str, Any]:

@@ -25,7 +25,7 @@ from rich.table import Table
 from benchmarks.components import count_launches, physics_profile, step_parts, watch_parts
 from benchmarks.counts import observation_bytes, training_flops
 from benchmarks.memory import memory_in_use, start_of_memory
-from benchmarks.timing import Stopwatch, machine, machine_line
+from benchmarks.timing import Stopwatch, check_device_or_leave, machine, machine_line
 from benchmarks.training_scene import (
     AGENT_CONFIG,
     ENV_CONFIG,
@@ -48,6 +48,7 @@ IN_LOOP = ("step", "reset", "policy", "update", "other")  # together the whole; 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Measures each number of environments in a process of its own and prints one table of all."""
     args = _parser().parse_args(argv)
+    check_device_or_leave(args.device)
     here, console = machine(), Console()
     scene = Scene(
         device=args.device,

@@ -17,6 +17,7 @@ import torch
 
 from benchmarks.counts import training_flops
 from benchmarks.synthetic_rollout import IdleEnv, make_case
+from benchmarks.timing import check_device_or_leave
 from benchmarks.update_checks import BOUNDS, passed, run_checks
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
 from parc_core.learning.networks import hidden_sizes
@@ -29,7 +30,9 @@ from parc_core.learning.update import Updater
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Measures, checks and prints."""
     args = _parser().parse_args(argv)
-    device = torch.device(args.device or ("cuda:0" if torch.cuda.is_available() else "cpu"))
+    name = args.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+    check_device_or_leave(name)
+    device = torch.device(name)
     rows = [
         measure(args, num_envs, precision, device) for num_envs in args.envs for precision in args.precision
     ]

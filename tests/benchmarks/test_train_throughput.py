@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 import torch
 
@@ -46,6 +48,13 @@ def test_watch_adds_up_and_starts_anew():
 def test_trace_lines_add_up_the_substeps():
     trace = {"step": ((1.0, 2.0), {"forward": ((0.5, 0.25), {})})}
     assert components._trace_lines(trace, 0) == ["step: 3.000 ms", "  forward: 0.750 ms"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA GPU")
+@pytest.mark.parametrize("program", ["train_throughput", "data_scale", "update_step"])
+def test_a_device_that_is_not_there_is_named_in_one_line(program):
+    with pytest.raises(SystemExit, match="error: --device: .*cuda:0"):
+        importlib.import_module(f"benchmarks.{program}").main(["--device", "cuda:0"])
 
 
 @pytest.mark.slow
