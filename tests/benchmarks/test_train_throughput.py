@@ -53,7 +53,7 @@ def test_trace_lines_add_up_the_substeps():
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA GPU")
 @pytest.mark.parametrize("program", ["train_throughput", "data_scale", "update_step"])
 def test_a_device_that_is_not_there_is_named_in_one_line(program):
-    with pytest.raises(SystemExit, match="error: --device: .*cuda:0"):
+    with pytest.raises(SystemExit, match=r"error: --device: .*cuda:0"):
         importlib.import_module(f"benchmarks.{program}").main(["--device", "cuda:0"])
 
 
