@@ -31,7 +31,7 @@ def data_dir() -> Optional[str]:
         path = folder / USER_CONFIG
         if not path.is_file():
             continue
-        value = _read_mapping(path).get("DATA_DIR")
+        value = read_mapping(path).get("DATA_DIR")
         if value is None:
             continue
         if not isinstance(value, str) or not value:
@@ -79,7 +79,7 @@ def load_yaml(path: PathLike) -> Dict[str, Any]:
         ConfigError: missing or unreadable file, broken YAML (with its line), not a mapping, `DATA_DIR` unset.
     """
     resolved = resolve(path)
-    data = _read_mapping(resolved)
+    data = read_mapping(resolved)
     try:
         return _expand_all(data)
     except ConfigError as error:
@@ -98,7 +98,12 @@ def existing_file(path: PathLike, key: str, where: str) -> Path:
     return resolved
 
 
-def _read_mapping(path: Path) -> Dict[str, Any]:
+def read_mapping(path: Path) -> Dict[str, Any]:
+    """Read a config file as it is written, `$DATA_DIR` and all.
+
+    Raises:
+        ConfigError: missing or unreadable file, broken YAML (with its line), not a mapping.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

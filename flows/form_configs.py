@@ -1,0 +1,146 @@
+"""From a tracker config to the form of a run, and from a filled form to the config files that the flow reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from flows.parameters import Environment, Form, Learning, Motions
+from parc_core.config.agent_config import AgentConfig, load_agent_config
+from parc_core.config.dataset_config import DatasetConfig
+from parc_core.config.emit import portable, write_yaml
+from parc_core.config.env_config import EnvFileConfig, load_env_config
+from parc_core.config.folder_patterns import expand_folders
+from parc_core.config.paths import PathLike, expand, read_mapping, resolve
+from parc_core.config.schema import from_mapping, to_mapping
+from parc_core.config.tracker_config import TrackerConfig, none_or_path
+from parc_core.errors import ConfigError
+from parc_core.storage.atomic import write_text
+
+_LIMITS = ("min_num_frames", "max_terrain_dim_x", "max_terrain_dim_y")
+_TRAINING = ("max_samples", "num_envs", "device", "engine", "seed", "trainer_python")
+
+
+def form_from_config(config: PathLike) -> Form:
+    """The form with the values of a tracker config and of the data set config that it names.
+
+    `$DATA_DIR` stays as it is written: each worker puts its own folder there. Relative paths become absolute ones,
+    those of the project's own files stay relative to the project. `output_dir` is left out: trainings of the
+    deployments lie in the store.
+
+    Raises:
+        ConfigError: the config cannot be read, or holds what the form refuses.
+    """
+    data = read_mapping(resolve(config))
+    tracker = from_mapping(
+        TrackerConfig,
+        {key: none_or_path(value) if isinstance(value, str) else value for key, value in data.items()},
+        str(config),
+    )
+    motions: dict[str, Any] = {"dataset_file": _travelling(tracker.dataset_file)}
+    if tracker.create_dataset_config is not None:
+        file = resolve(tracker.create_dataset_config)
+        dataset = from_mapping(DatasetConfig, read_mapping(file), str(file))
+        motions = {
+            "folders": [_travelling(folder) for folder in dataset.folder_paths],
+            "char_filepath": _travelling(dataset.char_filepath),
+            "halved_classes": dataset.motion_classes_to_cut_in_half
+            if dataset.cut_some_classes_in_half
+            else [],
+            **{name: getattr(dataset, name) for name in _LIMITS},
+        }
+    values = {
+        "motions": motions,
+        "training": {
+            "in_model_file": _travelling(tracker.in_model_file),
+            **{name: getattr(tracker, name) for name in _TRAINING},
+        },
+        "learning": {"agent_config": _travelling(tracker.agent_config)},
+        "environment": {"env_config": _travelling(tracker.env_config)},
+        "registration": {"model_name": tracker.model_name},
+    }
+    try:
+        return Form.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{config}: {_first_line(error)}") from None
+
+
+def write_configs(form: Form, folder: Path) -> Path:
+    """Writes the config files that a form means into `folder/<hash of the form>/`.
+
+    The same form gives the same files, so that a retry finds everything where it was.
+
+    Returns:
+        The tracker config.
+
+    Raises:
+        ConfigError: a file that the form names is missing or bad, or no folder matches a pattern.
+    """
+    text = json.dumps(form.parameters(), sort_keys=True)
+    out = folder / hashlib.sha256(text.encode()).hexdigest()[:16]
+    write_text(out / "form.json", text)
+    tracker: dict[str, Any] = {
+        "env_config": _changed_env(form.environment, out / "env.yaml"),
+        "agent_config": _changed_agent(form.learning, out / "agent.yaml"),
+        "in_model_file": form.training.in_model_file,
+        "model_name": form.registration.model_name,
+        **{name: getattr(form.training, name) for name in _TRAINING},
+    }
+    if form.motions.dataset_file is not None:
+        tracker["dataset_file"] = form.motions.dataset_file
+    else:
+        write_yaml(out / "dataset.yaml", _dataset(form.motions))
+        tracker["create_dataset_config"] = str(out / "dataset.yaml")
+    write_yaml(out / "tracker.yaml", from_mapping(TrackerConfig, tracker, "form"))
+    return out / "tracker.yaml"
+
+
+def _dataset(motions: Motions) -> DatasetConfig:
+    return DatasetConfig(
+        folder_paths=expand_folders([expand(folder) for folder in motions.folders]),
+        char_filepath=motions.char_filepath,
+        cut_some_classes_in_half=bool(motions.halved_classes),
+        motion_classes_to_cut_in_half=motions.halved_classes,
+        **{name: getattr(motions, name) for name in _LIMITS},
+    )
+
+
+def _changed_agent(learning: Learning, target: Path) -> str:
+    """The agent file, or a copy with the form's changes."""
+    changes = learning.model_dump(exclude={"agent_config"}, exclude_none=True)
+    if not changes:
+        return learning.agent_config
+    agent = to_mapping(load_agent_config(learning.agent_config))
+    for key, value in changes.items():
+        section = {"learning_rate": "optimizer", "schedule": "optimizer", "action_std": "model"}.get(key)
+        (agent[section] if section else agent)[key] = value
+    write_yaml(target, from_mapping(AgentConfig, agent, "form"))
+    return str(target)
+
+
+def _changed_env(environment: Environment, target: Path) -> str:
+    """The environment file, or a copy with the form's changes."""
+    changes = environment.model_dump(exclude={"env_config"}, exclude_none=True)
+    if not changes:
+        return environment.env_config
+    env = to_mapping(load_env_config(environment.env_config))
+    env["env"].update(changes)
+    write_yaml(target, from_mapping(EnvFileConfig, env, "form"))
+    return str(target)
+
+
+def _travelling(path: str | None) -> str | None:
+    """A path as it can be used on another machine or in another working folder."""
+    if path is None or "://" in path or path.startswith(("$", "~", "registry:")):
+        return path
+    return portable(resolve(path))
+
+
+def _first_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"'{place}': {first['msg']}"

@@ -1,0 +1,113 @@
+"""The form of a run: filled from a tracker config, checked, turned into configs."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+import tasks  # noqa: F401 - sets Prefect's environment before Prefect is imported
+from flows.form_configs import form_from_config, write_configs
+from flows.parameters import Form
+from parc_core.config.agent_config import load_agent_config
+from parc_core.config.dataset_config import load_dataset_config
+from parc_core.config.env_config import load_env_config
+from parc_core.config.tracker_config import load_tracker_config
+from parc_core.errors import ConfigError
+from tests.pipeline_fixtures import change
+
+
+def test_a_config_and_its_form_mean_the_same(tracker_config, motions, tmp_path):
+    form = form_from_config(tracker_config)
+    assert form.environment.env_config == "data/configs/demo/env.yaml"
+    assert form.motions.folders == [str(motions)]
+    wanted = load_tracker_config(tracker_config)
+    written = load_tracker_config(write_configs(form, tmp_path / "requests"))
+    for name in ("num_envs", "max_samples", "device", "engine", "seed", "model_name"):
+        assert getattr(written, name) == getattr(wanted, name), name
+    assert load_agent_config(written.agent_config) == load_agent_config(wanted.agent_config)
+    assert load_env_config(written.env_config) == load_env_config(wanted.env_config)
+    assert load_dataset_config(written.create_dataset_config).folder_paths == [str(motions)]
+
+
+def test_data_dir_is_the_workers(tracker_config, motions, tmp_path, monkeypatch):
+    dataset = tmp_path / "dataset.yaml"
+    dataset.write_text(
+        yaml.safe_dump({"folder_paths": ["$DATA_DIR/mot*", "s3://bucket/x"], "min_num_frames": 9})
+    )
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    form = form_from_config(tracker_config)
+    assert form.motions.folders == ["$DATA_DIR/mot*", "s3://bucket/x"]
+    monkeypatch.setenv("DATA_DIR", str(motions.parent))
+    tracker = load_tracker_config(write_configs(form, tmp_path / "requests"))
+    written = load_dataset_config(tracker.create_dataset_config)
+    assert written.folder_paths == [str(motions), "s3://bucket/x"]
+    assert written.min_num_frames == 9
+
+
+def test_changes_in_the_form(tracker_config, tmp_path):
+    form = form_from_config(tracker_config)
+    form.learning.learning_rate = 0.25
+    form.learning.discount = 0.5
+    form.learning.action_std = 0.125
+    form.environment.action_mode = "absolute"
+    form.motions.halved_classes = ["walk"]
+    tracker = load_tracker_config(write_configs(form, tmp_path / "requests"))
+    agent = load_agent_config(tracker.agent_config)
+    assert (agent.optimizer.learning_rate, agent.discount, agent.model.action_std) == (0.25, 0.5, 0.125)
+    assert agent.steps_per_iter == 8  # as in the file
+    assert load_env_config(tracker.env_config).env.action_mode == "absolute"
+    dataset = load_dataset_config(tracker.create_dataset_config)
+    assert dataset.cut_some_classes_in_half
+    assert dataset.motion_classes_to_cut_in_half == ["walk"]
+
+
+def test_the_same_form_gives_the_same_files(tracker_config, tmp_path):
+    form = form_from_config(tracker_config)
+    first = write_configs(form, tmp_path)
+    assert write_configs(form, tmp_path) == first
+    form.training.seed = 1
+    assert write_configs(form, tmp_path) != first
+
+
+def test_a_given_dataset(tracker_config, tmp_path):
+    config = change(
+        tracker_config, create_dataset_config=None, dataset_file="$DATA_DIR/m.yaml", output_dir="x"
+    )
+    form = form_from_config(config)
+    assert (form.motions.folders, form.motions.dataset_file) == ([], "$DATA_DIR/m.yaml")
+
+
+@pytest.mark.parametrize(
+    ("group", "values"),
+    [
+        ("motions", {"folders": []}),
+        ("motions", {"folders": ["a"], "dataset_file": "b.yaml"}),
+        ("motions", {"folders": ["a"], "min_num_frames": -1}),
+        ("training", {"max_samples": 0}),
+        ("training", {"device": "gpu"}),
+        ("training", {"engine": "bullet"}),
+        ("training", {"samples": 5}),
+        ("learning", {"learning_rate": 0}),
+        ("learning", {"discount": 1}),
+        ("registration", {"model_name": "../x"}),
+        ("registration", {"min_completed": 1.5}),
+        ("refresh", ["everything"]),
+    ],
+)
+def test_wrong_values_are_refused(group, values):
+    with pytest.raises(ValidationError, match=group):
+        Form.model_validate({"motions": {"folders": ["a"]}, group: values})
+
+
+def test_a_config_that_the_form_refuses(tracker_config):
+    with pytest.raises(ConfigError, match=r"tracker.yaml: 'training.max_samples'"):
+        form_from_config(change(tracker_config, max_samples=0))
+
+
+def test_a_missing_file_is_named(tracker_config, tmp_path):
+    form = form_from_config(tracker_config)
+    form.learning.agent_config = "nowhere.yaml"
+    form.learning.discount = 0.5
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
+        write_configs(form, tmp_path)
