@@ -1,12 +1,14 @@
 """Errors that a user can act on, with the exit code of the process contract.
 
-0 done, 75 interrupted with a checkpoint, 65 bad data, 78 bad config; anything else is a crash.
+0 done, 75 interrupted with a checkpoint, 65 bad data, 78 bad config, 69 store out of reach (worth another
+attempt); anything else is a crash.
 """
 
 from __future__ import annotations
 
 EXIT_DONE = 0
 EXIT_BAD_DATA = 65
+EXIT_UNREACHABLE = 69
 EXIT_CRASH = 70
 EXIT_INTERRUPTED = 75
 EXIT_BAD_CONFIG = 78
@@ -28,6 +30,12 @@ class ConfigError(ParcError):
     """A setting is missing, unknown, of the wrong type or impossible on this machine."""
 
     exit_code = EXIT_BAD_CONFIG
+
+
+class StoreUnreachable(ParcError):
+    """The object store did not answer for a minute; another attempt may find it again."""
+
+    exit_code = EXIT_UNREACHABLE
 
 
 class Interrupted(ParcError):

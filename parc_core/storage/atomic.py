@@ -39,7 +39,7 @@ def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
         # "x" and the default 0666 let the user's umask decide who may read, unlike tempfile's 0600.
         file = open(temp, mode.replace("w", "x"), encoding=None if "b" in mode else "utf-8")  # noqa: SIM115
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise unwritable(target, error) from error
     try:
         with file:
             yield file
@@ -48,12 +48,12 @@ def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
         try:
             os.replace(temp, target)
         except OSError as error:
-            raise _unwritable(target, error) from error
+            raise unwritable(target, error) from error
         _sync_folder(target.parent)
     except OSError as error:
         _remove_quietly(temp)
         if error.errno in _DISK_ERRORS:
-            raise _unwritable(target, error) from error
+            raise unwritable(target, error) from error
         raise
     except BaseException:
         _remove_quietly(temp)
@@ -96,7 +96,8 @@ def sha256_file(path: PathLike) -> str:
     return digest.hexdigest()
 
 
-def _unwritable(path: Path, error: OSError) -> ConfigError:
+def unwritable(path: Path, error: OSError) -> ConfigError:
+    """The error for a place that cannot be written, in one line."""
     reason = error.strerror or str(error)
     return ConfigError(f"{path}: cannot be written ({reason}); choose a place that is writable and has room")
 

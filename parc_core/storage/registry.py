@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import re
+import uuid
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence, Union
 
 from parc_core.errors import ConfigError, DataError
-from parc_core.storage.atomic import PathLike, sha256_bytes
+from parc_core.storage.atomic import PathLike, dump_json, sha256_bytes
 from parc_core.storage.store import Store
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -126,7 +127,8 @@ def list_versions(store: Store, name: str) -> List[int]:
 def _claim_version(store: Store, name: str) -> int:
     taken = [int(p[2]) for p in (k.split("/") for k in store.list(f"models/{name}")) if p[2].isdigit()]
     version = max(taken, default=0) + 1
-    while not store.claim(f"models/{name}/{version}"):
+    who = {"by": uuid.uuid4().hex}
+    while not store.create(f"models/{name}/{version}/claim.json", dump_json(who).encode()):
         version += 1
     return version
 

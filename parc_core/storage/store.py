@@ -1,17 +1,21 @@
-"""Files and small JSON pointers under one URL: a folder by default, any fsspec URL for teams."""
+"""Files and small JSON pointers under one URL: a folder by default, S3 or any fsspec URL for teams."""
 
 from __future__ import annotations
 
-import contextlib
 import json
+import logging
 import os
-import shutil
-import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from parc_core.errors import ConfigError, DataError
-from parc_core.storage.atomic import PathLike, atomic_write, dump_json, sha256_bytes, sha256_file, write_bytes
+from parc_core.storage.atomic import PathLike, atomic_write, dump_json, sha256_bytes, sha256_file
+from parc_core.storage.batch import Counter, fetch_all, in_threads
+from parc_core.storage.files import Failed, Fetched, Files, Listed, Progress, Wanted, damaged, not_there
+from parc_core.storage.folder_files import FolderFiles
+from parc_core.storage.keys import checked, is_hidden, is_safe
+from parc_core.storage.mask import masked
+from parc_core.storage.remote_files import open_remote
 
 Ref = Dict[str, str]
 """`{"uri": where, "sha256": of the content}`: what stages hand to each other."""
@@ -20,10 +24,13 @@ DEFAULT_URL = os.path.join(".parc", "store")
 
 
 class Store:
-    """A tree of files by key (`models/tracker/3/model.pt`).
+    """A tree of files by key (`models/tracker/3/model.pt`), alike on a folder, `s3://` and other fsspec URLs.
 
     Each file appears whole or not at all; what is read against a SHA-256 is checked. Write content first and
     the JSON that points to it last, and no reader ever sees a pointer to something missing.
+
+    Every method that talks to a remote store may raise `StoreUnreachable` (no answer for a minute) or `ConfigError`
+    (credentials, bucket or request refused).
     """
 
     def __init__(self, url: Optional[Union[str, PathLike]] = None) -> None:
@@ -35,16 +42,22 @@ class Store:
         text = os.fspath(url) if url is not None else os.environ.get("PARC_STORE") or DEFAULT_URL
         self.root: Optional[Path] = _local_root(text)
         """Folder of a local store, None of a remote one."""
-        self._fs: Any = None
+        self._files: Files
         if self.root is not None:
             self.url = self.root.as_uri()
+            self._files = FolderFiles(self.root)
         else:
             self.url = text.rstrip("/")
-            self._fs, self._base = _open_remote(self.url)
+            self._files = open_remote(self.url)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether `create` and `replace` have exactly one winner here: on folders and S3, not on other fsspec URLs."""
+        return self._files.conditional
 
     def uri(self, key: str) -> str:
         """The full address of `key`."""
-        return f"{self.url}/{_checked(key)}"
+        return f"{self.url}/{checked(key)}"
 
     def key_of(self, uri: str) -> str:
         """The key of an address in this store.
@@ -53,11 +66,18 @@ class Store:
             DataError: it lies in another store.
         """
         if not uri.startswith(self.url + "/"):
-            raise DataError(f"{uri}: not in the store {self.url}; set PARC_STORE to the store that holds it")
-        return _checked(uri[len(self.url) + 1 :])
+            raise DataError(
+                f"{masked(uri)}: not in the store {self.url}; set PARC_STORE to the store that holds it"
+            )
+        return checked(uri[len(self.url) + 1 :])
 
-    def put_file(self, local: PathLike, key: str) -> Ref:
+    def put_file(self, local: PathLike, key: str, skip_if_same: bool = True) -> Ref:
         """Copy the file `local` to `key`.
+
+        Args:
+            local: what to store.
+            key: where to.
+            skip_if_same: do not send what lies there already with the same SHA-256.
 
         Raises:
             DataError: no such file, or it changes while it is read.
@@ -66,29 +86,80 @@ class Store:
         if not os.path.isfile(local):
             raise DataError(f"{local}: no such file to store as {key}")
         sha256 = sha256_file(local)
-        if self.root is not None:
-            with atomic_write(self.root / _checked(key)) as target, open(local, "rb") as source:
-                shutil.copyfileobj(source, target, 1 << 20)
-                target.flush()
-                if sha256_file(target.name) != sha256:
-                    raise DataError(
-                        f"{local}: changed while it was stored; store it when nothing writes to it"
-                    )
-        else:
-            self._fs.put_file(os.fspath(local), self._path(key))
+        if not (skip_if_same and self._files.known_sha256(key) == sha256):
+            self._files.upload(local, checked(key), sha256)
         return {"uri": self.uri(key), "sha256": sha256}
+
+    def put_many(
+        self, pairs: Sequence[Tuple[PathLike, str]], progress: Optional[Progress] = None
+    ) -> Dict[str, Ref]:
+        """`put_file` of several (local file, key) at a time.
+
+        Returns:
+            Reference by key.
+        """
+        refs: Dict[str, Ref] = {}
+        counter = Counter(len(pairs), progress)
+
+        def put(pair: Tuple[PathLike, str]) -> None:
+            refs[pair[1]] = self.put_file(*pair)
+            counter.one_more()
+
+        in_threads(put, pairs, counter)
+        counter.show()
+        return refs
 
     def put_bytes(self, data: bytes, key: str) -> Ref:
         """Write `data` to `key`."""
-        if self.root is not None:
-            write_bytes(self.root / _checked(key), data)
-        else:
-            self._fs.pipe_file(self._path(key), data)
+        self._files.write(checked(key), data)
         return {"uri": self.uri(key), "sha256": sha256_bytes(data)}
 
     def put_json(self, value: Any, key: str) -> Ref:
         """Write `value` as JSON to `key`."""
         return self.put_bytes(dump_json(value).encode("utf-8"), key)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write `data` to `key` if nothing is there.
+
+        Returns:
+            Whether it was written: True for exactly one of several callers where `conditional`; elsewhere two
+            callers within milliseconds may both see True. Let each caller's data differ (an id of its own).
+        """
+        return self._files.create(checked(key), data)
+
+    def read_versioned(self, key: str) -> Optional[Tuple[bytes, str]]:
+        """Content of `key` with its version for `replace`, or None where there is nothing."""
+        try:
+            return self._files.read(checked(key))
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
+
+    def replace(self, key: str, data: bytes, version: str) -> bool:
+        """Write `data` to `key` if it still is at `version` (compare and swap).
+
+        Returns:
+            Whether it was; as sure as `create`.
+        """
+        return self._files.replace(checked(key), data, version)
+
+    def delete(self, key: str) -> None:
+        """Remove `key`; no matter whether it was there."""
+        self._files.delete(checked(key))
+
+    def delete_folder(self, prefix: str) -> None:
+        """Remove all keys below the folder `prefix`."""
+        self._files.delete_folder(checked(prefix))
+
+    def size(self, key: str) -> int:
+        """Bytes of `key`.
+
+        Raises:
+            DataError: not in the store.
+        """
+        try:
+            return self._files.size(checked(key))
+        except FileNotFoundError:
+            raise not_there(self.uri(key)) from None
 
     def get_file(self, key: str, local: PathLike, sha256: Optional[str] = None) -> Path:
         """Copy `key` to the file `local`, whole or not at all.
@@ -100,19 +171,68 @@ class Store:
 
         Raises:
             DataError: not in the store, or its content is not what `sha256` says.
+            ConfigError: `local` cannot be written.
         """
         target = Path(local)
-        with atomic_write(target) as file:
-            self._stream(key, file)
-            file.flush()
-            found = sha256_file(file.name)
-            if sha256 is not None and found != sha256:
-                raise _damaged(self.uri(key), sha256, found)
+        try:
+            with atomic_write(target) as file:
+                self._files.download(checked(key), file.name)
+                found = sha256_file(file.name)
+                if sha256 is not None and found != sha256:
+                    raise damaged(self.uri(key), sha256, found)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise not_there(self.uri(key)) from None
         return target
 
     def get_ref(self, ref: Ref, local: PathLike) -> Path:
         """`get_file` of a reference, verified."""
         return self.get_file(self.key_of(ref["uri"]), local, ref["sha256"])
+
+    def get_many(
+        self, wanted: Sequence[Wanted], progress: Optional[Progress] = None, failed: Optional[Failed] = None
+    ) -> Fetched:
+        """Fetch (key, local file, SHA-256 or None) in parallel, each verified and whole or absent.
+
+        Args:
+            wanted: what; local files are replaced.
+            progress: called with (done, total).
+            failed: where given, what is missing or damaged is noted here by key and stops nothing.
+
+        Returns:
+            SHA-256 by key.
+
+        Raises:
+            DataError: a file is missing or damaged, and `failed` is None.
+        """
+        for key, _, _ in wanted:
+            checked(key)
+        return fetch_all(self._files, self.uri, wanted, progress, failed)
+
+    def local(self, ref_or_key: Union[Ref, str], sha256: Optional[str] = None) -> Path:
+        """A verified file on this machine with the content of a reference, or of a key with its SHA-256.
+
+        Of a local store it is the file itself, of a remote one a copy in the cache; only read it.
+
+        Raises:
+            DataError: missing or damaged.
+        """
+        if isinstance(ref_or_key, str):
+            key = ref_or_key
+        else:
+            key, sha256 = self.key_of(ref_or_key["uri"]), ref_or_key["sha256"]
+        if sha256 is None:
+            raise TypeError("a key needs the SHA-256 that its content must have")
+        if self.root is None:
+            from parc_core.storage.cache import LocalCache
+
+            return LocalCache().get(self, key, sha256)
+        path = self.root / checked(key)
+        if not path.is_file():
+            raise not_there(self.uri(key))
+        found = sha256_file(path)
+        if found != sha256:
+            raise damaged(self.uri(key), sha256, found)
+        return path
 
     def read_bytes(self, key: str, sha256: Optional[str] = None) -> bytes:
         """The content of `key`, checked where `sha256` is given.
@@ -120,12 +240,12 @@ class Store:
         Raises:
             DataError: as `get_file`.
         """
-        with tempfile.TemporaryFile() as file:
-            self._stream(key, file)
-            file.seek(0)
-            data = file.read()
+        found = self.read_versioned(key)
+        if found is None:
+            raise not_there(self.uri(key))
+        data = found[0]
         if sha256 is not None and sha256_bytes(data) != sha256:
-            raise _damaged(self.uri(key), sha256, sha256_bytes(data))
+            raise damaged(self.uri(key), sha256, sha256_bytes(data))
         return data
 
     def read_json(self, key: str, sha256: Optional[str] = None) -> Any:
@@ -136,62 +256,31 @@ class Store:
         """
         try:
             return json.loads(self.read_bytes(key, sha256).decode("utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{self.uri(key)}: not JSON ({error}); the file is damaged") from error
 
     def exists(self, key: str) -> bool:
         """Whether `key` is there."""
-        if self.root is not None:
-            return (self.root / _checked(key)).is_file()
-        return bool(self._fs.isfile(self._path(key)))
+        return self._files.exists(checked(key))
 
     def list(self, prefix: str = "") -> List[str]:
         """Sorted keys below the folder `prefix`; unfinished files are not listed."""
-        if self.root is not None:
-            top = self.root / _checked(prefix) if prefix else self.root
-            paths = top.rglob("*") if top.is_dir() else ()
-            found = [path.relative_to(self.root).as_posix() for path in paths if path.is_file()]
-        else:
-            top_path = self._path(prefix) if prefix else self._base
-            with contextlib.suppress(FileNotFoundError):
-                self._fs.invalidate_cache()
-            found = [path[len(self._base) :].lstrip("/") for path in self._fs.find(top_path)]
-        return sorted(key for key in found if not key.rpartition("/")[2].startswith("."))
+        return [item.key for item in self.list_details(prefix)]
 
-    def claim(self, key: str) -> bool:
-        """Take the folder `key` for oneself: True for exactly one caller on a local store.
+    def list_details(self, prefix: str = "") -> List[Listed]:
+        """`list` with sizes and tags that change with the content.
 
-        Object storage has no such step: there it says whether the folder looks unused.
-
-        Raises:
-            ConfigError: the store cannot be written.
+        Keys that could leave a folder are not listed; they are named in the log.
         """
-        if self.root is None:
-            return not self.list(key)
-        folder = self.root / _checked(key)
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            folder.mkdir()
-        except FileExistsError:
-            return False
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise ConfigError(f"{folder}: cannot be written ({reason}); set PARC_STORE elsewhere") from error
-        return True
-
-    def _stream(self, key: str, target: Any) -> None:
-        try:
-            if self.root is not None:
-                with open(self.root / _checked(key), "rb") as source:
-                    shutil.copyfileobj(source, target, 1 << 20)
-            else:
-                with self._fs.open(self._path(key), "rb") as source:
-                    shutil.copyfileobj(source, target, 1 << 20)
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            raise DataError(f"{self.uri(key)}: not in the store; check the name and PARC_STORE") from None
-
-    def _path(self, key: str) -> str:
-        return f"{self._base}/{_checked(key)}"
+        found = []
+        for item in self._files.list(checked(prefix) if prefix else ""):
+            if not is_safe(item.key):
+                logging.getLogger(__name__).warning(
+                    "%s: a key that leaves its folder, not looked at: %r", self.url, item.key
+                )
+            elif not is_hidden(item.key):
+                found.append(item)
+        return sorted(found, key=lambda item: item.key)
 
 
 def _local_root(url: str) -> Optional[Path]:
@@ -207,28 +296,3 @@ def _local_root(url: str) -> Optional[Path]:
     if "://" in url:
         return None
     return Path(os.path.expanduser(url)).absolute()
-
-
-def _open_remote(url: str) -> Any:
-    try:
-        from fsspec.core import url_to_fs
-    except ImportError as error:
-        raise ConfigError(f"store '{url}': needs fsspec; install parc-tracker[pipeline]") from error
-    try:
-        fs, base = url_to_fs(url)
-    except (ValueError, ImportError) as error:
-        raise ConfigError(f"store '{url}': cannot be opened ({error})") from error
-    return fs, base.rstrip("/")
-
-
-def _checked(key: str) -> str:
-    """A key as it is, or an error: it must stay inside the store."""
-    if not key or key.startswith("/") or "\\" in key or any(p in ("", ".", "..") for p in key.split("/")):
-        raise DataError(f"store key {key!r}: must be a relative path with forward slashes, without '..'")
-    return key
-
-
-def _damaged(uri: str, wanted: str, found: str) -> DataError:
-    return DataError(
-        f"{uri}: damaged, its SHA-256 is {found[:12]}… and not {wanted[:12]}…; delete it and make it again"
-    )

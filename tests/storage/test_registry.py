@@ -36,7 +36,9 @@ def test_versions_and_aliases(store: Store, tmp_path: Path) -> None:
     assert one["name"] == "tracker" and one["parent"] is None and one["created"].endswith("+00:00")
     files = fetch_model(store, one, tmp_path / "got")
     assert files["model.pt"].read_text() == "one"
-    assert store.list("models/tracker/1") == ["models/tracker/1/manifest.json", "models/tracker/1/model.pt"]
+    assert store.list("models/tracker/1") == [
+        f"models/tracker/1/{file}" for file in ("claim.json", "manifest.json", "model.pt")
+    ]
     assert store.list("models/tracker/aliases") == [
         "models/tracker/aliases/best.json",
         "models/tracker/aliases/latest.json",

@@ -90,4 +90,4 @@ def test_bad_places(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be written"):
         Store(tmp_path / "file" / "store").put_bytes(b"", "x")
     with pytest.raises(ConfigError, match="cannot be written"):
-        Store(tmp_path / "file" / "store").claim("x")
+        Store(tmp_path / "file" / "store").create("x", b"")
