@@ -6,12 +6,13 @@ from typing import Any
 
 from prefect import flow
 
+from tasks.caching import Result
 from tasks.configs import emit_configs
 from tasks.dataset import build_dataset, given_dataset
 from tasks.evaluate import evaluate
 from tasks.merge import merge_motions
 from tasks.register import register
-from tasks.settings import load_settings
+from tasks.settings import Settings, load_settings
 from tasks.train import train
 
 
@@ -26,14 +27,17 @@ def tracker_iteration(config: str) -> dict[str, Any]:
         The results of the stages by name: `dataset`, `training`, `before`, `after`, `model`.
     """
     settings = load_settings(config)
-    if settings.create_dataset is not None:
-        merged = merge_motions(settings.create_dataset)
-        dataset = build_dataset(merged, settings.create_dataset)
-    else:
-        dataset = given_dataset(settings.dataset_file)
+    dataset = dataset_of(settings)
     configs = emit_configs(settings.tracker, dataset)
     before = evaluate(configs, dataset)
     training = train(configs, dataset, settings.max_samples, settings.trainer_python)
     after = evaluate(configs, dataset, training["model"], before, settings.model_name)
     model = register(settings.model_name, training, configs, dataset, before, after)
     return {"dataset": dataset, "training": training, "before": before, "after": after, "model": model}
+
+
+def dataset_of(settings: Settings) -> Result:
+    """The data set that is named, or one made of the motion folders."""
+    if settings.create_dataset is None:
+        return given_dataset(settings.dataset_file)
+    return build_dataset(merge_motions(settings.create_dataset), settings.create_dataset)
