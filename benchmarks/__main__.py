@@ -1,7 +1,7 @@
 """`python -m benchmarks [physics] [environment]`: prints a table each and writes it as JSON.
 
 Those with options of their own: `python -m benchmarks train_throughput --help`, the same with learning_curves, sweep,
-update_step and data_scale.
+update_step, data_scale and faults.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ PROGRAMS = (
     "sweep",
     "update_step",
     "data_scale",
+    "faults",
 )  # each with a main(argv)
 
 

@@ -1,0 +1,159 @@
+"""`python -m benchmarks faults --faults 100`: trainings are harmed at random until so many faults were done.
+
+Each training is run by `parc-tracker run` on an S3 server of its own, gets `--each` faults, is started again
+whenever its flow ends with an error (what "Retry" does), and has to finish. Counted: trainings finished, samples
+trained twice, files in the store whose content is not what was recorded (must be 0).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import random
+import shutil
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, Dict, Iterator, List
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.faults.account import damaged_files, samples_lost
+from benchmarks.faults.injections import FAULTS
+from benchmarks.faults.scene import SAMPLES_BETWEEN_CHECKPOINTS, Scene
+from benchmarks.timing import machine, machine_line
+from parc_core.storage.atomic import write_json
+
+MAX_STARTS = 25  # of one training: one that needs more has not survived
+PATIENCE = 240.0  # s until a training moves on after a fault
+
+
+def main(argv: List[str]) -> None:
+    """Runs the benchmark; exit code 1 where a training did not finish or a file is damaged."""
+    args = _arguments(argv)
+    console = Console()
+    chance = random.Random(args.seed)
+    rows = []
+    disk = args.scratch / "disk"
+    with _small_disk(disk, args.disk_mb), Scene(args.scratch / "scene", disk / "work", args.samples) as scene:
+        names = [name for name in FAULTS if name != "full disk" or args.disk_mb]
+        done = 0
+        while done < args.faults:
+            plan = [chance.choice(names) for _ in range(min(args.each, args.faults - done))]
+            rows.append(_training(scene, len(rows), plan, chance, console))
+            done += len(plan)
+        damaged = damaged_files(scene.store())
+    console.print(_table(rows, damaged))
+    here = machine()
+    write_json(args.json, {"benchmark": "faults", "machine": here, "rows": rows, "damaged": damaged})
+    console.print(f"{machine_line(here)}. JSON: {args.json}")
+    if damaged or not all(row["finished"] for row in rows):
+        raise SystemExit(1)
+
+
+def _arguments(argv: List[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks faults", description=__doc__)
+    parser.add_argument("--faults", type=int, default=100, help="how many in all")
+    parser.add_argument("--each", type=int, default=5, help="how many a training gets")
+    parser.add_argument("--samples", type=int, default=100_000, help="of each training")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of faults")
+    parser.add_argument(
+        "--disk-mb", type=int, default=0, help="mount a small disk for 'full disk' (needs root)"
+    )
+    parser.add_argument("--scratch", type=Path, default=Path("output/benchmarks/faults"))
+    parser.add_argument("--json", type=Path, default=Path("output/benchmarks/faults.json"))
+    args = parser.parse_args(argv)
+    args.scratch = args.scratch.absolute()
+    return args
+
+
+def _training(
+    scene: Scene, number: int, plan: List[str], chance: random.Random, console: Console
+) -> Dict[str, Any]:
+    """One training with its faults, to its end."""
+    left, starts, codes = list(plan), 0, Counter()
+    lost = trainer_starts = 0
+    began = time.monotonic()
+    known = set(scene.progress_files())
+    while True:
+        starts += 1
+        scene.start_flow(number)
+        while left and scene.wait_for_progress(
+            chance.randrange(512, 4 * SAMPLES_BETWEEN_CHECKPOINTS), PATIENCE
+        ):
+            name = left.pop(0)
+            console.print(f"training {number}: {name}")
+            before = _account(scene, known)
+            FAULTS[name].harm(scene, chance)
+            if not scene.work.exists():  # the record of the lost machine is gone with it
+                lost, trainer_starts = lost + before[0], trainer_starts + before[1]
+        assert scene.flow is not None
+        try:
+            code = scene.flow.wait(PATIENCE * 2)
+        except subprocess.TimeoutExpired:
+            scene.flow.kill()
+            code = scene.flow.wait()
+            codes["hung"] += 1
+        codes[str(code)] += 1
+        if code == 0 or starts >= MAX_STARTS:
+            break
+    more = _account(scene, known)
+    row = {
+        "training": number,
+        "faults": plan[: len(plan) - len(left)],
+        "finished": code == 0,
+        "flow_starts": starts,
+        "trainer_starts": trainer_starts + more[1],
+        "samples_lost": lost + more[0],
+        "exit_codes": dict(codes),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    console.print(row)
+    return row
+
+
+def _account(scene: Scene, known: set) -> tuple:
+    """(samples lost, starts) by this training's records on this machine."""
+    found = [samples_lost(path) for path in scene.progress_files() if path not in known]
+    return sum(lost for lost, _ in found), sum(starts for _, starts in found)
+
+
+def _table(rows: List[Dict[str, Any]], damaged: List[str]) -> Table:
+    faults = Counter(name for row in rows for name in row["faults"])
+    finished = sum(row["finished"] for row in rows)
+    table = Table(title=f"{sum(faults.values())} faults in {len(rows)} trainings")
+    table.add_column("fault")
+    table.add_column("times", justify="right")
+    for name, fault in FAULTS.items():
+        if faults[name]:
+            table.add_row(fault.what, str(faults[name]))
+    table.add_section()
+    table.add_row("trainings finished", f"{finished} of {len(rows)}")
+    table.add_row(
+        "flow starts / trainer starts", f"{_sum(rows, 'flow_starts')} / {_sum(rows, 'trainer_starts')}"
+    )
+    table.add_row("samples trained twice", f"{_sum(rows, 'samples_lost'):,}")
+    table.add_row("between checkpoints", f"{SAMPLES_BETWEEN_CHECKPOINTS:,}")
+    table.add_row("files damaged", str(len(damaged)))
+    return table
+
+
+def _sum(rows: List[Dict[str, Any]], key: str) -> int:
+    return sum(row[key] for row in rows)
+
+
+@contextlib.contextmanager
+def _small_disk(folder: Path, megabytes: int) -> Iterator[None]:
+    """A file system of so many MB, in memory, at `folder`; 0 = an empty folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if not megabytes:
+        yield
+        return
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)

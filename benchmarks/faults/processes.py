@@ -1,0 +1,55 @@
+"""Processes of a training, found by their command lines (Linux)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import List
+
+
+def trainers(scratch: Path) -> List[int]:
+    """Process ids of trainers below the folder `scratch`, the newest last."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):  # it may end while we look
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"parc_core.train" in words and any(os.fsencode(scratch) in word for word in words):
+                found.append(int(entry.name))
+    return sorted(found)
+
+
+def send(pid: int, number: int) -> bool:
+    """Sends a signal; False where the process has gone."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def end_all(pids: List[int], patience: float = 5.0) -> None:
+    """SIGKILL to all of them; waits until they are gone.
+
+    Raises:
+        TimeoutError: one is still there after `patience` s.
+    """
+    for pid in pids:
+        send(pid, signal.SIGKILL)
+    deadline = time.monotonic() + patience
+    while any(_alive(pid) for pid in pids):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"processes {pids} did not end")
+        time.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

@@ -1,0 +1,167 @@
+"""A short training on an S3 store behind a proxy, run as users run it: `parc-tracker run --config …`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Dict, List, Optional
+
+import yaml
+
+from benchmarks.faults.account import newest_samples
+from benchmarks.faults.processes import end_all, trainers
+from benchmarks.faults.proxy import SlowProxy
+from parc_core.character.mjcf import load_character
+from parc_core.config.paths import PROJECT_ROOT
+from parc_core.motion.files import write_motion_terrain
+from parc_core.motion.synthetic import make_motion
+from parc_core.object_server import ObjectServer
+from parc_core.storage.store import Store
+
+NUM_ENVS, STEPS, ITERATIONS_PER_CHECKPOINT = 16, 32, 4
+SAMPLES_BETWEEN_CHECKPOINTS = NUM_ENVS * STEPS * ITERATIONS_PER_CHECKPOINT
+
+
+class Scene:
+    """Servers and inputs below `scratch`, which is emptied; `work` is what one machine has for itself."""
+
+    def __init__(self, scratch: Path, work: Path, max_samples: int) -> None:
+        self.scratch, self.work, self.max_samples = scratch, work, max_samples
+        self.objects = ObjectServer(scratch / "objects")
+        self.proxy = SlowProxy(("127.0.0.1", self.objects.port))
+        self.flow: Optional[subprocess.Popen] = None
+        self._prefect: Optional[subprocess.Popen] = None
+        self._write_inputs()
+
+    def __enter__(self) -> Scene:
+        self.objects.start()
+        os.environ.update(self.environment())
+        self._start_prefect()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in (self.flow, self._prefect):
+            if process is not None and process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(30)
+                process.kill()
+                process.wait()
+        end_all(trainers(self.work))
+        self.proxy.close()
+        self.objects.stop()
+
+    def environment(self) -> Dict[str, str]:
+        """What the flow and we ourselves need to know."""
+        return {
+            **self.objects.environment(f"http://127.0.0.1:{self.proxy.port}"),
+            "PARC_STORE": f"s3://{self.objects.bucket}/faults",
+            "PARC_WORK": str(self.work),
+            "PARC_CACHE": str(self.scratch / "cache"),
+            "PARC_INDEX": str(self.scratch / "index.json"),
+            "PREFECT_HOME": str(self.scratch / "prefect"),
+            "PREFECT_LOGGING_TO_API_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+
+    def store(self) -> Store:
+        """The store, as the flow sees it."""
+        return Store(f"s3://{self.objects.bucket}/faults")
+
+    # -- a training ------------------------------------------------------------------------------------
+
+    def start_flow(self, number: int) -> None:
+        """Starts the flow of training `number`, or goes on with it."""
+        config = self.scratch / f"tracker_{number}.yaml"
+        tracker = yaml.safe_load((self.scratch / "tracker.yaml").read_text(encoding="utf-8"))
+        config.write_text(yaml.safe_dump({**tracker, "seed": number}), encoding="utf-8")
+        command = [sys.executable, "-m", "parc_core.cli.main", "run", "--config", str(config)]
+        with open(self.scratch / f"flow_{number}.log", "ab") as log:
+            self.flow = subprocess.Popen(
+                command, cwd=self.scratch, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            )
+
+    def progress_files(self) -> List[Path]:
+        """progress.jsonl of all trainings on this machine."""
+        return sorted(self.work.glob("runs/*/progress.jsonl"), key=lambda path: path.stat().st_mtime)
+
+    def wait_for_progress(self, samples: int, patience: float) -> bool:
+        """Until the running training has made `samples` more; False if the flow ended or `patience` s went by."""
+        deadline = time.monotonic() + patience
+        begin = self._newest()
+        while time.monotonic() < deadline:
+            if self.flow is None or self.flow.poll() is not None:
+                return False
+            if self._newest() - begin >= samples and trainers(self.work):
+                return True
+            time.sleep(0.1)
+        return False
+
+    def _newest(self) -> int:
+        files = self.progress_files()
+        return newest_samples(files[-1]) if files else 0
+
+    # -- servers and files -----------------------------------------------------------------------------
+
+    def _start_prefect(self) -> None:
+        from prefect.client.orchestration import SyncPrefectClient
+
+        port = SlowProxy(("127.0.0.1", 0))  # a free port: taken and given back
+        number = port.port
+        port.close()
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--no-ui"]
+        command += ["--port", str(number), "--analytics-off"]
+        with open(self.scratch / "server.log", "ab") as log:
+            self._prefect = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            )
+        os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{number}/api"
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                with SyncPrefectClient(os.environ["PREFECT_API_URL"]) as client:
+                    if client.api_healthcheck() is None:
+                        return
+            except OSError as error:
+                print(f"waiting for Prefect's server: {error}", file=sys.stderr)
+            if time.monotonic() > deadline or self._prefect.poll() is not None:
+                raise TimeoutError(f"Prefect's server did not start: {self.scratch / 'server.log'}")
+            time.sleep(0.5)
+
+    def _write_inputs(self) -> None:
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        character = load_character(PROJECT_ROOT / "data/assets/humanoid.xml")
+        for kind in ("stand", "walk"):
+            path = self.scratch / "motions" / kind / f"{kind}_0.pkl"
+            path.parent.mkdir(parents=True)
+            write_motion_terrain(path, make_motion(kind, 0, character))
+        agent = {
+            "model": {"actor_net": "fc_2layers_64units", "critic_net": "fc_2layers_64units"},
+            "optimizer": {"type": "Adam", "learning_rate": 0.0005},
+            "steps_per_iter": STEPS,
+            "update_epochs": 1,
+            "iters_per_output": 1,
+            "iters_per_checkpoint": ITERATIONS_PER_CHECKPOINT,
+            "test_episodes": 0,
+            "use_tensorboard": False,
+        }
+        dataset = {"folder_paths": [str(self.scratch / "motions")], "save_path": str(self.scratch / "data")}
+        tracker = {
+            "env_config": str(PROJECT_ROOT / "data/configs/demo/env.yaml"),
+            "agent_config": str(self.scratch / "agent.yaml"),
+            "create_dataset_config": str(self.scratch / "dataset.yaml"),
+            "num_envs": NUM_ENVS,
+            "max_samples": self.max_samples,
+            "device": "cpu",
+            "engine": "mujoco",
+            "model_name": "faults",
+        }
+        for name, content in (("agent", agent), ("dataset", dataset), ("tracker", tracker)):
+            (self.scratch / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")

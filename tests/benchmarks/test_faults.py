@@ -1,0 +1,108 @@
+"""Parts of the fault benchmark that have to be right for its numbers to mean something."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from benchmarks.faults.account import damaged_files, newest_samples, samples_lost
+from benchmarks.faults.processes import end_all, send, trainers
+from benchmarks.faults.proxy import SlowProxy
+from parc_core.storage.store import Store
+
+
+def events(path, *pairs):
+    lines = [json.dumps({"event": event, "samples": samples}) for event, samples in pairs]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_samples_between_the_last_line_and_the_next_start_are_lost(tmp_path):
+    path = events(
+        tmp_path / "progress.jsonl",
+        *(("start", 0), ("output", 100), ("output", 200), ("start", 150), ("output", 300), ("start", 300)),
+    )
+    assert samples_lost(path) == (50, 3)
+    assert newest_samples(path) == 300
+
+
+def test_a_line_torn_by_a_kill_is_passed_over(tmp_path):
+    path = events(tmp_path / "progress.jsonl", ("start", 0), ("output", 100))
+    with open(path, "a") as file:
+        file.write('{"event": "outp\n')
+        file.write(json.dumps({"event": "start", "samples": 40}) + "\n")
+    assert samples_lost(path) == (60, 2)
+
+
+def test_altered_and_vanished_files_are_found(tmp_path):
+    store = Store(tmp_path)
+    refs = [store.put_bytes(text, f"files/{text.decode()}") for text in (b"one", b"two", b"three")]
+    store.put_json({"files": refs}, "manifest.json")
+    assert damaged_files(store) == []
+    (tmp_path / "files/one").write_bytes(b"on")
+    (tmp_path / "files/two").unlink()
+    assert damaged_files(store) == ["files/one", "files/two"]
+
+
+@pytest.fixture
+def echo():
+    """Port of a server that sends back what it gets."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    while data := connection.recv(4096):
+                        connection.sendall(data)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+
+
+def test_the_proxy_passes_all_bytes_and_is_slow_when_told(echo):
+    proxy = SlowProxy(("127.0.0.1", echo))
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+        client.sendall(b"abc")
+        assert client.recv(10) == b"abc"
+        proxy.slow(delay=0.3)
+        began = time.monotonic()
+        client.sendall(b"def")
+        assert client.recv(10) == b"def"
+        assert time.monotonic() - began >= 0.6  # there and back
+    proxy.close()
+
+
+def test_a_connection_to_a_server_that_is_down_is_closed():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    proxy = SlowProxy(("127.0.0.1", port))
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+        assert client.recv(10) == b""
+    proxy.close()
+
+
+def test_trainers_are_found_by_their_folder_and_ended(tmp_path):
+    code = "import time; time.sleep(60)"
+    words = ["parc_core.train", "--arg_file", str(tmp_path / "train_args.txt")]
+    process = subprocess.Popen([sys.executable, "-c", code, *words])
+    other = subprocess.Popen([sys.executable, "-c", code, "parc_core.train", "--arg_file", "elsewhere"])
+    try:
+        assert trainers(tmp_path) == [process.pid]
+        end_all([process.pid])
+        assert process.wait(5) == -signal.SIGKILL
+        assert trainers(tmp_path) == [] and not send(process.pid, signal.SIGTERM)
+    finally:
+        for left in (process, other):
+            left.kill()
+            left.wait()
