@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from parc_core.cli.models import models_app
 from parc_core.errors import EXIT_INTERRUPTED, ConfigError, ParcError
 
 DEFAULT_CONFIG = "data/configs/parc_3_tracker_default.yaml"
@@ -36,6 +37,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Trains physics-based motion trackers on many motions and terrains (PARC stage 3).",
 )
+
+app.add_typer(models_app, name="models")
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="Tracker config.")]
 
@@ -111,6 +114,36 @@ def evaluate(
     from parc_core.cli.evaluate import run_evaluation
 
     run_evaluation(model, env_config, dataset, engine, device, out)
+
+
+@app.command()
+def deploy(
+    config: ConfigOption = Path(DEFAULT_CONFIG),
+    pool: Annotated[str, typer.Option("--pool", help="Work pool that the workers serve.")] = "parc",
+    trainings_at_once: Annotated[
+        int | None,
+        typer.Option("--trainings-at-once", min=1, help="As many as there are GPUs. [default: 1 at first]"),
+    ] = None,
+    cron: Annotated[
+        str | None,
+        typer.Option("--cron", help="When to look for new motions. [default: '0 3 * * *' at first]"),
+    ] = None,
+    timezone: Annotated[str, typer.Option("--timezone", help="Of the cron line.")] = "UTC",
+    dead_after: Annotated[
+        int, typer.Option("--dead-after", help="Seconds of silence after which a run counts as crashed.")
+    ] = 180,
+    image: Annotated[
+        str | None, typer.Option("--image", help="Image for a pool of type docker or kubernetes.")
+    ] = None,
+    next_deployment: Annotated[
+        str | None,
+        typer.Option("--next", help="FLOW/DEPLOYMENT that each registered model starts (parameter: model)."),
+    ] = None,
+) -> None:
+    """Set up a Prefect server: work pool, queue, deployments with the config's values, schedule, automations."""
+    from parc_core.cli.deploy import run_deploy
+
+    run_deploy(config, pool, trainings_at_once, cron, timezone, dead_after, image, next_deployment)
 
 
 @app.command()

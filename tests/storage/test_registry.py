@@ -15,8 +15,10 @@ from parc_core.storage.registry import fetch_model, list_versions, register_mode
 from parc_core.storage.store import Store
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture(params=["folder", "memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "s3":
+        return Store(request.getfixturevalue("s3_url"))
     return Store(tmp_path / "store" if request.param == "folder" else f"memory://{uuid.uuid4().hex}")
 
 

@@ -1,4 +1,4 @@
-"""The store on a folder, and on a file system that is none (fsspec's memory)."""
+"""The store on a folder, in a real S3 bucket, and on fsspec's memory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from parc_core.storage.atomic import sha256_bytes
 from parc_core.storage.store import Store
 
 
-@pytest.fixture(params=["folder", "file url", "memory"])
+@pytest.fixture(params=["folder", "file url", "memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "s3":
+        return Store(request.getfixturevalue("s3_url"))
     if request.param == "memory":
         return Store(f"memory://{uuid.uuid4().hex}")
     folder = tmp_path / "the store"

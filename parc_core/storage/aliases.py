@@ -1,0 +1,99 @@
+"""Words that mean a version of a model; moved by compare-and-swap, so that no move is lost."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from dataclasses import dataclass
+from typing import Dict, Optional
+
+from parc_core.errors import DataError, StoreUnreachable
+from parc_core.storage.atomic import dump_json
+from parc_core.storage.manifest import NAME, checked_alias
+from parc_core.storage.store import Ref, Store
+
+_TRIES = 100
+
+
+@dataclass(frozen=True)
+class Alias:
+    """What an alias file says."""
+
+    version: int
+    sha256: str
+    """Of the version's manifest."""
+
+
+def read_alias(store: Store, name: str, alias: str) -> Optional[Alias]:
+    """What an alias means, or None where there is none.
+
+    Raises:
+        DataError: the file is no alias.
+    """
+    found = store.read_versioned(_key(name, alias))
+    return None if found is None else _parsed(found[0], store.uri(_key(name, alias)))
+
+
+def point_alias(
+    store: Store, name: str, alias: str, version: int, manifest: Ref, forward_only: bool = False
+) -> None:
+    """Let an alias mean a version.
+
+    Args:
+        store: the store.
+        name: of the model.
+        alias: the word.
+        version: what it shall mean.
+        manifest: reference to that version's manifest.
+        forward_only: leave an alias that means a higher version.
+
+    Raises:
+        StoreUnreachable: others move it all the time.
+    """
+    key = _key(name, alias)
+    data = dump_json({"version": version, "manifest": manifest}).encode("utf-8")
+    for _ in range(_TRIES):
+        found = store.read_versioned(key)
+        if found is None:
+            done = store.create(key, data)
+        elif forward_only and _version(found[0]) > version:
+            return
+        else:
+            done = store.replace(key, data, found[1])
+        if done:
+            return
+        time.sleep(random.uniform(0.0, 0.1))
+    raise StoreUnreachable(f"{store.uri(key)}: others change this alias all the time; try again later")
+
+
+def alias_versions(store: Store, name: str) -> Dict[str, int]:
+    """Version by alias; damaged files are left out."""
+    found = {}
+    for key in store.list(f"models/{name}/aliases"):
+        alias, dot, ending = key.rpartition("/")[2].rpartition(".")
+        content = store.read_versioned(key) if dot and ending == "json" and NAME.fullmatch(alias) else None
+        version = _version(content[0]) if content is not None else 0
+        if version:
+            found[alias] = version
+    return found
+
+
+def _version(data: bytes) -> int:
+    """0 for what is no alias: it is overwritten."""
+    try:
+        return _parsed(data, "alias").version
+    except DataError:
+        return 0
+
+
+def _parsed(data: bytes, where: str) -> Alias:
+    try:
+        value = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        value = None
+    return Alias(checked_alias(value, where), value["manifest"]["sha256"] if value else "")
+
+
+def _key(name: str, alias: str) -> str:
+    return f"models/{name}/aliases/{alias}.json"

@@ -1,0 +1,141 @@
+"""What the registry writes about a model, checked before it is believed: whoever has the bucket's key can write it."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, Dict, List, Mapping, Optional
+
+from parc_core.errors import ConfigError, DataError
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+OWN_FILES = ("manifest.json", "claim.json")
+MAX_BYTES = 8 << 20
+"""Of a manifest; ours have some ten kB."""
+MAX_FILES = 200
+
+Manifest = Dict[str, Any]
+
+RULES = {
+    "completed": "completed_share",
+    "tracked": "mean_completed_fraction",
+    "joint_error": "joint_error_m",
+    "return": "mean_return",
+}
+"""Short names for a gate's rules; every other metric goes by its own name."""
+
+
+def check_name(what: str, name: str) -> str:
+    """A name as it is.
+
+    Raises:
+        ConfigError: it is not made of letters, digits, '.', '_' and '-' alone.
+    """
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"{what} '{name}': use letters, digits, '.', '_' and '-' alone")
+    return name
+
+
+def check_alias(alias: str) -> str:
+    """An alias as it is.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    check_name("alias", alias)
+    if alias.isdigit():
+        raise ConfigError(f"alias '{alias}': a number would be taken for a version; use a word")
+    return alias
+
+
+def checked_alias(value: Any, where: str) -> int:
+    """The version that the content of an alias file names.
+
+    Raises:
+        DataError: it is no alias file.
+    """
+    version = value.get("version") if isinstance(value, dict) else None
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise DataError(
+            f"{where}: refused, it names no version; set the alias again (parc-tracker models promote)"
+        )
+    ref = value.get("manifest")
+    if not isinstance(ref, dict) or not _is_sha256(ref.get("sha256")):
+        raise DataError(
+            f"{where}: refused, it has no SHA-256; set the alias again (parc-tracker models promote)"
+        )
+    return version
+
+
+def checked_manifest(value: Any, name: str, version: int, where: str) -> Manifest:
+    """A manifest as it is, if it can be one of this version of this model.
+
+    Raises:
+        DataError: types, names, hashes or sizes are not what the registry writes.
+    """
+    reason = _fault(value, name, version)
+    if reason is not None:
+        raise DataError(f"{where}: refused, {reason}; this is no manifest that the registry wrote")
+    return dict(value)
+
+
+def _fault(value: Any, name: str, version: int) -> Optional[str]:
+    if not isinstance(value, dict):
+        return "it is no JSON object"
+    if value.get("name") != name or value.get("version") != version or isinstance(value["version"], bool):
+        return f"it says that it is '{str(value.get('name'))[:80]}' version {str(value.get('version'))[:20]}"
+    if not isinstance(value.get("created"), str):
+        return "'created' is missing"
+    for part in ("lineage", "metrics", "gate", "machine"):
+        if value.get(part) is not None and not isinstance(value[part], dict):
+            return f"'{part}' is no object"
+    return _fault_of_files(value.get("files"), value.get("sizes", {}))
+
+
+def _fault_of_files(files: Any, sizes: Any) -> Optional[str]:
+    if not isinstance(files, dict) or not isinstance(sizes, dict) or len(files) > MAX_FILES:
+        return "its list of files is none"
+    for file, ref in files.items():
+        if not NAME.fullmatch(file) or file in OWN_FILES:
+            return f"file name {file[:80]!r} could leave the folder"
+        if not isinstance(ref, dict) or not _is_sha256(ref.get("sha256")):
+            return f"file {file!r} has no SHA-256"
+        size = sizes.get(file, 0)
+        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+            return f"file {file!r} has no size"
+    return None
+
+
+def _is_sha256(value: Any) -> bool:
+    return isinstance(value, str) and SHA256.fullmatch(value) is not None
+
+
+def failed_rules(metrics: Mapping[str, Any], gate: Mapping[str, float]) -> List[str]:
+    """Which rules of a gate a model breaks, as text; none = it may become `latest`.
+
+    Args:
+        metrics: the model's numbers by name (an evaluation's summary).
+        gate: `min_<metric>` or `max_<metric>` -> limit; `RULES` has short names: `min_completed: 0.9`,
+            `max_joint_error: 0.08` (m).
+
+    Raises:
+        ConfigError: a rule names no metric that there is.
+    """
+    broken = []
+    for rule, limit in gate.items():
+        bound, _, short = rule.partition("_")
+        metric = RULES.get(short, short)
+        if bound not in ("min", "max") or metric not in metrics:
+            known = ", ".join([*RULES, *(key for key, value in metrics.items() if _is_number(value))])
+            raise ConfigError(f"gate '{rule}': write min_… or max_… with one of {known}")
+        value = metrics[metric]
+        # A number that is missing or not finite passes no gate.
+        good = _is_number(value) and (value >= limit if bound == "min" else value <= limit)
+        if not good:
+            broken.append(f"{metric} is {value}, {rule} is {limit}")
+    return broken
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
