@@ -63,9 +63,11 @@ def damaged_files(store: Store) -> List[str]:
         except DataError:
             damaged.append(key)
             continue
-        for uri, sha256 in _references(value):
-            if uri.startswith(store.url + "/"):
-                wanted[store.key_of(uri)] = sha256
+        for place, sha256 in _references(value):
+            if place.startswith(store.url + "/"):
+                wanted[store.key_of(place)] = sha256
+            elif "://" not in place:
+                wanted[place] = sha256
     for key, sha256 in sorted(wanted.items()):
         if not store.exists(key) or hashlib.sha256(store.read_bytes(key)).hexdigest() != sha256:
             damaged.append(key)
@@ -73,9 +75,11 @@ def damaged_files(store: Store) -> List[str]:
 
 
 def _references(value: Any) -> Iterator[Tuple[str, str]]:
+    """(address or key, SHA-256) wherever both are named."""
     if isinstance(value, dict):
-        if isinstance(value.get("uri"), str) and isinstance(value.get("sha256"), str):
-            yield value["uri"], value["sha256"]
+        place, sha256 = value.get("uri", value.get("key")), value.get("sha256")
+        if isinstance(place, str) and isinstance(sha256, str):
+            yield place, sha256
         for item in value.values():
             yield from _references(item)
     elif isinstance(value, list):

@@ -93,12 +93,11 @@ def corrupt_newest_checkpoint_in_store(scene: Scene, chance: random.Random) -> N
     """The newest checkpoint in the store is altered, and the machine lost."""
     lose_the_machine(scene, chance)
     store = scene.store()
-    keys = [key for key in store.list("runs") if "/checkpoints/" in key and key.endswith(".pt")]
+    keys = [key for key in store.list("runs") if "/state/" in key and key.endswith(".pt")]
     if keys:
-        newest = max(
-            keys, key=lambda key: int("".join(c for c in key.rpartition("/")[2] if c.isdigit()) or 0)
-        )
+        newest = max(keys, key=lambda key: int(key.partition("/state/")[2].partition("-")[0]))
         store.put_bytes(store.read_bytes(newest)[: chance.randrange(1, 5000)], newest)
+        scene.spoiled.add(newest)
 
 
 def full_disk(scene: Scene, _chance: random.Random) -> None:

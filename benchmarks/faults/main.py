@@ -44,7 +44,7 @@ def main(argv: List[str]) -> None:
             plan = [chance.choice(names) for _ in range(min(args.each, args.faults - done))]
             rows.append(_training(scene, len(rows), plan, chance, console))
             done += len(plan)
-        damaged = damaged_files(scene.store())
+        damaged = [key for key in damaged_files(scene.store()) if key not in scene.spoiled]
     console.print(_table(rows, damaged))
     here = machine()
     write_json(args.json, {"benchmark": "faults", "machine": here, "rows": rows, "damaged": damaged})

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Set
 
 import yaml
 
@@ -33,6 +33,8 @@ class Scene:
 
     def __init__(self, scratch: Path, work: Path, max_samples: int) -> None:
         self.scratch, self.work, self.max_samples = scratch, work, max_samples
+        self.spoiled: Set[str] = set()
+        """Keys that we damaged on purpose."""
         self.objects = ObjectServer(scratch / "objects")
         self.proxy = SlowProxy(("127.0.0.1", self.objects.port))
         self.flow: Optional[subprocess.Popen] = None
