@@ -112,7 +112,7 @@ class ObjectServer:
             try:
                 self._make_bucket()
                 return
-            except OSError as error:
+            except Exception as error:  # botocore's connection errors are no OSErrors
                 if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
                     self.stop()
                     raise ConfigError(

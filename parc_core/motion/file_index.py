@@ -87,10 +87,17 @@ class FileIndex:
         except (OSError, ValueError):
             pass
 
-    def lookup(self, path: str) -> Optional[FileFacts]:
-        """The facts of an unchanged file, or None where it must be read."""
+    def lookup(self, path: str, file_stamp: Optional[str] = None) -> Optional[FileFacts]:
+        """The facts of an unchanged file, or None where it must be read.
+
+        Args:
+            path: the file, or `content_name(sha256)` for a file that is known by its content alone.
+            file_stamp: what it must be; by default the file's own stamp now.
+        """
         known = self._files.get(path)
-        if known is None or known.get("judged_for") != self._judged_for or known.get("stamp") != stamp(path):
+        if known is None or known.get("judged_for") != self._judged_for:
+            return None
+        if known.get("stamp") != (file_stamp or stamp(path)):
             return None
         try:
             return FileFacts(**known["facts"])  # type: ignore[arg-type]
@@ -113,6 +120,15 @@ class FileIndex:
         except ConfigError as error:
             warnings.warn(f"motion files will be read again next time: {error}", stacklevel=2)
         self._changed = False
+
+
+CONTENT_STAMP = "content"
+"""The stamp of what is noted under `content_name`: content never changes."""
+
+
+def content_name(sha256: str) -> str:
+    """The name in the index for a file that is known by its content alone, wherever it lies."""
+    return f"sha256:{sha256}"
 
 
 def stamp(path: str) -> Optional[str]:

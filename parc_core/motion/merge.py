@@ -10,27 +10,28 @@ import hashlib
 import os
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
 from parc_core.config.paths import expand, resolve
 from parc_core.errors import ConfigError
 from parc_core.motion.file_index import (
+    CONTENT_STAMP,
     FileFacts,
     FileIndex,
+    content_name,
     default_index_path,
     inspect_stamped,
     stamp,
 )
 from parc_core.motion.merge_result import Duplicate, MergedMotion, MergeResult, Rejected
-from parc_core.motion.motion_folders import MARKER, InputFile, find_motions
+from parc_core.motion.motion_folders import MARKER, InputFile, Progress, find_motions
 from parc_core.motion.parallel import map_files
+from parc_core.motion.remote_motions import bring, local_file
 from parc_core.storage.atomic import PathLike, sha256_bytes, write_bytes, write_text
+from parc_core.storage.cache import LocalCache
 
 if TYPE_CHECKING:
     from parc_core.config.dataset_config import DatasetConfig
-
-Progress = Callable[[int, int, str], None]
-"""Called with (done, total, what is being done)."""
 
 DEFAULT_BODIES = 15
 
@@ -60,14 +61,15 @@ def merge_folders(
     """
     check_supported(config)
     motions_dir = output_folder(out_dir) / "motions"
-    classes, files = find_motions(config.folder_paths)
+    classes, files = find_motions(config.folder_paths, progress)
     num_bodies = _num_bodies(config)
     index = FileIndex(index_path or default_index_path(), num_bodies)
     write_text(motions_dir / MARKER, "Copies made by parc-tracker; not an input.\n")
     facts, num_read = _all_facts(files, index, num_bodies, progress, workers)
     kept, rejected, duplicates = _select(config, files, facts)
     motions = _named(kept, facts)
-    lost = _copy(motions, motions_dir, index, progress, workers)
+    sources = {file.path: file for file in kept}
+    lost = _copy(motions, sources, motions_dir, index, progress, workers)
     index.save()
     motions = [motion for motion in motions if motion.file not in lost]
     rejected += [Rejected(*lost[key]) for key in sorted(lost)]
@@ -90,7 +92,7 @@ def inputs_fingerprint(
         ConfigError, DataError: as `merge_folders`.
     """
     check_supported(config)
-    _, files = find_motions(config.folder_paths)
+    _, files = find_motions(config.folder_paths, progress)
     num_bodies = _num_bodies(config)
     index = FileIndex(index_path or default_index_path(), num_bodies)
     facts, _ = _all_facts(files, index, num_bodies, progress, workers)
@@ -130,20 +132,39 @@ def _all_facts(
 ) -> Tuple[Dict[str, FileFacts], int]:
     """Facts of each file by path; only new or changed ones are read."""
     facts: Dict[str, FileFacts] = {}
-    todo: List[str] = []
+    todo: Dict[str, InputFile] = {}
     for file in files:
-        known = index.lookup(file.path)
+        known = FileFacts("", file.error) if file.error else index.lookup(*_index_name(file))
         if known is None:
-            todo.append(file.path)
+            todo[file.path] = file
         else:
             facts[file.path] = known
-    todo = sorted(set(todo))
-    results = map_files(inspect_stamped, [(path, num_bodies) for path in todo], workers)
-    for done, (path, (file_stamp, found)) in enumerate(zip(todo, results), start=1):
-        facts[path] = found
-        index.note(path, file_stamp, found)
-        _report(progress, done, len(todo), "reading motions")
-    return facts, len(todo)
+    for path, file in bring(list(todo.values()), progress).items():
+        facts[path] = FileFacts("", file.error)
+        del todo[path]
+    unread = [todo[path] for path in sorted(todo)]
+    tasks = [(str(local_file(file)), num_bodies) for file in unread]
+    results = map_files(inspect_stamped, tasks, workers)
+    for done, (file, (file_stamp, found)) in enumerate(zip(unread, results), start=1):
+        facts[file.path] = found if not file.is_remote else _checked_copy(file, found)
+        name, content_stamp = _index_name(file)
+        index.note(name, content_stamp or file_stamp, facts[file.path])
+        _report(progress, done, len(unread), "reading motions")
+    return facts, len(unread)
+
+
+def _index_name(file: InputFile) -> Tuple[str, Optional[str]]:
+    """Name and stamp in the index of read files: remote ones are known by content, wherever their copy lies."""
+    return (content_name(file.sha256), CONTENT_STAMP) if file.is_remote else (file.path, None)
+
+
+def _checked_copy(file: InputFile, found: FileFacts) -> FileFacts:
+    if found.sha256 == file.sha256:
+        return found
+    LocalCache().drop(file.sha256)
+    return FileFacts(
+        "", "its copy in the local cache was damaged and is removed; merge again to fetch it anew"
+    )
 
 
 def _select(
@@ -215,6 +236,7 @@ def _named(kept: List[InputFile], facts: Dict[str, FileFacts]) -> List[MergedMot
 
 def _copy(
     motions: List[MergedMotion],
+    sources: Dict[str, InputFile],
     motions_dir: Path,
     index: FileIndex,
     progress: Optional[Progress],
@@ -230,8 +252,16 @@ def _copy(
         known = index.lookup(str(motions_dir / motion.file))
         if known is None or known.sha256 != motion.sha256:
             todo.append(motion)
-    tasks = [(motion.source, str(motions_dir / motion.file), motion.sha256) for motion in todo]
     lost: Dict[str, Tuple[str, str, str]] = {}
+    gone = bring([sources[motion.source] for motion in todo], progress)
+    for motion in todo:
+        if motion.source in gone:
+            lost[motion.file] = (motion.source, motion.motion_class, gone[motion.source].error)
+    todo = [motion for motion in todo if motion.file not in lost]
+    tasks = [
+        (str(local_file(sources[motion.source])), str(motions_dir / motion.file), motion.sha256)
+        for motion in todo
+    ]
     for done, (motion, (file_stamp, reason)) in enumerate(zip(todo, map_files(_copy_one, tasks, workers)), 1):
         if reason is not None:
             lost[motion.file] = (motion.source, motion.motion_class, reason)

@@ -40,7 +40,7 @@ class Store:
             ConfigError: the URL's protocol is unknown here (its package is missing).
         """
         text = os.fspath(url) if url is not None else os.environ.get("PARC_STORE") or DEFAULT_URL
-        self.root: Optional[Path] = _local_root(text)
+        self.root: Optional[Path] = local_root(text)
         """Folder of a local store, None of a remote one."""
         self._files: Files
         if self.root is not None:
@@ -267,8 +267,8 @@ class Store:
         """Sorted keys below the folder `prefix`; unfinished files are not listed."""
         return [item.key for item in self.list_details(prefix)]
 
-    def list_details(self, prefix: str = "") -> List[Listed]:
-        """`list` with sizes and tags that change with the content.
+    def list_details(self, prefix: str = "", hidden: bool = False) -> List[Listed]:
+        """`list` with sizes and tags that change with the content; where `hidden`, with names that begin with a dot.
 
         Keys that could leave a folder are not listed; they are named in the log.
         """
@@ -278,12 +278,12 @@ class Store:
                 logging.getLogger(__name__).warning(
                     "%s: a key that leaves its folder, not looked at: %r", self.url, item.key
                 )
-            elif not is_hidden(item.key):
+            elif hidden or not is_hidden(item.key):
                 found.append(item)
         return sorted(found, key=lambda item: item.key)
 
 
-def _local_root(url: str) -> Optional[Path]:
+def local_root(url: str) -> Optional[Path]:
     """The folder that a plain path or a file URL means, None for other URLs."""
     if url.startswith("file:"):
         from urllib.parse import urlparse
