@@ -61,7 +61,7 @@ def form_from_config(config: PathLike) -> Form:
         },
         "learning": {"agent_config": _travelling(tracker.agent_config)},
         "environment": {"env_config": _travelling(tracker.env_config)},
-        "registration": {"model_name": tracker.model_name},
+        "registration": {"model_name": tracker.model_name, **tracker.gate},
     }
     try:
         return Form.model_validate(values)
@@ -88,6 +88,7 @@ def write_configs(form: Form, folder: Path) -> Path:
         "agent_config": _changed_agent(form.learning, out / "agent.yaml"),
         "in_model_file": form.training.in_model_file,
         "model_name": form.registration.model_name,
+        "gate": form.registration.model_dump(exclude={"model_name"}, exclude_none=True),
         **{name: getattr(form.training, name) for name in _TRAINING},
     }
     if form.motions.dataset_file is not None:

@@ -18,7 +18,7 @@ Place = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-StageName = Literal["merge motions", "build dataset", "emit configs", "evaluate", "train", "register model"]
+StageName = Literal["merge_motions", "build_dataset", "emit_configs", "evaluate", "train", "register"]
 
 
 class Group(BaseModel):

@@ -1,0 +1,149 @@
+"""`parc-tracker deploy`: brings a Prefect server to the wanted state; a second time changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from prefect import Flow
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.deployments.runner import EntrypointType
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import get_current_settings
+from prefect.workers.process import ProcessWorker
+
+from deployments.automations import apply_automation, wanted
+from deployments.settings import MANUAL, QUEUE, SCHEDULED, DeploySettings
+from flows.deployed import FLOW_NAME, tracker_iteration_deployed, tracker_iteration_scheduled
+from parc_core.errors import ConfigError
+
+START_A_SERVER = "start one with 'prefect server start' and set PREFECT_API_URL=http://127.0.0.1:4200/api"
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something on the server, and what became of it."""
+
+    kind: str
+    name: str
+    state: str
+
+
+async def deploy(settings: DeploySettings) -> list[Item]:
+    """Creates or updates work pool, queue, deployments and automations.
+
+    What people changed in the UI stays: a paused schedule, another cron line, the queue's limit, an automation that
+    was switched off, the pool's template. What the settings name counts.
+
+    Raises:
+        ConfigError: no server is set or it does not answer, or a setting is wrong.
+    """
+    if get_current_settings().api.url is None:
+        raise ConfigError(f"no Prefect server is set; {START_A_SERVER}")
+    async with get_client() as client:
+        problem = await client.api_healthcheck()
+        if problem is not None:
+            raise ConfigError(f"the Prefect server {client.api_url} does not answer; {START_A_SERVER}")
+        items = [await _pool(client, settings), await _queue(client, settings)]
+        following = await _following(client, settings.next_deployment)
+        ids = []
+        for flow, name in ((tracker_iteration_deployed, MANUAL), (tracker_iteration_scheduled, SCHEDULED)):
+            item, id = await _deployment(client, flow, name, settings)
+            items.append(item)
+            ids.append(id)
+        for automation in wanted(ids, settings.silence, following):
+            new = await apply_automation(client, automation)
+            items.append(Item("automation", automation.name, "created" if new else "up to date"))
+        return items
+
+
+async def _pool(client: PrefectClient, settings: DeploySettings) -> Item:
+    try:
+        pool = await client.read_work_pool(settings.pool)
+    except ObjectNotFound:
+        if settings.image is not None:
+            raise ConfigError(
+                f"there is no work pool '{settings.pool}'; an image needs one of type docker or kubernetes, made with "
+                f"'prefect work-pool create {settings.pool} --type docker'"
+            ) from None
+        template = ProcessWorker.get_default_base_job_template()
+        await client.create_work_pool(
+            WorkPoolCreate(name=settings.pool, type="process", base_job_template=template)
+        )
+        return Item("work pool", settings.pool, "created")
+    return Item("work pool", settings.pool, f"there ({pool.type})")
+
+
+async def _queue(client: PrefectClient, settings: DeploySettings) -> Item:
+    """The queue's limit survives restarts of the server, which deployments' own limits don't."""
+    limit = settings.trainings_at_once
+    try:
+        queue = await client.read_work_queue_by_name(QUEUE, settings.pool)
+    except ObjectNotFound:
+        await client.create_work_queue(QUEUE, concurrency_limit=limit or 1, work_pool_name=settings.pool)
+        return Item("queue", QUEUE, f"created, {limit or 1} at once")
+    if limit is None or limit == queue.concurrency_limit:
+        return Item("queue", QUEUE, f"there, {queue.concurrency_limit} at once")
+    await client.update_work_queue(queue.id, concurrency_limit=limit)
+    return Item("queue", QUEUE, f"now {limit} at once")
+
+
+async def _deployment(
+    client: PrefectClient, flow: Flow[..., Any], name: str, settings: DeploySettings
+) -> tuple[Item, UUID]:
+    try:
+        there = await client.read_deployment_by_name(f"{FLOW_NAME}/{name}")
+    except ObjectNotFound:
+        there = None
+    job: dict[str, Any] = {"env": settings.environment(), "stream_output": False}
+    if settings.image is not None:
+        job["image"] = settings.image
+    deployment = await flow.ato_deployment(
+        name,
+        parameters=settings.form.parameters(),
+        work_pool_name=settings.pool,
+        work_queue_name=QUEUE,
+        job_variables=job,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+        tags=["parc"],
+    )
+    schedules = _schedules(there, settings) if name == SCHEDULED else []
+    id = await deployment.aapply(schedules=[schedule.model_dump() for schedule in schedules])
+    state = "created" if there is None else "up to date"
+    if schedules:
+        state += ", " + "; ".join(_in_words(schedule) for schedule in schedules)
+    return Item("deployment", f"{FLOW_NAME}/{name}", state), id
+
+
+def _schedules(there: DeploymentResponse | None, settings: DeploySettings) -> list[DeploymentScheduleCreate]:
+    """Those of the server, whether people paused or changed them, unless another cron line is given."""
+    kept = there.schedules if there is not None else []
+    active = all(schedule.active for schedule in kept)
+    if settings.cron is None and kept:
+        return [
+            DeploymentScheduleCreate(
+                schedule=schedule.schedule,
+                active=schedule.active,
+                parameters=schedule.parameters,
+                slug=schedule.slug,
+            )
+            for schedule in kept
+        ]
+    return [DeploymentScheduleCreate(schedule=settings.schedule(), active=active, slug="new-motions")]
+
+
+def _in_words(schedule: DeploymentScheduleCreate) -> str:
+    cron = getattr(schedule.schedule, "cron", None)
+    return f"cron '{cron}'" * (cron is not None) + ("" if schedule.active else " (paused)")
+
+
+async def _following(client: PrefectClient, name: str | None) -> UUID | None:
+    if name is None:
+        return None
+    try:
+        return (await client.read_deployment_by_name(name)).id
+    except (ObjectNotFound, ValueError):
+        raise ConfigError(f"--next '{name}': there is no such deployment; write FLOW/DEPLOYMENT") from None

@@ -1,0 +1,93 @@
+"""What `parc-tracker deploy` sets up, and under which names."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from prefect.client.schemas.schedules import CronSchedule
+from pydantic import ValidationError
+
+from flows.parameters import Form
+from parc_core.errors import ConfigError
+from parc_core.storage.store import Store
+
+POOL = "parc"
+QUEUE = "training"
+MANUAL = "tracker-iteration"
+SCHEDULED = "tracker-iteration-scheduled"
+
+HEARTBEAT = 30
+"""Seconds between a run's signs of life; Prefect's smallest."""
+DEFAULT_CRON = "0 3 * * *"
+LEAST_SILENCE = 3 * HEARTBEAT
+"""A shorter one would count healthy runs as dead."""
+
+
+@dataclass(frozen=True)
+class DeploySettings:
+    """One answer to every question of a deployment; None = as it is on the server, or the default at first."""
+
+    form: Form
+    """Values that the form starts with."""
+    store: str
+    """`PARC_STORE` of the runs."""
+    pool: str = POOL
+    trainings_at_once: int | None = None
+    """Limit of the queue: as many as there are GPUs (default 1)."""
+    cron: str | None = None
+    """When the scheduled deployment looks for new motions (default: each night at three)."""
+    timezone: str = "UTC"
+    silence: int = 180
+    """Seconds without a sign of life after which a run counts as crashed."""
+    image: str | None = None
+    """Image of a docker or Kubernetes pool, which has to be there already."""
+    next_deployment: str | None = None
+    """`flow/deployment` that a registered model starts, with the parameter `model`."""
+
+    def __post_init__(self) -> None:
+        if self.silence < LEAST_SILENCE:
+            raise ConfigError(
+                f"--dead-after is {self.silence}, but runs give a sign of life every {HEARTBEAT} s; "
+                f"take {LEAST_SILENCE} or more"
+            )
+        self.schedule()
+
+    def schedule(self) -> CronSchedule:
+        """When the scheduled deployment runs.
+
+        Raises:
+            ConfigError: no cron line or time zone.
+        """
+        try:
+            return CronSchedule(cron=self.cron or DEFAULT_CRON, timezone=self.timezone)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise ConfigError(f"--cron '{self.cron}', --timezone '{self.timezone}': {reason}") from None
+
+    def environment(self) -> dict[str, str]:
+        """Variables of the flow's process. Credentials are none of them: they are the worker's own."""
+        return {
+            "PARC_STORE": self.store,
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
+            "DO_NOT_TRACK": "1",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        }
+
+
+def deployed_store() -> str:
+    """The store that runs shall use: `PARC_STORE` of this command, a folder as absolute path.
+
+    Raises:
+        ConfigError: the address holds credentials, which the server would show to everybody.
+    """
+    url = os.environ.get("PARC_STORE", "")
+    parts = urlsplit(url)
+    if "@" in parts.netloc or parts.query:
+        raise ConfigError(
+            "PARC_STORE holds credentials or a query, which the server would show; give them to the workers in "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and leave them out of the address"
+        )
+    store = Store()
+    return str(store.root) if store.root is not None else store.url

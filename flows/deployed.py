@@ -1,0 +1,142 @@
+"""The flows that are deployed: their parameters are the form that the Prefect UI shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.runtime import flow_run
+from prefect.states import Completed
+
+from flows.form_configs import write_configs
+from flows.parameters import (
+    Environment,
+    Form,
+    Learning,
+    Motions,
+    Registration,
+    StageName,
+    Training,
+)
+from flows.tracker_iteration import tracker_iteration
+from parc_core.errors import ParcError
+from parc_core.iterations import begin_iteration, end_iteration, is_trained
+from parc_core.run_folder import work_folder
+from parc_core.storage.store import Store
+from tasks.caching import Result
+from tasks.dataset import build_dataset, given_dataset
+from tasks.merge import merge_motions
+from tasks.settings import Settings, load_settings
+
+FLOW_NAME = "parc"
+MOST_STARTS = 10
+"""A run that has crashed so often is left alone: what retries crashed runs can't count."""
+
+
+class CrashedTooOften(ParcError):
+    """A run that is started again and again without coming to its end."""
+
+
+@flow(name=FLOW_NAME, persist_result=False)
+def tracker_iteration_deployed(
+    motions: Motions,
+    training: Training,
+    learning: Learning,
+    environment: Environment,
+    registration: Registration,
+    refresh: list[StageName] = [],  # noqa: B006 - the form's default; nothing changes it
+) -> Any:
+    """Merges motions, trains a tracker on them, evaluates it before and after, and registers it.
+
+    Args:
+        motions: What to train on.
+        training: How long, where and from what.
+        learning: Networks and PPO.
+        environment: Observations, rewards, terminations.
+        registration: The model's name, and what it has to reach.
+        refresh: Stages that run again though a result of the same inputs is kept.
+    """
+    _refuse_endless_crashes()
+    form = Form(
+        motions=motions,
+        training=training,
+        learning=learning,
+        environment=environment,
+        registration=registration,
+        refresh=refresh,
+    )
+    return _run(form)
+
+
+@flow(name=FLOW_NAME, persist_result=False)
+def tracker_iteration_scheduled(
+    motions: Motions,
+    training: Training,
+    learning: Learning,
+    environment: Environment,
+    registration: Registration,
+    refresh: list[StageName] = [],  # noqa: B006 - the form's default; nothing changes it
+) -> Any:
+    """Trains the next iteration if there are new motions, else ends at once as Skipped.
+
+    The motions are compared with those of the model that was registered last under the same name. An iteration starts
+    from the latest model of that name unless another model is given; its own gets the alias `iteration-<number>`.
+
+    Args:
+        motions: What to train on; with patterns like iteration_*/recorded new folders count by themselves.
+        training: How long, where and from what.
+        learning: Networks and PPO.
+        environment: Observations, rewards, terminations.
+        registration: The model's name, and what it has to reach.
+        refresh: Stages that run again though a result of the same inputs is kept.
+    """
+    _refuse_endless_crashes()
+    form = Form(
+        motions=motions,
+        training=training,
+        learning=learning,
+        environment=environment,
+        registration=registration,
+        refresh=refresh,
+    )
+    store, name = Store(), registration.model_name
+    dataset = _dataset_of(load_settings(str(write_configs(form, _requests()))))
+    if is_trained(store, name, dataset["sha256"]):
+        end_iteration(store, name)
+        return Completed(name="Skipped", message=f"no new motions since the last model of '{name}'")
+    iteration = begin_iteration(store, name, dataset["sha256"], training.in_model_file)
+    get_run_logger().info(
+        "iteration %d: %d motions, starts from %s",
+        iteration.number,
+        dataset["motions"],
+        iteration.parent or "scratch",
+    )
+    form.training = training.model_copy(update={"in_model_file": iteration.parent})
+    result = _run(form)
+    end_iteration(store, name)
+    return result
+
+
+def _run(form: Form) -> Any:
+    """The pipeline inside the run that is under way, so that its stages and artifacts belong to it."""
+    return tracker_iteration.fn(str(write_configs(form, _requests())), form.refresh)
+
+
+def _dataset_of(settings: Settings) -> Result:
+    """The data set that is named, or one made of the motion folders; the pipeline takes it from the cache."""
+    if settings.create_dataset is None:
+        return given_dataset(settings.dataset_file)
+    return build_dataset(merge_motions(settings.create_dataset), settings.create_dataset)
+
+
+def _requests() -> Path:
+    return work_folder() / "requests"
+
+
+def _refuse_endless_crashes() -> None:
+    if flow_run.run_count > MOST_STARTS:
+        raise CrashedTooOften(
+            f"started {flow_run.run_count} times without coming to an end; look at the logs of the last attempts,"
+            " then start a new run with the same parameters: it goes on from the last checkpoint"
+        )

@@ -1,0 +1,52 @@
+"""`parc-tracker deploy`: the Prefect server's side of the pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+
+def run_deploy(
+    config: Path,
+    pool: str,
+    trainings_at_once: int | None,
+    cron: str | None,
+    timezone: str,
+    dead_after: int,
+    image: str | None,
+    next_deployment: str | None,
+) -> None:
+    """Sets up the server and shows what is there now.
+
+    Raises:
+        ConfigError: see `deployments.deploy.deploy`, `flows.form_configs.form_from_config` and `deployed_store`.
+    """
+    import tasks  # noqa: F401 - sets Prefect's environment before Prefect is imported
+    from deployments.deploy import deploy
+    from deployments.settings import DeploySettings, deployed_store
+    from flows.form_configs import form_from_config
+
+    settings = DeploySettings(
+        form=form_from_config(config),
+        store=deployed_store(),
+        pool=pool,
+        trainings_at_once=trainings_at_once,
+        cron=cron,
+        timezone=timezone,
+        silence=dead_after,
+        image=image,
+        next_deployment=next_deployment,
+    )
+    items = asyncio.run(deploy(settings))
+    table = Table()
+    for column in ("", "name", "state"):
+        table.add_column(column)
+    for item in items:
+        table.add_row(item.kind, item.name, item.state)
+    console = Console()
+    console.print(table)
+    console.print(f"store: {settings.store}", soft_wrap=True)
+    console.print(f"a worker: prefect worker start --pool {pool}", soft_wrap=True)
