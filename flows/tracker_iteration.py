@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow
+from prefect.states import Cancelled
 
-from tasks.caching import Result
+from tasks.caching import Result, refreshing
+from tasks.cancel import RunCancelled, watching_for_cancel
 from tasks.configs import emit_configs
 from tasks.dataset import build_dataset, given_dataset
 from tasks.evaluate import evaluate
@@ -16,23 +19,32 @@ from tasks.settings import Settings, load_settings
 from tasks.train import train
 
 
-@flow(name="tracker-iteration")
-def tracker_iteration(config: str) -> dict[str, Any]:
+@flow(name="tracker-iteration", persist_result=False)
+def tracker_iteration(config: str, refresh: Sequence[str] = ()) -> Any:
     """Merges motions, trains a tracker on them, evaluates it before and after, and registers it.
 
     Args:
         config: Path of the tracker config.
+        refresh: Stages to run though their result is kept: merge_motions, build_dataset, emit_configs, evaluate,
+            train (which goes on from its checkpoints), register.
 
     Returns:
         The results of the stages by name: `dataset`, `training`, `before`, `after`, `model`.
     """
-    settings = load_settings(config)
+    try:
+        with refreshing(refresh), watching_for_cancel():
+            return _iteration(load_settings(config))
+    except RunCancelled as error:
+        return Cancelled(message=str(error))
+
+
+def _iteration(settings: Settings) -> dict[str, Any]:
     dataset = dataset_of(settings)
     configs = emit_configs(settings.tracker, dataset)
     before = evaluate(configs, dataset)
     training = train(configs, dataset, settings.max_samples, settings.trainer_python)
-    after = evaluate(configs, dataset, training["model"], before, settings.model_name)
-    model = register(settings.model_name, training, configs, dataset, before, after)
+    after = evaluate(configs, dataset, training["model"], before, settings.model_name, training["log"])
+    model = register(settings.model_name, training, configs, dataset, before, after, settings.gate)
     return {"dataset": dataset, "training": training, "before": before, "after": after, "model": model}
 
 

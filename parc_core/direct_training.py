@@ -18,10 +18,13 @@ from parc_core.config.paths import PathLike
 from parc_core.config.preflight import check_runnable, tracker_warnings
 from parc_core.config.train_args import output_folder, read_train_args
 from parc_core.errors import EXIT_INTERRUPTED
-from parc_core.run_folder import run_folder
-from parc_core.supervise import Limits, Listener, supervise, trainer_command
+from parc_core.lease import Lease
+from parc_core.references import model_on_this_machine
+from parc_core.run_folder import run_folder, run_key
+from parc_core.storage.store import Store
+from parc_core.supervise import Limits, Listener, trainer_command
+from parc_core.training_run import TrainingRun, run_training
 
-CRASH_RETRIES = 3
 STOP_SECONDS = 600.0
 """From SIGTERM to SIGKILL of the trainer: an iteration with large networks on a CPU takes minutes, and nothing but
 the user waits here. A second Ctrl-C ends the waiting."""
@@ -38,7 +41,7 @@ def train_from_config(config: PathLike, listener: Listener) -> Path:
         TrainerCrashed: after the last attempt.
         SystemExit: with 75, stopped by a signal with a checkpoint on disk.
     """
-    tracker = check_runnable(config)
+    tracker = check_runnable(config, model_on_this_machine)
     for line in tracker_warnings(tracker):
         listener.note(line)
     dataset_file = tracker.dataset_file
@@ -51,21 +54,36 @@ def train_from_config(config: PathLike, listener: Listener) -> Path:
         )
         dataset_file = built["motions_yaml"]
     files = emit_configs(tracker, str(dataset_file), run_folder(tracker, str(dataset_file)))
-    return train_from_arguments(files[ARGS_FILE], listener, tracker.trainer_python)
+    store = Store()
+    if tracker.output_dir is not None and store.root is not None:
+        return train_from_arguments(files[ARGS_FILE], listener, tracker.trainer_python)
+    key = run_key(tracker, str(dataset_file))
+    with Lease(store, f"runs/{key}/lease.json", listener.note) as lease:
+        return train_from_arguments(files[ARGS_FILE], listener, tracker.trainer_python, key, lease)
 
 
 def train_from_arguments(
-    arg_file: PathLike, listener: Listener, trainer_python: Optional[str] = None
+    arg_file: PathLike,
+    listener: Listener,
+    trainer_python: Optional[str] = None,
+    key: Optional[str] = None,
+    lease: Optional[Lease] = None,
 ) -> Path:
-    """Trains what a `train_args.txt` says, or goes on with it. Returns, raises: as `train_from_config`."""
-    folder = output_folder(read_train_args(arg_file))
+    """Trains what a `train_args.txt` says, or goes on with it. Returns, raises: as `train_from_config`.
+
+    Args:
+        arg_file: the trainer's arguments.
+        listener: who hears of it.
+        trainer_python: interpreter of the trainer; this one by default.
+        key: of the training in the store, where its checkpoints are to go there, too.
+        lease: the right to train it.
+    """
+    args = read_train_args(arg_file)
+    folder = output_folder(args)
+    command = trainer_command(Path(arg_file).absolute(), trainer_python)
     with signals_end_with_checkpoint():
-        supervise(
-            trainer_command(Path(arg_file).absolute(), trainer_python),
-            folder,
-            listener,
-            CRASH_RETRIES,
-            limits=Limits(stop=STOP_SECONDS),
+        run_training(
+            TrainingRun(command, folder, args.device, key), listener, lease, Limits(stop=STOP_SECONDS)
         )
     return folder
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
+from typing import Optional
 
 from parc_core.config.emit import resolved_agent, resolved_env
 from parc_core.config.paths import PathLike, existing_file, expand
 from parc_core.config.tracker_config import TrackerConfig
 from parc_core.config.train_args import TrainArgs
-from parc_core.errors import ConfigError
 from parc_core.learning.fingerprint import training_fingerprint
 from parc_core.storage.store import Store
 
@@ -40,24 +41,29 @@ def run_key(tracker: TrackerConfig, dataset_file: PathLike) -> str:
 
 
 def run_folder(tracker: TrackerConfig, dataset_file: PathLike) -> Path:
-    """Absolute folder of the training: `output_dir`, else `runs/<key>` in the store.
+    """Absolute folder of the training on this machine: `output_dir`, else `runs/<key>` in the work folder.
 
     Raises:
-        ConfigError: see `store_folder` and `run_key`.
+        ConfigError: see `run_key`.
         DataError: the dataset cannot be read.
     """
     if tracker.output_dir is not None:
         return Path(expand(tracker.output_dir)).absolute()
-    return store_folder() / "runs" / run_key(tracker, dataset_file)
+    return work_folder() / "runs" / run_key(tracker, dataset_file)
 
 
-def store_folder() -> Path:
-    """The store's folder on this machine (`PARC_STORE`, else `.parc/store`).
+def work_folder(store: Optional[Store] = None) -> Path:
+    """Where this machine keeps the store's files to work on.
 
-    Raises:
-        ConfigError: the store is a remote one.
+    A local store (`PARC_STORE`, else `.parc/store`) itself; for any other store a partial copy of it by key in
+    `$PARC_WORK`, else in `~/.cache/parc-tracker/work/<hash of the store's URL>`. It can be deleted when nothing
+    runs: all but the trainings since their last mirrored checkpoint is in the store.
     """
-    store = Store()
-    if store.root is None:
-        raise ConfigError(f"store '{store.url}': trainings need a folder for now; set PARC_STORE to one")
-    return store.root
+    store = store or Store()
+    if store.root is not None:
+        return store.root
+    given = os.environ.get("PARC_WORK")
+    if given:
+        return Path(os.path.expanduser(given)).absolute()
+    name = hashlib.sha256(store.url.encode()).hexdigest()[:16]
+    return Path.home() / ".cache" / "parc-tracker" / "work" / name

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -21,29 +22,13 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 from parc_core.config.emit import PRIVATE_FOLDER
 from parc_core.config.paths import PROJECT_ROOT
-from parc_core.errors import (
-    EXIT_BAD_CONFIG,
-    EXIT_BAD_DATA,
-    EXIT_DONE,
-    EXIT_INTERRUPTED,
-    ConfigError,
-    DataError,
-    Interrupted,
-    ParcError,
-)
+from parc_core.errors import ConfigError, Interrupted
 from parc_core.tail import Event, JsonLines, Lines
+from parc_core.trainer_exit import Ending, TrainerCrashed, TrainerHung, memory_kills, raise_for
 
 PROGRESS_FILE = "progress.jsonl"
 MAX_FRUITLESS_INTERRUPTIONS = 5
 _SHIM = Path(__file__).with_name("exec_with_parent.py")
-
-
-class TrainerCrashed(ParcError):
-    """The trainer died or left with an unknown exit code. Worth another attempt."""
-
-
-class TrainerHung(TrainerCrashed):
-    """The trainer gave no life sign for too long and was stopped. Worth another attempt."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +41,8 @@ class Listener:
     """Gets every line that the trainer prints."""
     note: Callable[[str], None] = lambda note: None
     """Gets one line per attempt that did not finish."""
+    check: Callable[[], None] = lambda: None
+    """Called some times a second, also between attempts: whether to go on."""
 
 
 @dataclass(frozen=True)
@@ -87,21 +74,27 @@ def supervise(
     *,
     delays: Sequence[float] = (10.0, 60.0, 300.0),
     limits: Limits = Limits(),
+    locks: Sequence[int] = (),
 ) -> None:
     """Runs attempts until the training is done; each goes on from the newest good checkpoint.
 
-    An interrupted trainer (75) starts again at once, a crashed one after `delays` (s), at most
-    `crash_retries` times; bad data and bad config are passed on as they are.
+    An interrupted trainer (75) starts again at once, a crashed one after `delays` (s, varied by a quarter so that
+    many that fell over one cause do not come back together), at most `crash_retries` times; one that diverged or
+    ran out of memory once only. Bad data and bad config are passed on as they are.
+
+    Args:
+        locks: file descriptors of locks that the trainer holds, too.
 
     Raises:
         DataError, ConfigError: as the trainer said.
         TrainerCrashed: after the last attempt.
     """
     crashes = fruitless = 0
+    kinds: List[type] = []
     while True:
         progress = _Progress()
         try:
-            return run_attempt(command, run_dir, listener, limits, progress)
+            return run_attempt(command, run_dir, listener, limits, progress, locks)
         except Interrupted as error:
             fruitless = 0 if progress.advanced else fruitless + 1
             if fruitless >= MAX_FRUITLESS_INTERRUPTIONS:
@@ -109,11 +102,19 @@ def supervise(
             listener.note(f"{error}; starting again from it")
         except TrainerCrashed as error:
             crashes += 1
-            if crashes > crash_retries:
+            kinds.append(type(error))
+            if crashes > crash_retries or kinds.count(type(error)) > error.retries:
                 raise
-            delay = delays[min(crashes, len(delays)) - 1]
-            listener.note(f"{error}; attempt {crashes + 1} of {crash_retries + 1} in {delay:g} s")
-            time.sleep(delay)
+            delay = delays[min(crashes, len(delays)) - 1] * random.uniform(0.75, 1.25)
+            listener.note(f"{error}; attempt {crashes + 1} of {crash_retries + 1} in {delay:.3g} s")
+            _sleep(delay, listener.check)
+
+
+def _sleep(seconds: float, check: Callable[[], None]) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        check()
+        time.sleep(max(0.0, min(0.2, end - time.monotonic())))
 
 
 class _Progress:
@@ -123,6 +124,7 @@ class _Progress:
         self._first: Optional[float] = None
         self.advanced = False
         self.error = ""
+        self.error_kind = ""
 
     def see(self, event: Event) -> None:
         samples = event.get("samples")
@@ -131,6 +133,7 @@ class _Progress:
             self.advanced = self.advanced or samples > self._first
         if event.get("event") == "error":
             self.error = str(event.get("message") or "")
+            self.error_kind = str(event.get("kind") or "")
 
 
 def run_attempt(
@@ -139,6 +142,7 @@ def run_attempt(
     listener: Listener = Listener(),
     limits: Limits = Limits(),
     progress: Optional[_Progress] = None,
+    locks: Sequence[int] = (),
 ) -> None:
     """Runs the trainer once, to its end. Whatever ends this call early stops the trainer first.
 
@@ -152,7 +156,7 @@ def run_attempt(
     output = run_dir / PRIVATE_FOLDER / "output.log"
     _make_folder(output.parent)
     with run_lock(run_dir, limits.lock) as lock, open(output, "ab") as out:
-        start = out.tell()
+        start, killed = out.tell(), memory_kills()
         watch = _Watch(JsonLines(run_dir / PROGRESS_FILE), Lines(output), listener, progress)
         process = subprocess.Popen(
             [sys.executable, str(_SHIM), str(os.getpid()), *command],
@@ -161,7 +165,7 @@ def run_attempt(
             stderr=subprocess.STDOUT,
             start_new_session=True,
             # The trainer holds the lock too: a new supervisor waits for one that outlives its own.
-            pass_fds=(lock,),
+            pass_fds=(lock, *locks),
             env=_environment(),
         )
         try:
@@ -171,7 +175,8 @@ def run_attempt(
             raise
         finally:
             _signal_group(process, signal.SIGKILL)  # its own children, if it left any
-    _raise_for(code, progress.error or _last_line(output, start), output)
+    message = progress.error or _last_line(output, start)
+    raise_for(Ending(code, message, progress.error_kind, output, memory_kills() > killed))
 
 
 @dataclass
@@ -189,6 +194,7 @@ class _Watch:
         """
         last, patience = time.monotonic(), limits.startup
         while True:
+            self.listener.check()
             code = process.poll()  # before reading, so that nothing written before the end is missed
             if self._pass_on():
                 last, patience = time.monotonic(), limits.heartbeat
@@ -228,21 +234,6 @@ def _environment() -> Dict[str, str]:
     """Ours, with this project importable by any interpreter and output unbuffered."""
     paths = [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1"}
-
-
-def _raise_for(code: int, message: str, output: Path) -> None:
-    if code == EXIT_DONE:
-        return
-    if code == EXIT_INTERRUPTED:
-        raise Interrupted("training was interrupted with a checkpoint")
-    if code == EXIT_BAD_DATA:
-        raise DataError(message or f"the trainer found bad data, see {output}")
-    if code == EXIT_BAD_CONFIG:
-        raise ConfigError(message or f"the trainer cannot use its configuration, see {output}")
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with code {code}"
-    if code == -signal.SIGKILL:
-        how += " (out of memory?)"
-    raise TrainerCrashed(f"the trainer {how}: {message or 'no message'} (its output: {output})")
 
 
 def _last_line(output: Path, start: int) -> str:

@@ -1,28 +1,35 @@
 """Stages whose results are kept by content: same inputs, settings and code = nothing runs again.
 
 A stage's result is a small JSON object of references (`{"uri": …, "sha256": …}`); the big things stay in the
-store. A kept result is believed only while all that it refers to is there and unchanged.
+store. A kept result is believed only while all that it refers to is there and unchanged. Results are read and
+written here, as JSON and nothing else: Prefect's own reader obeys the serializer that a stored result names, which
+lets whoever can write to the store run code.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Generic, ParamSpec
-from urllib.parse import urlparse
-from urllib.request import url2pathname
+from typing import Any, Generic, ParamSpec, cast
 
-from prefect import Task
-from prefect.cache_policies import CacheKeyFnPolicy
+from prefect import Task, get_run_logger
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, State
 
 from parc_core.config.paths import PROJECT_ROOT
-from parc_core.run_folder import store_folder
-from parc_core.storage.atomic import sha256_file
-from parc_core.storage.store import Ref
+from parc_core.errors import ConfigError, DataError, StoreUnreachable
+from parc_core.lease import Lease, LeaseLost
+from parc_core.references import file_ref, local_path, missing, references
+from parc_core.storage.store import Store
+from tasks.cancel import check_cancelled
+
+__all__ = ["Result", "Stage", "content_key", "file_ref", "local_path", "missing", "references", "stage"]
 
 P = ParamSpec("P")
 Result = dict[str, Any]
@@ -37,38 +44,6 @@ SIMULATION = (
     *(f"parc_core/motion/{name}.py" for name in _MOTION.split()),
 )
 """Source of what happens in the environment: part of the key of each stage that steps it."""
-
-
-def file_ref(path: Path | str) -> Ref:
-    """Reference to a file on this machine: where it lies and what it holds."""
-    return {"uri": Path(path).absolute().as_uri(), "sha256": sha256_file(path)}
-
-
-def local_path(ref: Ref) -> Path:
-    """The file that a reference on this machine means."""
-    return Path(url2pathname(urlparse(ref["uri"]).path))
-
-
-def references(value: Any) -> Iterable[Ref]:
-    """All references inside a result, at any depth."""
-    if isinstance(value, dict):
-        if value.keys() == {"uri", "sha256"}:
-            yield value
-        else:
-            for item in value.values():
-                yield from references(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from references(item)
-
-
-def missing(result: Result) -> str | None:
-    """The first file that a result refers to and that is gone or changed, or None."""
-    for ref in references(result):
-        path = local_path(ref)
-        if not path.is_file() or sha256_file(path) != ref["sha256"]:
-            return ref["uri"]
-    return None
 
 
 def content_key(name: str, code: Iterable[str], inputs: Any) -> str:
@@ -101,8 +76,52 @@ def code_version(*places: str) -> str:
     return digest.hexdigest()
 
 
+_REFRESH: ContextVar[frozenset[str]] = ContextVar("refresh", default=frozenset())
+_HELD: ContextVar[Lease | None] = ContextVar("lease", default=None)
+STORE_RETRIES = [10, 30, 120]  # s
+
+
+@contextlib.contextmanager
+def refreshing(names: Iterable[str]) -> Iterator[None]:
+    """Inside, the stages of these names (`merge_motions`, `train`, …) run though a result is kept.
+
+    Raises:
+        ConfigError: there is no such stage.
+    """
+    wanted = frozenset(names)
+    unknown = sorted(wanted - STAGES.keys())
+    if unknown:
+        raise ConfigError(f"refresh: there is no stage '{unknown[0]}'; there are {', '.join(STAGES)}")
+    token = _REFRESH.set(wanted)
+    try:
+        yield
+    finally:
+        _REFRESH.reset(token)
+
+
+def held_lease() -> Lease | None:
+    """The lease under which a stage runs, where it has one."""
+    return _HELD.get()
+
+
+def by_result(_parameters: dict[str, Any], key: str) -> str:
+    """A lease for each result."""
+    return f"leases/{_file_name(key)}"
+
+
+STAGES: dict[str, Stage[Any]] = {}
+"""All stages by the names of their functions."""
+
+
+def store_is_away(_task: Any, _run: Any, state: Any) -> bool:
+    """The one failure that another attempt of a stage mends; crashed trainers are tried again inside of it."""
+    return isinstance(state.result(raise_on_failure=False), StoreUnreachable)
+
+
 class Stage(Generic[P]):
     """A function as a Prefect task with a kept result. Call it inside a flow; `.fn` is the function itself."""
+
+    __name__: str
 
     def __init__(
         self,
@@ -110,34 +129,115 @@ class Stage(Generic[P]):
         code: tuple[str, ...],
         inputs: Callable[[dict[str, Any]], Any],
         still_good: Callable[[Result], bool],
+        lease: Callable[[dict[str, Any], str], str | None],
         options: dict[str, Any],
     ) -> None:
         self.fn = fn
         self._code = (*code, f"tasks/{Path(inspect.getfile(fn)).name}")
         self._inputs = inputs
         self._still_good = still_good
-        self.task: Task[P, Result] = Task(
-            fn,
-            cache_policy=CacheKeyFnPolicy(cache_key_fn=lambda _, parameters: self.key(parameters)),
-            persist_result=True,
-            result_serializer="json",
-            cache_result_in_memory=False,
-            **options,
-        )
+        self._lease = lease
         functools.update_wrapper(self, fn)
+        options = {
+            "retries": len(STORE_RETRIES),
+            "retry_delay_seconds": STORE_RETRIES,
+            "retry_jitter_factor": 0.3,
+            "retry_condition_fn": store_is_away,
+            **options,
+        }
+        self.task: Task[P, Any] = Task(
+            self._body(), cache_policy=NO_CACHE, persist_result=False, cache_result_in_memory=False, **options
+        )
 
     def key(self, parameters: dict[str, Any]) -> str:
         """The cache key for these arguments."""
         return content_key(self.task.name, self._code, self._inputs(parameters))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result:
-        kept = self.task.with_options(result_storage=store_folder() / "results")
-        state = kept(*args, **kwargs, return_state=True)
-        result = state.result()
-        if state.name == "Cached" and not (missing(result) is None and self._still_good(result)):
-            # Prefect returns a kept result without looking at what it refers to.
-            result = kept.with_options(refresh_cache=True)(*args, **kwargs)
+        result: Any = self.task(*args, **kwargs)
+        if isinstance(result, State):  # a kept result; Prefect has wrapped it by now
+            result = getattr(result.data, "result", result.data)
+        return cast(Result, result)
+
+    def kept(self, key: str) -> Result | None:
+        """The result under a key, or None where there is none or it is no longer true."""
+        result = read_result(key)
+        if result is None or missing(result) is not None or not self._still_good(result):
+            return None
         return result
+
+    def _body(self) -> Callable[P, Any]:
+        """What the task does: look for the result, else make it, alone where two would do the same work."""
+
+        @functools.wraps(self.fn)
+        def body(*args: P.args, **kwargs: P.kwargs) -> Any:
+            bound = inspect.signature(self.fn).bind(*args, **kwargs)
+            bound.apply_defaults()
+            key = self.key(dict(bound.arguments))
+            refresh = self.__name__ in _REFRESH.get()
+            if not refresh and (result := self.kept(key)) is not None:
+                return _cached(result)
+            lease = self._lease(dict(bound.arguments), key)
+            if lease is None:
+                return self._make(key, *args, **kwargs)
+            return self._alone(lease, key, *args, **kwargs)
+
+        return body
+
+    def _alone(self, lease: str, key: str, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Makes the result while nobody else does; takes it from whoever was at it."""
+        log = get_run_logger()
+        while True:
+            try:
+                with Lease(Store(), lease, log.warning, check_cancelled) as held:
+                    if held.waited and (result := self.kept(key)) is not None:
+                        return _cached(result)
+                    token = _HELD.set(held)
+                    try:
+                        return self._make(key, *args, **kwargs)
+                    finally:
+                        _HELD.reset(token)
+            except LeaseLost as error:
+                log.warning("%s", error)
+
+    def _make(self, key: str, *args: P.args, **kwargs: P.kwargs) -> Result:
+        result = self.fn(*args, **kwargs)
+        write_result(key, result)
+        return result
+
+
+def _cached(result: Result) -> State[Any]:
+    return Completed(name="Cached", message="the kept result of the same work", data=result)
+
+
+def _file_name(key: str) -> str:
+    return f"{key.replace(' ', '-')}.json"
+
+
+def write_result(key: str, result: Result) -> None:
+    """Keeps a result in the store, after all that it refers to."""
+    Store().put_json({"format": 1, "key": key, "result": result}, f"results/{_file_name(key)}")
+
+
+def read_result(key: str) -> Result | None:
+    """The result kept under a key; None where there is none, or something that no stage wrote."""
+    store = Store()
+    try:
+        kept = store.read_json(f"results/{_file_name(key)}")
+    except DataError:
+        return None
+    if not isinstance(kept, dict) or kept.get("format") != 1 or kept.get("key") != key:
+        return None
+    result = kept.get("result")
+    if not isinstance(result, dict) or not all(map(_is_ref, references(result))):
+        return None
+    if store.root is None and any(ref["uri"].startswith("file:") for ref in references(result)):
+        return None  # some machine's own file; results of such a store name files in it
+    return result
+
+
+def _is_ref(ref: dict[str, Any]) -> bool:
+    return isinstance(ref["uri"], str) and isinstance(ref["sha256"], str)
 
 
 def stage(
@@ -145,6 +245,7 @@ def stage(
     code: tuple[str, ...],
     inputs: Callable[[dict[str, Any]], Any] = lambda parameters: parameters,
     still_good: Callable[[Result], bool] = lambda result: True,
+    lease: Callable[[dict[str, Any], str], str | None] = lambda parameters, key: None,
     **options: Any,
 ) -> Callable[[Callable[P, Result]], Stage[P]]:
     """Makes a function a `Stage`.
@@ -153,6 +254,14 @@ def stage(
         code: folders of the project whose source is part of the cache key.
         inputs: from the call's arguments to what the key is made of.
         still_good: looks at what a kept result means beside its references.
+        lease: from arguments and cache key to the key of a lease: of two runs at the same work one does it, the
+            other waits and takes the result. None: both do it.
         options: of the Prefect task (name, retries, …).
     """
-    return lambda fn: Stage(fn, code, inputs, still_good, options)
+
+    def make(fn: Callable[P, Result]) -> Stage[P]:
+        made = Stage(fn, code, inputs, still_good, lease, options)
+        STAGES[fn.__name__] = made
+        return made
+
+    return make

@@ -1,52 +1,113 @@
-"""Stage 3: the resolved configs that the trainer process reads."""
+"""Stage 3: what is asked of the trainer, in a form that means the same on every machine."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from parc_core.config.emit import emit_configs as emit
-from parc_core.config.env_config import load_env_config
-from parc_core.config.paths import existing_file
+from parc_core.config.agent_config import AgentConfig, load_agent_config
+from parc_core.config.emit import (
+    AGENT_FILE,
+    ENV_FILE,
+    placed_env,
+    placeless_env,
+    portable,
+    resolved_agent,
+    training_args,
+    write_request,
+    write_yaml,
+)
+from parc_core.config.env_config import EnvFileConfig, load_env_config
+from parc_core.config.paths import PROJECT_ROOT, existing_file, expand
 from parc_core.config.schema import from_mapping
 from parc_core.config.tracker_config import TrackerConfig
-from parc_core.run_folder import run_folder
+from parc_core.config.train_args import TrainArgs
+from parc_core.references import content_of
+from parc_core.run_folder import run_key, work_folder
 from parc_core.storage.atomic import sha256_file
-from tasks.caching import Result, file_ref, local_path, stage
+from tasks.caching import Result, content_key, file_ref, local_path, stage
+from tasks.dataset import dataset_here
 
 NAMED_FILES = ("env_config", "agent_config", "in_model_file")
+ARGUMENTS = ("num_envs", "max_samples", "device", "engine", "seed")
+_ELSEWHERE = ("env_config", "agent_config", "dataset_file", "in_model_file", "create_dataset_config")
+"""Keys of the tracker config that count by the content of what they name."""
 
 
 def _inputs(parameters: dict[str, Any]) -> Any:
-    """Arguments with the contents of the files that the tracker config names."""
+    """The settings, and the contents of the files that the tracker config names."""
     tracker = from_mapping(TrackerConfig, parameters["tracker"], "tracker config")
     contents = {
         name: sha256_file(path) for name in NAMED_FILES if (path := getattr(tracker, name)) is not None
     }
-    dataset = parameters["dataset"]
-    folder = run_folder(tracker, local_path(dataset["motions_yaml"]))
-    return [parameters["tracker"], contents, dataset, str(folder)]
+    settings = {key: value for key, value in parameters["tracker"].items() if key not in _ELSEWHERE}
+    return [settings, contents, content_of(_character(tracker)), parameters["dataset"]["sha256"]]
+
+
+def _character(tracker: TrackerConfig) -> Path:
+    env = load_env_config(tracker.env_config).env
+    return existing_file(env.char_file, "env.char_file", tracker.env_config)
 
 
 @stage(name="emit configs", code=("parc_core/config",), inputs=_inputs)
 def emit_configs(tracker: dict[str, Any], dataset: Result) -> Result:
-    """Writes dm_env.yaml, agent_config.yaml and train_args.txt into the training's folder.
+    """Writes the resolved configs into the store, without any place on this machine.
 
     Args:
         tracker: the keys of a tracker config, its paths absolute.
         dataset: the result of `build_dataset`.
 
     Returns:
-        `run_dir`, `dm_env`, `agent_config`, `train_args` (references).
+        `run_key` (names the training), `output_dir` (None = named by the key), `arguments` of the trainer,
+        `dm_env`, `agent_config`, `character` and `in_model_file` (references; the last may be None).
     """
     config = from_mapping(TrackerConfig, tracker, "tracker config")
-    dataset_file = local_path(dataset["motions_yaml"])
-    folder = run_folder(config, dataset_file)
-    files = emit(config, dataset_file, folder)
-    return {"run_dir": str(folder), **{Path(name).stem: file_ref(path) for name, path in files.items()}}
+    name = content_key("configs", (), _inputs({"tracker": tracker, "dataset": dataset})).rpartition("-")[2]
+    folder = work_folder() / "configs" / name[:16]
+    character = _character(config)
+    env_file = load_env_config(config.env_config)
+    write_yaml(folder / ENV_FILE, placeless_env(env_file, _placeless(character)))
+    write_yaml(folder / AGENT_FILE, resolved_agent(config))
+    return {
+        "run_key": run_key(config, dataset_here(dataset)),
+        "output_dir": config.output_dir,
+        "arguments": {key: getattr(config, key) for key in ARGUMENTS},
+        "dm_env": file_ref(folder / ENV_FILE),
+        "agent_config": file_ref(folder / AGENT_FILE),
+        "character": file_ref(character),
+        "in_model_file": file_ref(config.in_model_file) if config.in_model_file else None,
+    }
 
 
-def character_content(configs: Result) -> str:
-    """SHA-256 of the character that emitted configs name; dm_env.yaml holds its path alone."""
-    where = local_path(configs["dm_env"])
-    return sha256_file(existing_file(load_env_config(where).env.char_file, "env.char_file", str(where)))
+def _placeless(character: Path) -> str:
+    """Files of the project by their path inside it; others by name, their content goes along as a reference."""
+    place = portable(character)
+    return character.name if Path(place).is_absolute() else place
+
+
+def training_folder(configs: Result) -> Path:
+    """The training's folder on this machine."""
+    if configs["output_dir"] is not None:
+        return Path(expand(configs["output_dir"])).absolute()
+    return work_folder() / "runs" / configs["run_key"]
+
+
+def configs_here(configs: Result, dataset: Result) -> tuple[EnvFileConfig, AgentConfig, TrainArgs]:
+    """The same configs with this machine's places; whatever they name is there afterwards."""
+    env_file = load_env_config(local_path(configs["dm_env"]))
+    character = env_file.env.char_file
+    ours = PROJECT_ROOT / character
+    if not ours.is_file() or content_of(ours) != configs["character"]["sha256"]:
+        character = str(local_path(configs["character"]))
+    folder = training_folder(configs)
+    env_file = placed_env(env_file, character, dataset_here(dataset), folder)
+    parent = configs["in_model_file"]
+    args = training_args(
+        folder, in_model_file=str(local_path(parent)) if parent else None, **configs["arguments"]
+    )
+    return env_file, load_agent_config(local_path(configs["agent_config"])), args
+
+
+def write_here(configs: Result, dataset: Result) -> dict[str, Path]:
+    """Writes what the trainer on this machine reads into the training's folder; paths by file name."""
+    return write_request(*configs_here(configs, dataset))

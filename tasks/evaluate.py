@@ -8,17 +8,14 @@ from typing import Any
 from prefect import get_run_logger
 
 from parc_core.assess import Runner, assess, assess_and_show
-from parc_core.config.agent_config import load_agent_config
-from parc_core.config.env_config import load_env_config
-from parc_core.config.paths import existing_file
 from parc_core.config.schema import to_mapping
-from parc_core.config.train_args import read_train_args
+from parc_core.engines.factory import parse_device, resolve_engine
 from parc_core.evaluation.result import Summary, load
-from parc_core.run_folder import store_folder
-from parc_core.storage.atomic import sha256_file
+from parc_core.run_folder import work_folder
 from parc_core.storage.store import Ref
-from tasks.caching import SIMULATION, Result, content_key, file_ref, local_path, stage
-from tasks.configs import character_content
+from tasks.caching import SIMULATION, Result, by_result, content_key, file_ref, local_path, stage
+from tasks.cancel import check_cancelled
+from tasks.configs import configs_here
 
 CODE = (
     *SIMULATION,
@@ -35,28 +32,34 @@ CODE = (
 def _inputs(parameters: dict[str, Any]) -> Any:
     """Content alone: two evaluations of one model on the same data are the same."""
     configs = parameters["configs"]
-    args = read_train_args(local_path(configs["train_args"]))
-    parent = None
-    if parameters.get("model") is None and args.in_model_file is not None:
-        parent = sha256_file(existing_file(args.in_model_file, "in_model_file", "train_args"))
+    arguments = configs["arguments"]
+    parent = configs["in_model_file"] if parameters.get("model") is None else None
     return [
         configs["dm_env"],
         configs["agent_config"],
-        character_content(configs),
+        configs["character"],
         parameters["dataset"]["sha256"],
         parent,
-        [args.engine, args.device, args.seed],
-        *(parameters.get(name) for name in ("model", "before", "model_name")),
+        # The engine that is meant, whatever the device: it alone makes a difference.
+        [resolve_engine(arguments["engine"], parse_device(arguments["device"])), arguments["seed"]],
+        parameters.get("model"),
+        _evaluation_of(parameters.get("before")),
+        parameters.get("model_name"),
     ]
 
 
-@stage(name="evaluate", code=CODE, inputs=_inputs)
+def _evaluation_of(result: Result | None) -> Any:
+    return result and result["evaluation"]
+
+
+@stage(name="evaluate", code=CODE, inputs=_inputs, lease=by_result)
 def evaluate(
     configs: Result,
     dataset: Result,
     model: Ref | None = None,
     before: Result | None = None,
     model_name: str = "",
+    log_txt: Ref | None = None,
 ) -> Result:
     """Plays every clip of the dataset and measures how well the model follows.
 
@@ -66,6 +69,7 @@ def evaluate(
         model: reference to a model; None = the one that the training starts from.
         before: an earlier evaluation, to compare with in the report.
         model_name: title of the report.
+        log_txt: reference to the training's table, for the report's curves.
 
     A trained model gets a video and a report, too.
 
@@ -80,12 +84,14 @@ def evaluate(
         "before": before,
         "model_name": model_name,
     }
-    folder = store_folder() / "evaluations" / content_key("", (), _inputs(inputs))[1:17]
-    args = read_train_args(local_path(configs["train_args"]))
-    env_file, agent_config = load_env_config(args.env_config), load_agent_config(args.agent_config)
-    runner = Runner(
-        args.engine, args.device, args.seed, lambda done, total: log.debug("%d of %d", done, total)
-    )
+    folder = work_folder() / "evaluations" / content_key("", (), _inputs(inputs))[1:17]
+    env_file, agent_config, args = configs_here(configs, dataset)
+
+    def progress(done: int, total: int) -> None:
+        check_cancelled()
+        log.debug("%d of %d", done, total)
+
+    runner = Runner(args.engine, args.device, args.seed, progress)
     if model is None:
         found = assess(args.in_model_file, env_file, agent_config, folder, runner)
     else:
@@ -97,7 +103,7 @@ def evaluate(
             runner,
             title=model_name,
             before=load(local_path(before["evaluation"])) if before else None,
-            training_dir=configs["run_dir"],
+            training_dir=local_path(log_txt).parent if log_txt else None,
             settings={"environment": to_mapping(env_file), "agent": to_mapping(agent_config)},
         )
     log.info(_headline(found.result.summary))

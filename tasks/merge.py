@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import dataclasses
 from typing import Any
 
 from prefect import get_run_logger
@@ -11,10 +11,13 @@ from parc_core.config.dataset_config import DatasetConfig
 from parc_core.config.paths import existing_file
 from parc_core.config.schema import from_mapping
 from parc_core.motion.merge import inputs_fingerprint, merge_folders
-from parc_core.motion.merge_result import read_merge_result, write_merge_result
-from parc_core.run_folder import store_folder
-from parc_core.storage.atomic import sha256_file
+from parc_core.motion.merge_result import MergeResult, read_merge_result, write_merge_result
+from parc_core.references import fetch, publish
+from parc_core.run_folder import work_folder
+from parc_core.storage.atomic import dump_json, sha256_bytes, sha256_file
+from parc_core.storage.store import Store
 from tasks.caching import Result, content_key, file_ref, local_path, stage
+from tasks.cancel import check_cancelled
 
 _MOTION = "clip file_index files merge merge_result motion_folders parallel safe_pickle"
 CODE = (
@@ -23,6 +26,10 @@ CODE = (
     "parc_core/character",
     "parc_core/terrain/heightfield.py",
 )
+PLACES = ("folder_paths", "save_path", "char_filepath")
+"""Keys of the dataset config that are places; what lies there counts by content."""
+MOTIONS = "motions"
+"""Folder of the copies, in the store and in the work folder."""
 
 
 def _inputs(parameters: dict[str, Any]) -> Any:
@@ -31,12 +38,36 @@ def _inputs(parameters: dict[str, Any]) -> Any:
     character = None
     if config.char_filepath:
         character = sha256_file(existing_file(config.char_filepath, "char_filepath", "dataset config"))
-    return [parameters, inputs_fingerprint(config), character]
+    return [settings_of(parameters["dataset_config"]), inputs_fingerprint(config), character]
+
+
+def settings_of(dataset_config: dict[str, Any]) -> dict[str, Any]:
+    """A dataset config without places."""
+    return {key: value for key, value in dataset_config.items() if key not in PLACES}
+
+
+def merged_here(merged: Result) -> MergeResult:
+    """The result of `merge_motions` with this machine's folder of the copies."""
+    found = read_merge_result(local_path(merged["merge"]))
+    return dataclasses.replace(found, motions_dir=str(work_folder() / MOTIONS))
+
+
+def copies(merged: MergeResult) -> list[tuple[str, Any, str]]:
+    """(key, local file, SHA-256) of each kept motion."""
+    return [(f"{MOTIONS}/{m.file}", merged.path_of(m), m.sha256) for m in merged.motions]
 
 
 def _copies_are_there(result: Result) -> bool:
-    merged = read_merge_result(local_path(result["merge"]))
-    return all(merged.path_of(motion).is_file() for motion in merged.motions)
+    """All motions are on this machine and in the store; what is damaged there is removed, to be made again."""
+    store = Store()
+    files = copies(merged_here(result))
+    bad = fetch(files)
+    if store.root is None:
+        there = set(store.list(MOTIONS))
+        for key in bad:
+            store.delete(key)
+        bad += [key for key, _, _ in files if key not in there]
+    return not bad
 
 
 @stage(
@@ -52,22 +83,34 @@ def merge_motions(dataset_config: dict[str, Any]) -> Result:
         dataset_config: the keys of a dataset creation config.
 
     Returns:
-        `merge` (reference), `motions`, `rejected`, `duplicates` (counts).
+        `merge` (reference), `sha256` of what was kept, `motions`, `rejected`, `duplicates` (counts).
     """
     log = get_run_logger()
     config = from_mapping(DatasetConfig, dataset_config, "dataset config")
-    merged = merge_folders(
-        config, store_folder(), progress=lambda done, total, what: log.info("%s: %d of %d", what, done, total)
-    )
+
+    def progress(done: int, total: int, what: str) -> None:
+        check_cancelled()
+        log.info("%s: %d of %d", what, done, total)
+
+    merged = merge_folders(config, work_folder(), progress=progress)
+    publish(copies(merged))
     # The same inputs merged with other settings are another result.
-    name = content_key("merge", (), [dataset_config, merged.fingerprint]).rpartition("-")[2][:16]
-    path = store_folder() / "merges" / f"{name}.json"
-    write_merge_result(path, merged)
+    name = content_key("merge", (), [settings_of(dataset_config), merged.fingerprint]).rpartition("-")[2][:16]
+    path = work_folder() / "merges" / f"{name}.json"
+    write_merge_result(path, dataclasses.replace(merged, motions_dir=MOTIONS))
     for item in merged.rejected[:20]:
         log.warning("left out: %s: %s", item.path, item.reason)
     return {
-        "merge": file_ref(Path(path)),
+        "merge": file_ref(path),
+        "sha256": _content(merged),
         "motions": len(merged.motions),
         "rejected": len(merged.rejected),
         "duplicates": len(merged.duplicates),
     }
+
+
+def _content(merged: MergeResult) -> str:
+    """Of what was kept, and what was not; where the inputs lay does not count."""
+    kept = [[m.file, m.name, m.motion_class, m.sha256] for m in merged.motions]
+    others = [[item.motion_class, item.path.rpartition("/")[2]] for item in merged.rejected]
+    return sha256_bytes(dump_json([kept, others, merged.classes, merged.fingerprint]).encode())

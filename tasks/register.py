@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 from prefect import get_run_logger
 
 from parc_core.config.env_config import load_env_config
-from parc_core.config.train_args import read_train_args
 from parc_core.storage.atomic import PathLike
 from parc_core.storage.registry import register_model
 from parc_core.storage.store import Store
-from tasks.caching import Result, code_version, file_ref, local_path, stage
+from tasks.caching import Result, by_result, code_version, local_path, stage
+from tasks.configs import write_here
+from tasks.events import model_registered
 
 
-@stage(name="register model", code=("parc_core/storage",))
+def _inputs(parameters: dict[str, Any]) -> Any:
+    """The model with all that is said of it."""
+    training, configs = parameters["training"], parameters["configs"]
+    return [
+        parameters["model_name"],
+        [training["model"], training["samples"], configs["run_key"]],
+        [configs[name] for name in ("dm_env", "agent_config", "character", "in_model_file")],
+        parameters["dataset"]["sha256"],
+        [parameters[name]["summary"] for name in ("before", "after")],
+        parameters.get("gate") or {},
+    ]
+
+
+@stage(name="register model", code=("parc_core/storage",), inputs=_inputs, lease=by_result)
 def register(
-    model_name: str, training: Result, configs: Result, dataset: Result, before: Result, after: Result
+    model_name: str,
+    training: Result,
+    configs: Result,
+    dataset: Result,
+    before: Result,
+    after: Result,
+    gate: dict[str, float] | None = None,
 ) -> Result:
-    """Makes the model the next version of `model_name`, and `latest`.
+    """Makes the model the next version of `model_name`, and `latest` if it passes the gate.
 
     Args:
         model_name: name in the registry.
@@ -27,37 +47,41 @@ def register(
         dataset: the result of `build_dataset`.
         before: the evaluation of the model that the training started from.
         after: the evaluation of the trained model.
+        gate: least and largest values of its numbers (`min_completed: 0.9`) for becoming `latest`.
 
     Returns:
         `name`, `version`, `manifest` (reference), `model` (reference to the registered model.pt).
     """
-    parent = read_train_args(local_path(configs["train_args"])).in_model_file
-    run_dir = Path(training["run_dir"])
     files: dict[str, PathLike] = {
         "model.pt": local_path(training["model"]),
-        "dm_env.yaml": local_path(configs["dm_env"]),
-        "agent_config.yaml": local_path(configs["agent_config"]),
-        "train_args.txt": local_path(configs["train_args"]),
-        "log.txt": run_dir / "log.txt",
+        **write_here(configs, dataset),
+        "log.txt": local_path(training["log"]),
         "evaluation.json": local_path(after["evaluation"]),
-        **{Path(ref["uri"]).name: local_path(ref) for ref in (after["report"], after["video"]) if ref},
+        **{
+            ref["uri"].rpartition("/")[2]: local_path(ref) for ref in (after["report"], after["video"]) if ref
+        },
     }
     manifest = {
         "action_mode": load_env_config(local_path(configs["dm_env"])).env.action_mode,
         "lineage": {
             "dataset": dataset,
-            "parent": file_ref(parent) if parent else None,
+            "parent": configs["in_model_file"],
             "configs": configs,
             "samples": training["samples"],
             "code": code_version("parc_core"),
         },
         "metrics": {"before": before["summary"], "after": after["summary"]},
     }
-    model = register_model(Store(), model_name, files, manifest)
-    get_run_logger().info("registered as %s version %d", model_name, model["version"])
-    return {
+    model = register_model(Store(), model_name, files, manifest, gate=gate or None)
+    log = get_run_logger()
+    log.info("registered as %s version %d", model_name, model["version"])
+    for rule in model.get("gate", {}).get("failed", ()):
+        log.warning("%s version %d does not become latest: %s", model_name, model["version"], rule)
+    result = {
         "name": model_name,
         "version": model["version"],
         "manifest": model["ref"],
         "model": model["files"]["model.pt"],
     }
+    model_registered(result)
+    return result

@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger
+from prefect.runtime import flow_run
 
 from parc_core.config.dataset_config import load_dataset_config
 from parc_core.config.paths import expand, resolve
 from parc_core.config.preflight import check_runnable, tracker_warnings
 from parc_core.config.schema import to_mapping
+from parc_core.references import model_on_this_machine
+from parc_core.storage.atomic import dump_json, sha256_bytes
+from parc_core.storage.model_reference import resolve_reference
+from parc_core.storage.store import Store
 
 _INPUTS = ("env_config", "agent_config", "dataset_file", "in_model_file", "create_dataset_config")
 
@@ -29,7 +34,22 @@ class Settings:
     """That dataset; empty where it is to be made."""
     max_samples: int
     model_name: str
+    gate: dict[str, float]
+    """What the model has to reach to become `latest`."""
     trainer_python: str | None
+
+
+def _same_model_at_a_retry(reference: str) -> Path:
+    """The registry's model that a run started with: `latest` may be its own when it is started again."""
+    run_id = flow_run.get_id()
+    if run_id is None:
+        return model_on_this_machine(reference)
+    key = f"results/parent-{run_id}-{sha256_bytes(reference.encode())[:8]}.json"
+    store = Store()
+    if not store.exists(key):
+        model = resolve_reference(reference, store)
+        store.create(key, dump_json({"model": f"registry:{model['name']}@{model['version']}"}).encode())
+    return model_on_this_machine(str(store.read_json(key)["model"]))
 
 
 def load_settings(config: str) -> Settings:
@@ -38,7 +58,7 @@ def load_settings(config: str) -> Settings:
     Raises:
         ConfigError: it cannot run as it stands; one line says what to set.
     """
-    tracker = check_runnable(config)
+    tracker = check_runnable(config, _same_model_at_a_retry)
     for line in tracker_warnings(tracker):
         get_run_logger().warning(line)
     places: dict[str, Any] = {
@@ -56,5 +76,6 @@ def load_settings(config: str) -> Settings:
         dataset_file=tracker.dataset_file or "",
         max_samples=tracker.max_samples,
         model_name=tracker.model_name,
+        gate=tracker.gate,
         trainer_python=tracker.trainer_python,
     )

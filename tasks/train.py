@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from prefect import get_run_logger
 
-from parc_core.errors import ConfigError, DataError
-from parc_core.supervise import Listener, supervise, trainer_command
-from tasks.caching import SIMULATION, Result, file_ref, local_path, stage
-from tasks.configs import character_content
+from parc_core.config.emit import ARGS_FILE
+from parc_core.storage.store import Store
+from parc_core.supervise import Listener, trainer_command
+from parc_core.training_run import TrainingRun, run_training
+from tasks.artifacts import TrainingArtifacts
+from tasks.caching import SIMULATION, Result, file_ref, held_lease, stage
+from tasks.cancel import check_cancelled
+from tasks.configs import training_folder, write_here
 from tasks.progress import ProgressLines
 
 CODE = (*SIMULATION, "parc_core/learning", "parc_core/train.py")
-BACK_OFF = [10, 60, 300]  # s
-
-
-def worth_another_attempt(_task: Any, _run: Any, state: Any) -> bool:
-    """Crashes are; bad data and bad configs stay bad."""
-    return not isinstance(state.result(raise_on_failure=False), DataError | ConfigError)
+BACK_OFF = (10.0, 60.0, 300.0)  # s
 
 
 def _inputs(parameters: dict[str, Any]) -> Any:
-    """All but the interpreter, with the character's content: nothing else in the configs is a place alone."""
-    inputs = {key: value for key, value in parameters.items() if key != "trainer_python"}
-    return [inputs, character_content(parameters["configs"])]
+    """What is trained, how far, and where its user wants it; neither the device nor the interpreter."""
+    configs = parameters["configs"]
+    names = ("run_key", "output_dir", "dm_env", "agent_config", "character", "in_model_file")
+    return [
+        {name: configs[name] for name in names},
+        parameters["dataset"]["sha256"],
+        parameters["max_samples"],
+    ]
 
 
-@stage(
-    name="train",
-    code=CODE,
-    inputs=_inputs,
-    retries=len(BACK_OFF),
-    retry_delay_seconds=BACK_OFF,
-    retry_condition_fn=worth_another_attempt,
-)
+def _lease(parameters: dict[str, Any], _key: str) -> str | None:
+    """Of the training, whatever its length; a folder of the user's own on one machine has its lock."""
+    configs = parameters["configs"]
+    if configs["output_dir"] is not None and Store().root is not None:
+        return None
+    return f"runs/{configs['run_key']}/lease.json"
+
+
+@stage(name="train", code=CODE, inputs=_inputs, lease=_lease)
 def train(configs: Result, dataset: Result, max_samples: int, trainer_python: str | None = None) -> Result:
     """Runs the trainer process to its end; every attempt goes on from the newest good checkpoint.
 
@@ -46,11 +53,38 @@ def train(configs: Result, dataset: Result, max_samples: int, trainer_python: st
         trainer_python: interpreter of the trainer; this one by default.
 
     Returns:
-        `model` (reference), `run_dir`, `samples`.
+        `model`, `log` (references), `run_key`, `samples`.
     """
+    run_dir, key = training_folder(configs), configs["run_key"]
+    files = write_here(configs, dataset)
+    lines = ProgressLines(max_samples, get_run_logger().info)
+    run = TrainingRun(
+        trainer_command(files[ARGS_FILE], trainer_python), run_dir, configs["arguments"]["device"], key
+    )
+    with TrainingArtifacts(max_samples, run_dir) as artifacts, _heard(lines, artifacts) as listener:
+        run_training(run, listener, held_lease(), delays=BACK_OFF)
+    done = f"runs/{key}/done/{lines.samples}"
+    return {
+        "model": file_ref(run_dir / "model.pt", f"{done}/model.pt"),
+        "log": file_ref(run_dir / "log.txt", f"{done}/log.txt"),
+        "run_key": key,
+        "samples": lines.samples,
+    }
+
+
+@contextlib.contextmanager
+def _heard(lines: ProgressLines, artifacts: TrainingArtifacts) -> Iterator[Listener]:
+    """All that hear of a training: the run's log, its artifacts, and a bar where somebody looks at a terminal."""
     log = get_run_logger()
-    run_dir = Path(configs["run_dir"])
-    lines = ProgressLines(max_samples, log.info)
-    listener = Listener(event=lines.event, output=log.debug, note=log.warning)
-    supervise(trainer_command(local_path(configs["train_args"]), trainer_python), run_dir, listener)
-    return {"model": file_ref(run_dir / "model.pt"), "run_dir": str(run_dir), "samples": lines.samples}
+    with contextlib.ExitStack() as stack:
+        hearers: list[Callable[[dict[str, Any]], None]] = [lines.event, artifacts.event]
+        if sys.stdout.isatty():
+            from parc_core.cli.progress import TrainingBar
+
+            hearers.append(stack.enter_context(TrainingBar()).listener.event)
+
+        def event(found: dict[str, Any]) -> None:
+            for hear in hearers:
+                hear(found)
+
+        yield Listener(event=event, output=log.debug, note=log.warning, check=check_cancelled)

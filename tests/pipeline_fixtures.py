@@ -12,7 +12,7 @@ from parc_core.character.mjcf import load_character
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.motion.files import write_motion_terrain
 from parc_core.motion.synthetic import make_motion
-from parc_core.run_folder import store_folder
+from parc_core.run_folder import work_folder
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PARC_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("PARC_INDEX", str(tmp_path / "index.json"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    return store_folder()
+    return work_folder()
 
 
 def write_yaml(path: Path, data: dict) -> Path:

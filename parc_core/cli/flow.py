@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+
+from parc_core.errors import Interrupted
 
 if TYPE_CHECKING:
     from parc_core.evaluation.result import ClipResult, EvalResult
@@ -15,14 +18,22 @@ Numbers = tuple[float, float, float]
 """Completed share, joint error (m), return."""
 
 
-def run_flow(config: Path) -> dict[str, Any]:
-    """Runs the flow in this process, with Prefect's embedded server unless one is configured."""
+def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
+    """Runs the flow in this process, with Prefect's embedded server unless one is configured.
+
+    Args:
+        config: a tracker config.
+        refresh: stages to run though their result is kept.
+    """
     from parc_core.config.preflight import check_runnable
 
     check_runnable(config)  # said in one line, before a server starts
     from flows.tracker_iteration import tracker_iteration
 
-    return tracker_iteration(str(config))
+    result = tracker_iteration(str(config), list(refresh))
+    if not isinstance(result, dict):
+        raise Interrupted("the run was cancelled; the same command goes on from the last checkpoint")
+    return result
 
 
 def show_result(result: dict[str, Any], console: Console | None = None) -> None:

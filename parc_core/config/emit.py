@@ -40,16 +40,11 @@ def emit_configs(tracker: TrackerConfig, dataset_file: PathLike, out_dir: PathLi
     """
     out = Path(out_dir).absolute()
     dataset = existing_file(dataset_file, "dataset_file", "tracker config")
-    paths = {name: out / PRIVATE_FOLDER / name for name in (ENV_FILE, AGENT_FILE, ARGS_FILE)}
     in_model = None
     if tracker.in_model_file is not None:
         in_model = str(existing_file(tracker.in_model_file, "in_model_file", "tracker config"))
-    write_yaml(paths[ENV_FILE], resolved_env(tracker, dataset, out))
-    write_yaml(paths[AGENT_FILE], resolved_agent(tracker))
-    args = TrainArgs(
-        env_config=str(paths[ENV_FILE]),
-        agent_config=str(paths[AGENT_FILE]),
-        output_dir=str(out),
+    args = training_args(
+        out,
         num_envs=tracker.num_envs,
         max_samples=tracker.max_samples,
         device=tracker.device,
@@ -57,6 +52,26 @@ def emit_configs(tracker: TrackerConfig, dataset_file: PathLike, out_dir: PathLi
         in_model_file=in_model,
         seed=tracker.seed,
     )
+    return write_request(resolved_env(tracker, dataset, out), resolved_agent(tracker), args)
+
+
+def training_args(out_dir: Path, **values: Any) -> TrainArgs:
+    """The trainer's arguments for an output folder, which holds the configs that they name; see `TrainArgs`."""
+    private = out_dir / PRIVATE_FOLDER
+    return TrainArgs(
+        env_config=str(private / ENV_FILE),
+        agent_config=str(private / AGENT_FILE),
+        output_dir=str(out_dir),
+        **values,
+    )
+
+
+def write_request(env_file: EnvFileConfig, agent: AgentConfig, args: TrainArgs) -> Dict[str, Path]:
+    """Writes what a trainer is asked for to the places that `args` names; paths by file name."""
+    paths = {ENV_FILE: Path(args.env_config), AGENT_FILE: Path(args.agent_config)}
+    paths[ARGS_FILE] = Path(args.output_dir) / PRIVATE_FOLDER / ARGS_FILE
+    write_yaml(paths[ENV_FILE], env_file)
+    write_yaml(paths[AGENT_FILE], agent)
     write_train_args(paths[ARGS_FILE], args)
     return paths
 
@@ -65,11 +80,21 @@ def resolved_env(tracker: TrackerConfig, dataset_file: Path, out_dir: Path) -> E
     """The environment config with this run's dataset and terrain file."""
     env_file = load_env_config(tracker.env_config)
     char_file = existing_file(env_file.env.char_file, "env.char_file", tracker.env_config)
+    return placed_env(env_file, portable(char_file), dataset_file, out_dir)
+
+
+def placed_env(env_file: EnvFileConfig, char_file: str, dataset_file: Path, out_dir: Path) -> EnvFileConfig:
+    """An environment config with its character, dataset and terrain file on this machine."""
     wanted = env_file.env.dm.terrain_save_path
     terrain = out_dir / "terrain.pkl" if wanted is None else Path(expand(wanted)).absolute()
     dm = dataclasses.replace(env_file.env.dm, motion_file=str(dataset_file), terrain_save_path=str(terrain))
-    env = dataclasses.replace(env_file.env, char_file=portable(char_file), dm=dm)
-    return dataclasses.replace(env_file, env=env)
+    return dataclasses.replace(env_file, env=dataclasses.replace(env_file.env, char_file=char_file, dm=dm))
+
+
+def placeless_env(env_file: EnvFileConfig, char_file: str) -> EnvFileConfig:
+    """An environment config for any machine: without dataset, whose content counts, not its place."""
+    dm = dataclasses.replace(env_file.env.dm, motion_file=None)
+    return dataclasses.replace(env_file, env=dataclasses.replace(env_file.env, char_file=char_file, dm=dm))
 
 
 def resolved_agent(tracker: TrackerConfig) -> AgentConfig:

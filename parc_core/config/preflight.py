@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
-from typing import List
+from typing import Callable, List, Optional
 
 from parc_core.config.agent_config import load_agent_config
 from parc_core.config.dataset_config import load_dataset_config
 from parc_core.config.env_config import load_env_config
-from parc_core.config.paths import PathLike, existing_file, resolve
+from parc_core.config.paths import PathLike, existing_file, expand, resolve
 from parc_core.config.schema import no_effect_warnings
 from parc_core.config.tracker_config import TrackerConfig, check_device_name, load_tracker_config
 from parc_core.errors import ConfigError
+from parc_core.storage.model_reference import is_reference
+from parc_core.storage.store import Store, local_root
 
 
-def check_runnable(path: PathLike) -> TrackerConfig:
+def check_runnable(path: PathLike, registry_model: Optional[Callable[[str], Path]] = None) -> TrackerConfig:
     """Read a tracker config and all that it names, and look whether data, device and output are there.
+
+    Args:
+        path: the config.
+        registry_model: from `registry:NAME@latest` to a file, which the returned config then names; None: a model
+            of the registry is not looked for.
 
     Raises:
         ConfigError: the first thing that is not, in one line that says what to set.
@@ -31,13 +39,24 @@ def check_runnable(path: PathLike) -> TrackerConfig:
     else:
         existing_file(str(tracker.dataset_file), "dataset_file", where)
     if tracker.in_model_file is not None:
-        existing_file(tracker.in_model_file, "in_model_file", where)
+        tracker = _with_model_file(tracker, where, registry_model)
     if tracker.trainer_python is None:
         check_device(tracker.device, where)
     else:
         existing_file(tracker.trainer_python, "trainer_python", where)
     if tracker.output_dir is not None:
         check_writable(Path(tracker.output_dir), "output_dir", where)
+    return tracker
+
+
+def _with_model_file(
+    tracker: TrackerConfig, where: str, registry_model: Optional[Callable[[str], Path]]
+) -> TrackerConfig:
+    name = str(tracker.in_model_file)
+    if not is_reference(name):
+        existing_file(name, "in_model_file", where)
+    elif registry_model is not None:
+        tracker = dataclasses.replace(tracker, in_model_file=str(registry_model(name)))
     return tracker
 
 
@@ -95,8 +114,13 @@ def check_writable(folder: Path, key: str, where: str) -> None:
 def _check_motion_folders(path: PathLike) -> None:
     config = load_dataset_config(path)
     for folder in config.folder_paths:
-        resolved = resolve(folder)
-        if not resolved.is_dir():
+        text = expand(folder)
+        resolved = local_root(text) if "://" in text else resolve(text)
+        if resolved is None:
+            Store(
+                text
+            )  # says what is wrong with the address; whether something lies there shows at the merge
+        elif not resolved.is_dir():
             raise ConfigError(
                 f"{path}: 'folder_paths' names {resolved}, which is no folder; correct the path or DATA_DIR"
             )

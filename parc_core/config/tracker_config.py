@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Optional
+from typing import Dict, Literal, Optional
 
 from parc_core.config.paths import PathLike, load_yaml
 from parc_core.config.schema import from_mapping, setting
@@ -35,13 +35,17 @@ class TrackerConfig:
     dataset_file: Optional[str] = None
     """The dataset to train on (`motions.yaml`); made by the pipeline where create_dataset_config is given."""
     in_model_file: Optional[str] = None
-    """Model to start from (ours, PARC's model.pt or one of our checkpoints); null or none = from scratch."""
+    """Model to start from: ours, PARC's model.pt, one of our checkpoints, or the registry's (`registry:NAME@latest`,
+    `@best`, `@3`); null or none = from scratch."""
     create_dataset_config: Optional[str] = None
     """Dataset creation file; null = dataset_file is there already."""
     seed: int = setting(0, at_least=0)
     """Seed of networks, motion sampling and exploration."""
     model_name: str = "tracker"
     """Name under which the registry keeps the trained model."""
+    gate: Dict[str, float] = setting({})
+    """What the model has to reach to become `latest`: `min_…` or `max_…` with completed (share of clips), joint_error
+    (m), return or another number of its evaluation, such as `min_completed: 0.9`; it is registered anyway."""
     trainer_python: Optional[str] = None
     """Python interpreter of the training process; null = this one."""
 

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-import tasks  # noqa: F401 - sets Prefect's environment before Prefect is imported
+import tasks.train
 from flows.tracker_iteration import tracker_iteration
 from parc_core.errors import DataError
 from parc_core.storage.registry import resolve_model
 from parc_core.storage.store import Store
 from tasks.caching import local_path
-from tasks.train import train
 from tests.pipeline_fixtures import change
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -29,8 +28,7 @@ def trainer_starts(run_dir: str) -> int:
 
 def test_from_folders_to_a_registered_model_and_again_from_the_cache(tracker_config, store, tmp_path):
     first = tracker_iteration(str(tracker_config))
-    run_dir = Path(first["training"]["run_dir"])
-    assert run_dir.parent == store / "runs"
+    run_dir = store / "runs" / first["training"]["run_key"]
     for name in ("model.pt", "dm_env.yaml", "agent_config.yaml", "log.txt", "train_args.txt", "terrain.pkl"):
         assert (run_dir / name).is_file(), name
     assert (run_dir / "checkpoints" / "checkpoint_128.pt").is_file()
@@ -53,10 +51,10 @@ def test_from_folders_to_a_registered_model_and_again_from_the_cache(tracker_con
 
     # Longer: the same folder, from its checkpoint. Another seed: another folder.
     longer = tracker_iteration(str(change(tracker_config, max_samples=256)))["training"]
-    assert (longer["run_dir"], longer["samples"]) == (str(run_dir), 256)
+    assert (longer["run_key"], longer["samples"]) == (run_dir.name, 256)
     assert "checkpoint_128.pt" in (run_dir / "progress.jsonl").read_text()
     other = tracker_iteration(str(change(tracker_config, seed=1, max_samples=64)))["training"]
-    assert other["run_dir"] != str(run_dir)
+    assert other["run_key"] != run_dir.name
 
 
 def test_output_dir_and_a_given_dataset(tracker_config, store, tmp_path):
@@ -70,14 +68,14 @@ def test_output_dir_and_a_given_dataset(tracker_config, store, tmp_path):
         in_model_file=str(local_path(first["training"]["model"])),
     )
     result = tracker_iteration(str(config))
-    assert result["training"]["run_dir"] == str(tmp_path / "out")
+    assert local_path(result["training"]["model"]) == tmp_path / "out" / "model.pt"
     assert (
         resolve_model(Store(), "tiny")["lineage"]["parent"]["sha256"] == first["training"]["model"]["sha256"]
     )
 
 
 def test_a_crashed_trainer_is_tried_again(tracker_config, store, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "task", train.task.with_options(retry_delay_seconds=0))
+    monkeypatch.setattr(tasks.train, "BACK_OFF", (0.01,))
     python = tmp_path / "crashes_once"
     python.write_text(
         f'#!/bin/sh\nif mkdir {tmp_path}/crashed 2>/dev/null; then kill -9 $$; fi\nexec {sys.executable} "$@"\n'

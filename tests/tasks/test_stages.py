@@ -9,16 +9,17 @@ import tasks  # noqa: F401 - sets Prefect's environment before Prefect is import
 from parc_core.config.dataset_config import load_dataset_config
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.config.schema import to_mapping
-from parc_core.errors import ConfigError, DataError
+from parc_core.errors import ConfigError, DataError, StoreUnreachable
 from parc_core.motion.dataset_file import read_motions_yaml
-from tasks.caching import local_path, missing
+from parc_core.supervise import TrainerCrashed
+from tasks.caching import local_path, missing, store_is_away
 from tasks.configs import emit_configs
 from tasks.dataset import build_dataset, given_dataset
 from tasks.evaluate import evaluate
 from tasks.merge import merge_motions
 from tasks.register import register
 from tasks.settings import load_settings
-from tasks.train import train, worth_another_attempt
+from tasks.train import train
 from tests.pipeline_fixtures import change, write_yaml
 
 
@@ -84,19 +85,22 @@ def configs(tracker_config, dataset_keys, tmp_path):
         in_model_file=str(tmp_path / "parent.pt"),
         output_dir=str(tmp_path / "out"),
     )
-    dataset = build_dataset.fn(merge_motions.fn(dataset_keys), dataset_keys)
-    return {
-        "configs": emit_configs.fn(load_settings(str(tracker_config)).tracker, dataset),
-        "dataset": dataset,
-    }
+    return emitted(tracker_config, build_dataset.fn(merge_motions.fn(dataset_keys), dataset_keys))
+
+
+def emitted(tracker_config, dataset):
+    settings = load_settings(str(tracker_config))
+    return {"configs": emit_configs.fn(settings.tracker, dataset), "dataset": dataset}
 
 
 def test_another_parent_model_is_evaluated_anew(configs, tmp_path):
     trained = {"model": {"uri": "file:///model.pt", "sha256": "1"}}
     keys = [evaluate.key(configs), evaluate.key({**configs, **trained})]
     (tmp_path / "parent.pt").write_bytes(b"two")
-    assert evaluate.key(configs) != keys[0]
-    assert evaluate.key({**configs, **trained}) == keys[1]
+    again = emitted(tmp_path / "tracker.yaml", configs["dataset"])
+    assert evaluate.key(again) != keys[0]
+    assert evaluate.key({**again, **trained}) == keys[1]
+    assert train.key({**again, "max_samples": 8}) != train.key({**configs, "max_samples": 8})
 
 
 @pytest.mark.parametrize("stage", [evaluate, train])
@@ -106,7 +110,7 @@ def test_another_character_is_trained_and_evaluated_anew(configs, stage, tmp_pat
     assert stage.key(parameters) == before
     character = tmp_path / "own.xml"
     character.write_text(character.read_text().replace("</mujoco>", "<!-- other --></mujoco>"))
-    assert stage.key(parameters) != before
+    assert stage.key({**parameters, **emitted(tmp_path / "tracker.yaml", configs["dataset"])}) != before
 
 
 def test_settings_are_absolute(tracker_config, monkeypatch):
@@ -117,7 +121,7 @@ def test_settings_are_absolute(tracker_config, monkeypatch):
     assert (settings.max_samples, settings.model_name) == (128, "tiny")
 
 
-def test_bad_data_and_bad_configs_are_not_worth_another_attempt():
+def test_a_store_that_is_away_alone_is_worth_another_attempt_of_a_stage():
     class State:
         def __init__(self, error):
             self.error = error
@@ -126,9 +130,9 @@ def test_bad_data_and_bad_configs_are_not_worth_another_attempt():
             assert not raise_on_failure
             return self.error
 
-    assert worth_another_attempt(None, None, State(RuntimeError("crash")))
-    assert not worth_another_attempt(None, None, State(DataError("bad")))
-    assert not worth_another_attempt(None, None, State(ConfigError("bad")))
+    assert store_is_away(None, None, State(StoreUnreachable("no answer")))
+    for error in (DataError("bad"), ConfigError("bad"), TrainerCrashed("tried often enough"), RuntimeError()):
+        assert not store_is_away(None, None, State(error))
 
 
 def test_stages_keep_the_names_of_their_functions():

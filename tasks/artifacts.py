@@ -1,0 +1,131 @@
+"""What the UI shows of a training while it runs: a progress bar and a page with the last numbers."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect import get_run_logger
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.context import TaskRunContext
+
+SECONDS_BETWEEN = 2.0
+SHOWN = (
+    ("Train_Return", "return", "{:.2f}"),
+    ("Train_Episode_Length", "episode length (steps)", "{:.1f}"),
+    ("Completed", "episodes completed", "{:.0%}"),
+    ("Eval_Completed", "clips completed", "{:.0%}"),
+    ("Eval_Joint_Error", "joint error of these (m)", "{:.3f}"),
+    ("Learning_Rate", "learning rate", "{:.2g}"),
+    ("Samples_Per_Second", "samples/s", "{:,.0f}"),
+    ("Wall_Time", "hours", "{:.2f}"),
+    ("Rollbacks", "roll-backs", "{:.0f}"),
+)
+
+
+class TrainingArtifacts:
+    """Sends the newest numbers to the server from a thread of its own: a server that is away delays no training.
+
+    `with TrainingArtifacts(...)` inside a task run; outside of one nothing is sent.
+    """
+
+    def __init__(self, max_samples: int, run_dir: Path) -> None:
+        self._max, self._run_dir = max(max_samples, 1), run_dir
+        self._latest: dict[str, Any] = {}
+        self._samples = 0
+        self._state = "starting"
+        self._changed, self._ending = threading.Event(), threading.Event()
+        self._progress: UUID | None = None
+        self._page: UUID | None = None
+        self._thread: threading.Thread | None = None
+        self.errors = 0
+        """Updates that did not reach the server; the next one says it all again."""
+
+    def __enter__(self) -> TrainingArtifacts:
+        if TaskRunContext.get() is not None:
+            context = contextvars.copy_context()
+            self._thread = threading.Thread(
+                target=context.run, args=(self._send_for_ever,), name="artifacts", daemon=True
+            )
+            self._changed.set()
+            self._thread.start()
+        return self
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        if kind is not None:
+            self._state = "stopped"
+        self._ending.set()
+        self._changed.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2.0)
+            if self.errors:
+                get_run_logger().warning("%d updates of the run's artifacts did not get through", self.errors)
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Takes one object of progress.jsonl; returns at once."""
+        if isinstance(event.get("samples"), int):
+            self._samples = event["samples"]
+        if event.get("event") == "output":
+            self._latest = event
+        if event.get("event") != "heartbeat":
+            self._state = {"output": "training", "checkpoint": "training"}.get(event["event"], event["event"])
+            self._changed.set()
+
+    def _send_for_ever(self) -> None:
+        while not self._ending.is_set():
+            self._changed.wait()
+            self._changed.clear()
+            try:
+                self._send()
+            except Exception:  # noqa: BLE001 - whatever the client raises, the training goes on; it is counted
+                self.errors += 1
+            self._ending.wait(SECONDS_BETWEEN)
+        try:
+            self._send()
+        except Exception:  # noqa: BLE001
+            self.errors += 1
+
+    def _send(self) -> None:
+        share = min(100.0, 100.0 * self._samples / self._max)
+        page = self.page()
+        if self._progress is None:
+            self._progress = _id(create_progress_artifact(share, key="training-progress"))
+        else:
+            update_progress_artifact(self._progress, share)
+        if self._page is None:
+            self._page = _id(create_markdown_artifact(page, key="training"))
+        else:
+            with get_client(sync_client=True) as client:
+                client.update_artifact(self._page, ArtifactUpdate(data=page))
+
+    def page(self) -> str:
+        """The page with the last numbers, Markdown."""
+        rows = [f"| samples | {self._samples:,} of {self._max:,} |", f"| state | {self._state} |"]
+        for name, label, form in SHOWN:
+            value = self._latest.get(name)
+            if isinstance(value, int | float):
+                rows.append(f"| {label} | {form.format(value)} |")
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+        return "\n".join(
+            [
+                "# Training",
+                f"{stamp}, on this worker in `{self._run_dir}`",
+                "",
+                "| | |",
+                "|---|---|",
+                *rows,
+                "",
+                f"Curves: `tensorboard --logdir {self._run_dir / 'tensorboard'}`",
+                f"Table: `{self._run_dir / 'log.txt'}`",
+            ]
+        )
+
+
+def _id(found: Any) -> UUID:
+    return found if isinstance(found, UUID) else UUID(str(found))
