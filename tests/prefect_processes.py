@@ -1,0 +1,163 @@
+"""A real Prefect server and workers as processes, on loopback and in folders of their own; ended by process id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from parc_core.config.paths import PROJECT_ROOT
+
+START_LIMIT = 90.0  # s; migrations take 15 s on two cores
+END_LIMIT = 30.0  # s
+
+
+def wait_for(what: str, found: Callable[[], Any], limit: float, every: float = 0.5) -> Any:
+    """What `found` returns as soon as that is true.
+
+    Raises:
+        TimeoutError: not within `limit` seconds.
+    """
+    end = time.monotonic() + limit
+    while True:
+        value = found()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not within {limit:.0f} s")
+        time.sleep(every)
+
+
+def end(process: subprocess.Popen[bytes], first: int = signal.SIGTERM) -> None:
+    """Ends a process with all of its group, and waits."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, first)
+    try:
+        process.wait(END_LIMIT)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+class Server:
+    """A server under way."""
+
+    def __init__(self, port: int, home: Path) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.home = home
+        self.http = httpx.Client(base_url=f"{self.url}/api", timeout=30)
+
+    def environment(self) -> dict[str, str]:
+        """Variables of a client of this server."""
+        return {
+            "PREFECT_API_URL": f"{self.url}/api",
+            "PREFECT_HOME": str(self.home),
+            "PREFECT_PROFILES_PATH": str(self.home / "profiles.toml"),
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "DO_NOT_TRACK": "1",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "OMP_NUM_THREADS": "1",
+        }
+
+    def deploy(self, config: Path, *options: str, **variables: str) -> str:
+        """`parc-tracker deploy`, its output."""
+        command = [sys.executable, "-m", "parc_core.cli.main", "deploy", "--config", str(config), *options]
+        env = {**os.environ, **self.environment(), "COLUMNS": "200", **variables}
+        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False, cwd=PROJECT_ROOT)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        """A deployment as the server has it."""
+        return self.http.get(f"/deployments/name/parc/{name}").raise_for_status().json()
+
+    def start_run(self, name: str, **parameters: Any) -> str:
+        """Asks for a run, as the form does: groups of the form with the values that differ. Its id."""
+        deployment = self.deployment(name)
+        values = {
+            group: {**deployment["parameters"][group], **changes} for group, changes in parameters.items()
+        }
+        answer = self.http.post(
+            f"/deployments/{deployment['id']}/create_flow_run",
+            json={"parameters": {**deployment["parameters"], **values}, "state": {"type": "SCHEDULED"}},
+        )
+        return answer.raise_for_status().json()["id"]
+
+    def run(self, id: str) -> dict[str, Any]:
+        """A run as the server has it."""
+        return self.http.get(f"/flow_runs/{id}").raise_for_status().json()
+
+    def states(self, id: str) -> list[str]:
+        """Names of a run's states, oldest first."""
+        found = self.http.get("/flow_run_states/", params={"flow_run_id": id}).raise_for_status().json()
+        return [state["name"] for state in sorted(found, key=lambda state: state["timestamp"])]
+
+    def wait(self, id: str, *names: str, limit: float = 180) -> dict[str, Any]:
+        """The run, when it has one of these states."""
+        return wait_for(
+            f"run {id}: {names}",
+            lambda: run if (run := self.run(id))["state"]["name"] in names else None,
+            limit,
+        )
+
+    @contextlib.contextmanager
+    def worker(self, folder: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A worker of the pool `parc` whose home, temporary files and work are in `folder`: a host of its own."""
+        for name in ("home", "tmp"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        env = {
+            **os.environ,
+            **self.environment(),
+            "HOME": str(folder / "home"),
+            "TMPDIR": str(folder / "tmp"),
+            "PREFECT_HOME": str(folder / "prefect"),
+            "PREFECT_PROFILES_PATH": str(folder / "profiles.toml"),
+            "PYTHONPATH": str(PROJECT_ROOT),
+            **variables,
+        }
+        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "parc"]
+        with open(folder / "worker.log", "ab") as log:
+            process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=env, cwd=folder, start_new_session=True
+            )
+        try:
+            yield process
+        finally:
+            end(process)
+
+
+@contextlib.contextmanager
+def running_server(folder: Path) -> Iterator[Server]:
+    """A server on a free port of loopback; its database and log are in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Server(port, folder / "prefect")
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    env = {**os.environ, **server.environment()}
+    with open(folder / "server.log", "ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=env, start_new_session=True)
+    try:
+        wait_for("Prefect server", lambda: _answers(server), START_LIMIT)
+        yield server
+    finally:
+        server.http.close()
+        end(process)
+
+
+def _answers(server: Server) -> bool:
+    try:
+        return server.http.get("/health").status_code == 200
+    except httpx.TransportError:
+        return False
