@@ -25,6 +25,7 @@ PROGRAMS = (
     "sweep",
     "update_step",
     "data_scale",
+    "merge_s3",
     "faults",
 )  # each with a main(argv)
 

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, Union
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.storage.atomic import PathLike, atomic_write, dump_json, sha256_bytes, sha256_file
@@ -19,6 +19,9 @@ from parc_core.storage.remote_files import open_remote
 
 Ref = Dict[str, str]
 """`{"uri": where, "sha256": of the content}`: what stages hand to each other."""
+
+MANY = 50
+"""Files from which on it pays to list what is there before they are put."""
 
 DEFAULT_URL = os.path.join(".parc", "store")
 
@@ -100,14 +103,23 @@ class Store:
         """
         refs: Dict[str, Ref] = {}
         counter = Counter(len(pairs), progress)
+        maybe_there = self._listed_among([key for _, key in pairs])
 
         def put(pair: Tuple[PathLike, str]) -> None:
-            refs[pair[1]] = self.put_file(*pair)
+            refs[pair[1]] = self.put_file(*pair, skip_if_same=pair[1] in maybe_there)
             counter.one_more()
 
         in_threads(put, pairs, counter)
         counter.show()
         return refs
+
+    def _listed_among(self, keys: Sequence[str]) -> Set[str]:
+        """Which of these keys may be there: one listing instead of a question for each of many."""
+        folders = {checked(key).rpartition("/")[0] for key in keys}
+        if len(keys) < MANY or len(folders) > len(keys) // 10:
+            return set(keys)
+        common = os.path.commonpath(list(folders)) if all(folders) else ""
+        return set(keys).intersection(item.key for item in self.list_details(common, hidden=True))
 
     def put_bytes(self, data: bytes, key: str) -> Ref:
         """Write `data` to `key`."""
