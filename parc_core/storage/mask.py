@@ -10,14 +10,19 @@ HIDDEN = "***"
 _SECRET_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 _SHORTEST = 4  # characters; shorter values would blot out half of any text
 
-# user:password@ may hold slashes in the password; a bare token@ may not.
-_USERINFO = re.compile(r"://(?:[^\s/@:]*:[^\s@]*|[^\s/@]+)@")
+# A password may hold '/' and '@', so user:password goes to the last '@'; what follows a port is no password.
+_USERINFO = re.compile(r"://(?:[^\s/@:]*:(?!\d+(?:[/?\s]|$))\S*|[^\s/@]+)@")
 _QUERY = re.compile(r"(://[^\s?'\"]+)\?[^\s'\"]+")
 _NAMED = re.compile(
     r"(?i)\b([\w-]*(?:secret|password|passwd|token|access[_-]?key(?:[_-]?id)?|signature|credential|api[_-]?key))"
     r"(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;&)}\]]+"
 )
 _AMAZON_KEY = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b")
+
+
+def has_credentials(url: str) -> bool:
+    """Whether a URL holds a user part."""
+    return _USERINFO.search(url) is not None
 
 
 def masked(text: str) -> str:

@@ -10,7 +10,7 @@ from parc_core.storage.atomic import PathLike, sha256_bytes, sha256_file
 from parc_core.storage.files import Files, Listed
 from parc_core.storage.folder_files import changed_meanwhile
 from parc_core.storage.keys import checked
-from parc_core.storage.mask import masked
+from parc_core.storage.mask import has_credentials, masked
 from parc_core.storage.patience import Attempts, persist
 
 T = TypeVar("T")
@@ -122,7 +122,7 @@ def open_remote(url: str) -> RemoteFiles:
         ConfigError: an unknown protocol, a missing package, or credentials written into the URL.
     """
     shown = masked(url)
-    if "@" in url.split("://", 1)[1].split("/", 1)[0]:
+    if has_credentials(url):
         raise ConfigError(
             f"store '{shown}': credentials do not belong into the URL; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )

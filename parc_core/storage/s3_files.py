@@ -195,6 +195,13 @@ def open_s3(url: str) -> S3Files:
 def _file_system(**settings: Any) -> Any:
     import s3fs
 
-    config = {"connect_timeout": 10, "read_timeout": 60, "max_pool_connections": 64, **settings}
+    # Few attempts here: `patience` counts and spaces them.
+    config = {
+        "connect_timeout": 10,
+        "read_timeout": 60,
+        "max_pool_connections": 64,
+        "retries": {"total_max_attempts": 2},
+        **settings,
+    }
     # Listings and instances that others may have changed meanwhile must not come from memory.
     return s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True, config_kwargs=config)
