@@ -1,0 +1,178 @@
+"""`parc-tracker deploy` on a real server: what it sets up, and that a second time nothing is lost."""
+
+from __future__ import annotations
+
+import os
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+import tasks  # noqa: F401 - sets Prefect's environment before Prefect is imported, isort: skip
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from deployments.automations import wanted
+from deployments.settings import DeploySettings, deployed_store
+from flows.form_configs import form_from_config
+from parc_core.cli.main import app
+from parc_core.errors import ConfigError
+from tests.pipeline_fixtures import change
+from tests.prefect_processes import wait_for
+
+slow = pytest.mark.slow
+
+
+@slow
+def test_everything_is_there_and_a_second_time_nothing_is_lost(server, tracker_config, store, motions):
+    first = server.deploy(tracker_config, "--cron", "30 4 * * *", "--timezone", "Europe/Berlin")
+    assert first.count("created") == 6
+    pool = server.http.get("/work_pools/parc").json()
+    queue = server.http.get("/work_pools/parc/queues/training").json()
+    assert (pool["type"], queue["concurrency_limit"]) == ("process", 1)
+    manual, scheduled = (server.deployment(f"tracker-iteration{end}") for end in ("", "-scheduled"))
+    assert manual["schedules"] == []
+    assert manual["enforce_parameter_schema"] is True
+    assert manual["job_variables"]["stream_output"] is False
+    assert manual["job_variables"]["env"]["PARC_STORE"] == str(store)
+    assert int(manual["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]) == 30
+    assert manual["parameters"]["motions"]["folders"] == [str(motions)]
+    schedule = scheduled["schedules"][0]["schedule"]
+    assert (schedule["cron"], schedule["timezone"]) == ("30 4 * * *", "Europe/Berlin")
+
+    # What people change in the UI.
+    server.http.patch(
+        f"/deployments/{scheduled['id']}/schedules/{scheduled['schedules'][0]['id']}", json={"active": False}
+    ).raise_for_status()
+    server.http.patch("/work_pools/parc/queues/training", json={"concurrency_limit": 4}).raise_for_status()
+    [retry] = [a for a in automations(server) if a["name"] == "parc: crashed runs go on"]
+    server.http.patch(f"/automations/{retry['id']}", json={"enabled": False}).raise_for_status()
+
+    again = server.deploy(change(tracker_config, max_samples=96))
+    assert "created" not in again
+    assert "30 4 * * *" in again
+    assert "paused" in again
+    after = server.deployment("tracker-iteration-scheduled")
+    assert (after["id"], [s["active"] for s in after["schedules"]]) == (scheduled["id"], [False])
+    assert after["schedules"][0]["schedule"]["cron"] == "30 4 * * *"
+    assert after["parameters"]["training"]["max_samples"] == 96
+    assert server.http.get("/work_pools/parc/queues/training").json()["concurrency_limit"] == 4
+    assert {a["name"]: a["enabled"] for a in automations(server)} == {
+        "parc: silent runs have crashed": True,
+        "parc: crashed runs go on": False,
+    }
+
+    # Another cron line counts, and stays paused.
+    server.deploy(tracker_config, "--cron", "0 5 * * *", "--trainings-at-once", "2")
+    [schedule] = server.deployment("tracker-iteration-scheduled")["schedules"]
+    assert (schedule["schedule"]["cron"], schedule["active"]) == ("0 5 * * *", False)
+    assert server.http.get("/work_pools/parc/queues/training").json()["concurrency_limit"] == 2
+
+
+@slow
+def test_runs_are_scheduled(server, tracker_config):
+    """With SQLAlchemy 2.1 the server's scheduler fails and no run is ever made."""
+    server.deploy(tracker_config)
+    deployment = server.deployment("tracker-iteration-scheduled")
+    schedule = deployment["schedules"][0]["id"]
+    server.http.patch(
+        f"/deployments/{deployment['id']}/schedules/{schedule}", json={"active": True}
+    ).raise_for_status()
+    query = {
+        "deployments": {"id": {"any_": [deployment["id"]]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
+    assert wait_for(
+        "a scheduled run",
+        lambda: server.http.post("/flow_runs/filter", json=query).raise_for_status().json(),
+        limit=90,
+    )
+
+
+@slow
+@pytest.mark.parametrize(
+    ("group", "values"),
+    [
+        ("training", {"max_samples": 0}),
+        ("training", {"max_samples": "many"}),
+        ("training", {"engine": "bullet"}),
+        ("training", {"device": "gpu"}),
+        ("training", {"sample": 5}),
+        ("learning", {"learning_rate": -1}),
+        ("registration", {"model_name": "../x"}),
+        ("motions", {"folders": [""]}),
+    ],
+)
+def test_the_server_refuses_wrong_values(server, tracker_config, group, values):
+    server.deploy(tracker_config)
+    with pytest.raises(httpx.HTTPStatusError) as refused:
+        server.start_run("tracker-iteration", **{group: values})
+    assert refused.value.response.status_code == 409
+    assert next(iter(values)) in refused.value.response.text
+
+
+@slow
+def test_a_registered_model_starts_what_follows(server, tracker_config):
+    server.deploy(tracker_config, "--next", "parc/tracker-iteration")
+    [automation] = [a for a in automations(server) if "next stage" in a["name"]]
+    assert automation["trigger"]["expect"] == ["parc.model.registered"]
+    assert automation["actions"][0]["deployment_id"] == server.deployment("tracker-iteration")["id"]
+    assert automation["actions"][0]["parameters"]["model"]["template"] == "{{ event.payload.model }}"
+
+
+def automations(server):
+    return server.http.post("/automations/filter", json={}).raise_for_status().json()
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://127.0.0.1:1/api", "http://127.0.0.1:1/api/ does not answer"),
+        (None, "no Prefect server is set; start one with 'prefect server start'"),
+    ],
+)
+def test_without_a_server(tracker_config, url, message):
+    with temporary_settings({PREFECT_API_URL: url}):
+        result = CliRunner().invoke(app, ["deploy", "--config", str(tracker_config)])
+    assert result.exit_code == 78
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"silence": 60}, "--dead-after is 60"),
+        ({"cron": "at night"}, "--cron 'at night'.*Invalid cron"),
+        ({"timezone": "Mars"}, "--timezone 'Mars'"),
+    ],
+)
+def test_wrong_settings(tracker_config, values, message):
+    with pytest.raises(ConfigError, match=message):
+        DeploySettings(form=form_from_config(tracker_config), store="s3://b/p", **values)
+
+
+@pytest.mark.parametrize("url", ["s3://key:secret@bucket/x", "s3://bucket/x?secret=1"])
+def test_no_credentials_go_to_the_server(monkeypatch, url):
+    monkeypatch.setenv("PARC_STORE", url)
+    with pytest.raises(ConfigError, match="AWS_SECRET_ACCESS_KEY") as error:
+        deployed_store()
+    assert "secret@" not in str(error.value)
+    assert "secret=1" not in str(error.value)
+
+
+def test_a_folder_is_sent_as_absolute_path(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PARC_STORE", raising=False)
+    assert deployed_store() == os.path.join(tmp_path, ".parc", "store")
+
+
+def test_a_run_that_waits_or_has_ended_is_not_dead():
+    dead, retry = wanted([], 120, None)
+    ends = {
+        f"prefect.flow-run.{state}" for state in ("Completed", "Skipped", "Failed", "Cancelled", "Crashed")
+    }
+    assert ends < dead.trigger.expect
+    assert dead.trigger.within.total_seconds() == 120
+    # Crashed is reported twice within seconds: waiting first starts the run once.
+    assert retry.trigger.posture == "Proactive"
+    assert retry.trigger.within.total_seconds() == 15
