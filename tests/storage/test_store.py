@@ -93,3 +93,71 @@ def test_bad_places(tmp_path: Path) -> None:
         Store(tmp_path / "file" / "store").put_bytes(b"", "x")
     with pytest.raises(ConfigError, match="cannot be written"):
         Store(tmp_path / "file" / "store").create("x", b"")
+
+
+def test_keys_that_leave_their_folder_are_not_listed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "a\\..\\..\\b").write_text("")
+    (tmp_path / "runs" / "line\nbreak").write_text("")
+    (tmp_path / "runs" / "good").write_text("")
+    assert Store(tmp_path).list() == ["runs/good"]
+    assert caplog.text.count("a key that leaves its folder") == 2
+
+
+def test_many_at_once(store: Store, tmp_path: Path) -> None:
+    files = [tmp_path / "in" / str(i % 3) / f"{i}.bin" for i in range(60)]
+    for i, file in enumerate(files):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"%d" % i * (1 if i else 500_000))
+    told: list[tuple[int, int]] = []
+    pairs = [(file, f"files/{file.parent.name}/{file.name}") for file in files]
+    refs = store.put_many(pairs, lambda done, total: told.append((done, total)))
+    assert told[-1] == (60, 60) and [done for done, _ in told] == sorted(done for done, _ in told)
+    assert store.list("files") == sorted(refs)
+    wanted = [(key, tmp_path / "out" / key, refs[key]["sha256"]) for _, key in pairs]
+    told.clear()
+    found = store.get_many(wanted, lambda done, total: told.append((done, total)))
+    assert told[-1] == (60, 60)
+    assert found == {key: ref["sha256"] for key, ref in refs.items()}
+    for file, key in pairs:
+        assert (tmp_path / "out" / key).read_bytes() == file.read_bytes()
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.name.startswith(".")]
+    with pytest.raises(DataError, match="no such file"):
+        store.put_many([*pairs, (tmp_path / "none", "files/none")])
+    with pytest.raises(DataError, match="store key"):
+        store.get_many([("../x", tmp_path / "x", None)])
+
+
+def test_what_is_there_already_is_not_sent_again(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").write_bytes(b"abc")
+    ref = store.put_file(tmp_path / "in", "x")
+    sent: list[str] = []
+    upload = store._files.upload
+    monkeypatch.setattr(store._files, "upload", lambda *args: (sent.append(args[1]), upload(*args)))
+    assert store.put_file(tmp_path / "in", "x") == ref
+    knows = store._files.known_sha256("x") is not None  # not on every fsspec store
+    assert len(sent) == (0 if knows else 1)
+    store.put_bytes(b"other", "x")
+    store.put_file(tmp_path / "in", "x")
+    assert sent[-1] == "x" and store.read_bytes("x") == b"abc"
+    count = len(sent)
+    store.put_file(tmp_path / "in", "x", skip_if_same=False)
+    assert len(sent) == count + 1
+
+
+def test_a_large_file_goes_up_in_parts(s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from parc_core.storage import s3_files
+
+    monkeypatch.setattr(s3_files, "IN_ONE_PUT", 1 << 20)
+    with open(tmp_path / "in", "wb") as file:
+        for i in range(110):
+            file.write(bytes([i]) * (1 << 20))
+    store = Store(s3_url)
+    ref = store.put_file(tmp_path / "in", "large")
+    assert store.size("large") == 110 << 20 and store._files.known_sha256("large") == ref["sha256"]
+    assert store.get_file("large", tmp_path / "out", ref["sha256"]).stat().st_size == 110 << 20
+    assert store.get_many([("large", tmp_path / "out2", ref["sha256"])]) == {"large": ref["sha256"]}
