@@ -192,6 +192,10 @@ def open_s3(url: str) -> S3Files:
         raise ConfigError(f"store '{masked(url)}': needs s3fs; install parc-tracker[pipeline]") from error
 
 
+_FILE_SYSTEMS: Dict[Any, Any] = {}
+"""By process, environment and settings: making a client costs a tenth of a second and more."""
+
+
 def _file_system(**settings: Any) -> Any:
     import s3fs
 
@@ -203,5 +207,12 @@ def _file_system(**settings: Any) -> Any:
         "retries": {"total_max_attempts": 2},
         **settings,
     }
-    # Listings and instances that others may have changed meanwhile must not come from memory.
-    return s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True, config_kwargs=config)
+    environment = sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))
+    key = (os.getpid(), str(environment), str(settings))
+    if key not in _FILE_SYSTEMS:
+        # Listings that others may have changed meanwhile must not come from memory, nor an instance made for
+        # another environment.
+        _FILE_SYSTEMS[key] = s3fs.S3FileSystem(
+            use_listings_cache=False, skip_instance_cache=True, config_kwargs=config
+        )
+    return _FILE_SYSTEMS[key]
