@@ -227,3 +227,47 @@ def wait_until(condition, seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("kind", ["TrainingDiverged", "MemoryError"])
+def test_what_another_attempt_hardly_mends_gets_one_more(tmp_path, kind):
+    body = f"attempt(); say(event='error', message='no', kind='{kind}'); sys.exit(70)"
+    with pytest.raises(TrainerCrashed, match="no"):
+        run(tmp_path, body, crash_retries=3)
+    assert (tmp_path / "attempts").read_text() == "2"
+
+
+def test_the_check_stops_a_trainer_and_a_pause(tmp_path):
+    class Stop(Exception):
+        pass
+
+    def check():
+        if (tmp_path / "progress.jsonl").exists():
+            raise Stop
+
+    listener = Listener(check=check)
+    body = "say(event='start'); time.sleep(60)"
+    with pytest.raises(Stop):
+        supervise.supervise(trainer(tmp_path, body), tmp_path, listener, limits=QUICK)
+    (tmp_path / "progress.jsonl").unlink()
+    start = time.monotonic()
+    with pytest.raises(Stop):
+        supervise.supervise(
+            trainer(tmp_path, "say(event='start'); sys.exit(1)"),
+            tmp_path,
+            listener,
+            3,
+            delays=(60,),
+            limits=QUICK,
+        )
+    assert time.monotonic() - start < 20
+
+
+def test_pauses_vary_so_that_many_do_not_come_back_together(tmp_path, monkeypatch):
+    pauses: list[float] = []
+    monkeypatch.setattr(supervise, "_sleep", lambda seconds, check: pauses.append(seconds))
+    with pytest.raises(TrainerCrashed):
+        run(tmp_path, "sys.exit(1)", crash_retries=4, delays=(1, 100))
+    assert 0.75 <= pauses[0] <= 1.25
+    assert all(75 <= pause <= 125 for pause in pauses[1:])
+    assert len(set(pauses)) == 4
