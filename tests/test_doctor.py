@@ -9,6 +9,10 @@ import pytest
 
 from parc_core import doctor
 from parc_core.config import paths
+from parc_core.storage.store import Store
+from tests.object_store import object_server, s3_url
+
+__all__ = ["object_server", "s3_url"]
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +86,15 @@ def test_store_that_cannot_be_written(tmp_path, monkeypatch):
     check = doctor.check_store()
     assert not check.ok
     assert "PARC_STORE" in check.mend
+
+
+def test_store_on_s3(s3_url, monkeypatch):
+    monkeypatch.setenv("PARC_STORE", s3_url)
+    assert doctor.check_store() == doctor.Check("store", True, f"{s3_url}, writable")
+    assert Store(s3_url).list_details(hidden=True) == []  # looking leaves nothing behind
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret")
+    check = doctor.check_store()
+    assert not check.ok and "check AWS_ACCESS_KEY_ID" in check.detail and "wrong-secret" not in check.detail
 
 
 def test_data_dir(tmp_path, monkeypatch):
