@@ -81,7 +81,7 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(timeout=self._times.renew)
+            self._thread.join(timeout=2.0)
         if not self.lost:
             try:
                 self._write({**self._content(), "holder": None})

@@ -19,7 +19,7 @@ from parc_core.storage.store import Store
 from tasks.caching import Result, content_key, file_ref, local_path, stage
 from tasks.cancel import check_cancelled
 
-_MOTION = "clip file_index files merge merge_result motion_folders parallel safe_pickle"
+_MOTION = "clip file_index files merge merge_result motion_folders parallel remote_motions safe_pickle"
 CODE = (
     *(f"parc_core/motion/{name}.py" for name in _MOTION.split()),
     "parc_core/rotations.py",

@@ -44,11 +44,17 @@ ConfigOption = Annotated[Path, typer.Option("--config", help="Tracker config.")]
 
 
 @app.command()
-def run(config: ConfigOption = Path(DEFAULT_CONFIG)) -> None:
+def run(
+    config: ConfigOption = Path(DEFAULT_CONFIG),
+    refresh: Annotated[
+        list[str] | None,
+        typer.Option("--refresh", help="A stage to run though its result is kept, such as evaluate; repeatable."),
+    ] = None,
+) -> None:
     """Run the whole pipeline as a flow: merge, dataset, configs, training, evaluation, registry."""
     from parc_core.cli.flow import run_flow, show_result
 
-    show_result(run_flow(config))
+    show_result(run_flow(config, refresh or ()))
 
 
 @app.command()

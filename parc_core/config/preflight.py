@@ -117,9 +117,7 @@ def _check_motion_folders(path: PathLike) -> None:
         text = expand(folder)
         resolved = local_root(text) if "://" in text else resolve(text)
         if resolved is None:
-            Store(
-                text
-            )  # says what is wrong with the address; whether something lies there shows at the merge
+            Store(text)  # says what is wrong with the address; what lies there shows at the merge
         elif not resolved.is_dir():
             raise ConfigError(
                 f"{path}: 'folder_paths' names {resolved}, which is no folder; correct the path or DATA_DIR"

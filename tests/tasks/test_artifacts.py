@@ -1,0 +1,86 @@
+"""What the UI shows of a training; the server is played by functions."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tasks import artifacts
+from tasks.artifacts import TrainingArtifacts
+
+OUTPUT = {"event": "output", "samples": 500, "Train_Return": 12.345, "Samples_Per_Second": 3210.9, "Kl": None}
+
+
+def test_the_page_has_the_last_numbers_and_where_the_curves_are():
+    shown = TrainingArtifacts(2000, Path("/run"))
+    shown.event({"event": "start", "samples": 0})
+    shown.event(OUTPUT)
+    page = shown.page()
+    assert "| samples | 500 of 2,000 |" in page
+    assert "| return | 12.35 |" in page
+    assert "| samples/s | 3,211 |" in page
+    assert "tensorboard --logdir /run/tensorboard" in page
+    assert "joint error" not in page  # not known
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Calls that came in; may be slow, may fail."""
+    calls: list[float] = []
+    behave = {"seconds": 0.0, "error": False}
+
+    def take(*args, **_):
+        time.sleep(behave["seconds"])
+        if behave["error"]:
+            raise ConnectionError("no server")
+        calls.append(args[-1] if isinstance(args[-1], float) else -1.0)
+        return uuid4()
+
+    class Client:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        update_artifact = staticmethod(take)
+
+    for name in ("create_markdown_artifact", "create_progress_artifact", "update_progress_artifact"):
+        monkeypatch.setattr(artifacts, name, take)
+    monkeypatch.setattr(artifacts, "get_client", lambda sync_client: Client())
+    monkeypatch.setattr(artifacts.TaskRunContext, "get", object)
+    monkeypatch.setattr(artifacts, "SECONDS_BETWEEN", 0.2)
+    return calls, behave
+
+
+def test_updates_are_few_and_the_last_one_counts(server):
+    calls, _ = server
+    with TrainingArtifacts(1000, Path("/run")) as shown:
+        for samples in range(0, 1001, 10):
+            shown.event({**OUTPUT, "samples": samples})
+            time.sleep(0.005)
+    shares = [call for call in calls if call >= 0]
+    assert len(shares) <= 6
+    assert shares[-1] == 100.0
+
+
+def test_a_server_that_is_slow_or_away_delays_nothing(server, monkeypatch):
+    _, behave = server
+    said: list[str] = []
+
+    class Log:
+        warning = staticmethod(lambda text, *args: said.append(text % args))
+
+    monkeypatch.setattr(artifacts, "get_run_logger", Log)
+    behave.update(seconds=0.5, error=True)
+    with TrainingArtifacts(1000, Path("/run")) as shown:
+        start = time.monotonic()
+        for samples in range(100):
+            shown.event({**OUTPUT, "samples": samples})
+        assert time.monotonic() - start < 0.4
+        time.sleep(0.6)
+    assert shown.errors >= 1
+    assert "did not get through" in said[0]
