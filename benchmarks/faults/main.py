@@ -11,7 +11,9 @@ import argparse
 import contextlib
 import random
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -34,6 +36,7 @@ def main(argv: List[str]) -> None:
     """Runs the benchmark; exit code 1 where a training did not finish or a file is damaged."""
     args = _arguments(argv)
     console = Console()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # end what was started, too
     chance = random.Random(args.seed)
     rows = []
     disk = args.scratch / "disk"
@@ -43,7 +46,7 @@ def main(argv: List[str]) -> None:
         while done < args.faults:
             plan = [chance.choice(names) for _ in range(min(args.each, args.faults - done))]
             rows.append(_training(scene, len(rows), plan, chance, console))
-            done += len(plan)
+            done += len(rows[-1]["faults"])
         damaged = [key for key in damaged_files(scene.store()) if key not in scene.spoiled]
     console.print(_table(rows, damaged))
     here = machine()

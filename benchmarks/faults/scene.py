@@ -107,8 +107,7 @@ class Scene:
         return False
 
     def _newest(self) -> int:
-        files = self.progress_files()
-        return newest_samples(files[-1]) if files else 0
+        return sum(newest_samples(path) for path in self.progress_files())
 
     # -- servers and files -----------------------------------------------------------------------------
 
