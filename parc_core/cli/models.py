@@ -72,8 +72,10 @@ def _table(store: Store, versions: dict[str, list[int]], every_version: bool) ->
     from parc_core.storage.registry import list_aliases, resolve_model
 
     table = Table(title=f"Models in {store.url}")
-    for heading in ("model", "version", "aliases", "made", "completed", "joint error (m)", "gate"):
-        table.add_column(heading, justify="right" if heading in ("version", "completed") else "left")
+    for heading in ("model", "version", "aliases", "made", "completed", "tracked", "joint error (m)", "gate"):
+        table.add_column(
+            heading, justify="right" if heading in ("version", "completed", "tracked") else "left"
+        )
     for name, numbers in versions.items():
         aliases = list_aliases(store, name)
         for version in numbers if every_version else numbers[-1:]:
@@ -85,7 +87,9 @@ def _table(store: Store, versions: dict[str, list[int]], every_version: bool) ->
             try:
                 manifest = resolve_model(store, name, version)
             except DataError as error:
-                table.add_row(name, str(version), ", ".join(words), "", "", "", f"[red]{escape(str(error))}")
+                table.add_row(
+                    name, str(version), ", ".join(words), "", "", "", "", f"[red]{escape(str(error))}"
+                )
                 continue
             cells = [_shown(manifest), *_numbers(manifest), _gate(manifest)]
             table.add_row(name, str(version), ", ".join(words), *(escape(cell) for cell in cells))
@@ -93,16 +97,21 @@ def _table(store: Store, versions: dict[str, list[int]], every_version: bool) ->
 
 
 def _shown(manifest: dict[str, Any]) -> str:
-    return str(manifest["created"])[:16].replace("T", " ")
+    return _printable(manifest["created"])[:16].replace("T", " ")
 
 
 def _numbers(manifest: dict[str, Any]) -> list[str]:
     metrics = _metrics(manifest)
-    share, error = metrics.get("mean_completed_fraction"), metrics.get("joint_error_m")
+    forms = {"completed_share": "{:.0%}", "mean_completed_fraction": "{:.0%}", "joint_error_m": "{:.3f}"}
+    values = {key: metrics.get(key) for key in forms}
     return [
-        f"{share:.0%}" if isinstance(share, int | float) else "",
-        f"{error:.3f}" if isinstance(error, int | float) else "",
+        forms[key].format(value) if isinstance(value, int | float) else "" for key, value in values.items()
     ]
+
+
+def _printable(text: object) -> str:
+    """Without control characters: a manifest must not steer the terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text))
 
 
 def _gate(manifest: dict[str, Any]) -> str:
@@ -110,7 +119,7 @@ def _gate(manifest: dict[str, Any]) -> str:
     if not gate:
         return ""
     failed = gate.get("failed") or []
-    return "failed: " + "; ".join(map(str, failed)) if failed else "passed"
+    return "failed: " + "; ".join(map(_printable, failed)) if failed else "passed"
 
 
 @models_app.command()
@@ -146,7 +155,7 @@ def show(
 def _flat(value: Any, name: str) -> list[tuple[str, str]]:
     if isinstance(value, dict):
         return [row for key, item in value.items() for row in _flat(item, f"{name}.{key}")]
-    return [(name, f"{value:.6g}" if isinstance(value, float) else str(value))]
+    return [(_printable(name), f"{value:.6g}" if isinstance(value, float) else _printable(value))]
 
 
 @models_app.command()

@@ -85,6 +85,8 @@ def test_merged_as_if_they_were_local(tmp_path: Path, s3_url: str, recorded: Pat
     assert sha256_file(remote.path_of(remote.motions[0])) == sha256_file(recorded / "run" / "a.pkl")
     local = merge_folders(DatasetConfig([str(recorded), str(tmp_path / "more")]), tmp_path / "out2")
     assert remote.fingerprint == local.fingerprint
+    as_url = merge_folders(DatasetConfig([recorded.as_uri(), str(tmp_path / "more")]), tmp_path / "out3")
+    assert as_url.fingerprint == local.fingerprint
 
 
 def test_unchanged_files_are_not_fetched_again(
