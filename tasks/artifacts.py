@@ -16,6 +16,8 @@ from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.context import TaskRunContext
 
 SECONDS_BETWEEN = 2.0
+PATIENCE = 5.0
+"""Seconds for a page that is sent once."""
 SHOWN = (
     ("Train_Return", "return", "{:.2f}"),
     ("Train_Episode_Length", "episode length (steps)", "{:.1f}"),
@@ -27,6 +29,23 @@ SHOWN = (
     ("Wall_Time", "hours", "{:.2f}"),
     ("Rollbacks", "roll-backs", "{:.0f}"),
 )
+
+
+def show_page(key: str, text: str) -> None:
+    """Shows a Markdown page with the run; a server that does not take it in time fails nothing."""
+    if TaskRunContext.get() is None:
+        return
+    log = get_run_logger()
+
+    def send() -> None:
+        try:
+            create_markdown_artifact(text, key=key)
+        except Exception as error:  # noqa: BLE001 - as for the training's
+            log.warning("the page '%s' did not reach the server: %s", key, error)
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(send,), name=key, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
 
 
 class TrainingArtifacts:

@@ -13,6 +13,7 @@ from parc_core.engines.factory import parse_device, resolve_engine
 from parc_core.evaluation.result import Summary, load
 from parc_core.run_folder import work_folder
 from parc_core.storage.store import Ref
+from tasks.artifacts import show_page
 from tasks.caching import SIMULATION, Result, by_result, content_key, file_ref, local_path, stage
 from tasks.cancel import check_cancelled
 from tasks.configs import configs_here
@@ -109,12 +110,26 @@ def evaluate(
     log.info(_headline(found.result.summary))
     if found.note:
         log.warning(found.note)
-    return {
+    result = {
         "evaluation": file_ref(found.evaluation),
         "summary": asdict(found.result.summary),
         "report": file_ref(found.report) if found.report else None,
         "video": file_ref(found.video) if found.video else None,
     }
+    show_page("evaluation", _page(model_name if model else "before training", found.result.summary, result))
+    return result
+
+
+def _page(title: str, summary: Summary, result: Result) -> str:
+    places = {name: result[name]["uri"] for name in ("report", "video", "evaluation") if result[name]}
+    return "\n".join(
+        [
+            f"# Evaluation: {title}",
+            _headline(summary),
+            "",
+            *(f"- {name}: `{uri}`" for name, uri in places.items()),
+        ]
+    )
 
 
 def _headline(summary: Summary) -> str:
