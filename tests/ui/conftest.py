@@ -1,0 +1,49 @@
+"""A Prefect server with a worker and the deployments of a tiny tracker, and a browser that looks at it."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline_fixtures import motions, store, tracker_config
+from tests.prefect_processes import running_server
+
+__all__ = ["motions", "store", "tracker_config"]
+
+FLAGS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+
+
+@pytest.fixture
+def server(tmp_path, tracker_config, store):
+    """Server, deployments and one worker."""
+    with running_server(tmp_path / "server") as found:
+        found.deploy(tracker_config, PARC_STORE=str(store))
+        with found.worker(tmp_path / "worker", PARC_INDEX=os.environ["PARC_INDEX"]):
+            yield found
+
+
+@pytest.fixture
+def page():
+    """A page of Debian's chromium that reaches nothing but loopback."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra: dev)")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs chromium (apt-get install chromium)")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(30_000)
+        yield page
+        browser.close()
+
+
+@pytest.fixture
+def shoot(page, tmp_path):
+    """Takes a picture of the page, into `PARC_SCREENSHOTS` (`docs/media`: those of the docs) where that is set."""
+    folder = Path(os.environ.get("PARC_SCREENSHOTS", tmp_path / "screenshots")).absolute()
+
+    def take(name: str, full_page: bool = False) -> None:
+        page.screenshot(path=folder / f"{name}.png", full_page=full_page)
+
+    return take
