@@ -41,9 +41,9 @@ class S3Files(RemoteFiles):
         place = (os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", ""), self.bucket)
         if place not in _CONDITIONAL:
             key = f".probe-{uuid.uuid4().hex}"
-            self.write(key, b"")
+            self.write(key, b"first")
             try:
-                self._put(key, b"", IfNoneMatch="*")
+                self._put(key, b"second", IfNoneMatch="*")  # other data: equal ones could be ours, see _put
                 _CONDITIONAL[place] = False
                 logging.getLogger(__name__).warning(
                     "%s: this server ignores conditional writes; do not let two runs register or train the same",

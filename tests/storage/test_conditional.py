@@ -120,6 +120,17 @@ def _fails_once(real: Any) -> Any:
     return call
 
 
+def test_a_break_during_the_trial_is_no_verdict(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from parc_core.storage import s3_files
+
+    monkeypatch.setattr(s3_files, "_CONDITIONAL", {})
+    store = Store(s3_url)
+    files: Any = store._files
+    once = files._single_attempts()
+    monkeypatch.setattr(once, "call_s3", _fails_once(once.call_s3))
+    assert store.conditional
+
+
 def test_a_server_that_ignores_conditions_is_noticed(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from parc_core.storage import s3_files
 
