@@ -1,4 +1,4 @@
-"""A real S3 server for tests: one for the whole session, and an address of its own for each test.
+"""A real S3 server for tests: one for the whole test run, and an address of its own for each test.
 
 In a conftest.py: `from tests.object_store import object_server, s3_url`.
 """
@@ -31,7 +31,7 @@ def _running() -> ObjectServer:
 
 @pytest.fixture
 def object_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ObjectServer:
-    """The session's server, with its address and credentials in the environment and a cache of the test's own."""
+    """The test run's server, with its address and credentials in the environment and a cache of the test's own."""
     try:
         server = _running()
     except ConfigError as error:
