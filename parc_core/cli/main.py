@@ -48,7 +48,9 @@ def run(
     config: ConfigOption = Path(DEFAULT_CONFIG),
     refresh: Annotated[
         list[str] | None,
-        typer.Option("--refresh", help="A stage to run though its result is kept, such as evaluate; repeatable."),
+        typer.Option(
+            "--refresh", help="A stage to run though its result is kept, such as evaluate; repeatable."
+        ),
     ] = None,
 ) -> None:
     """Run the whole pipeline as a flow: merge, dataset, configs, training, evaluation, registry."""
