@@ -48,6 +48,7 @@ lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.engines.isaac_types
 
 format: setup-dev
 	$(BIN)/ruff check --fix .

@@ -25,6 +25,7 @@ from parc_core.config.train_args import (
     read_train_args,
     write_train_args,
 )
+from parc_core.engines import isaac_api
 from parc_core.errors import EXIT_DONE, Interrupted, ParcError
 from parc_core.learning.logger import ProgressFile
 from parc_core.learning.stop import StopSignals
@@ -72,6 +73,8 @@ def train(args: TrainArgs) -> None:
     Raises:
         ParcError: bad configs, bad data, interruption or divergence; see errors.py.
     """
+    if args.engine == isaac_api.ENGINE:
+        isaac_api.import_isaac_gym()  # before anything below imports torch
     env_file, agent_config = load_env_config(args.env_config), load_agent_config(args.agent_config)
     for line in [*args.ignored, *no_effect_warnings(env_file), *no_effect_warnings(agent_config)]:
         print(f"note: {line}", flush=True)

@@ -10,6 +10,7 @@ import torch
 from parc_core.character.model import Character
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.engines.engine import Engine
+from parc_core.engines.isaac_api import check_importable
 from parc_core.errors import ConfigError
 from parc_core.terrain.packed import PackedTerrain
 
@@ -45,9 +46,8 @@ def check_engine(name: str, device: torch.device) -> str:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device {device}: PyTorch sees no CUDA GPU here; set `device: cpu`")
     if name == "isaac_gym":
-        raise ConfigError(
-            "engine isaac_gym is not part of this version; set `engine: auto` (mujoco_warp on a GPU)"
-        )
+        check_importable()
+        _check_physx_knows(device)
     if name == "mujoco_warp" and not all(map(importlib.util.find_spec, ("warp", "mujoco", "mujoco_warp"))):
         raise ConfigError("engine mujoco_warp needs `pip install 'parc-tracker[gpu]'`")
     if name == "mujoco" and device.type != "cpu":
@@ -55,6 +55,18 @@ def check_engine(name: str, device: torch.device) -> str:
             f"engine mujoco runs on the CPU; set `device: cpu`, or `engine: mujoco_warp` for {device}"
         )
     return name
+
+
+def _check_physx_knows(device: torch.device) -> None:
+    """Refuses GPUs newer than Isaac Gym's PhysX, which dies there with a segmentation fault (Ada, 8.9, is the last)."""
+    if device.type != "cuda":
+        return
+    major, minor = torch.cuda.get_device_capability(device)
+    if major >= 9:
+        raise ConfigError(
+            f"engine isaac_gym does not run on {torch.cuda.get_device_name(device)} (compute capability "
+            f"{major}.{minor}; its PhysX ends at 8.9); set `engine: mujoco_warp`"
+        )
 
 
 def make_engine(
@@ -78,6 +90,10 @@ def make_engine(
             from parc_core.engines.warp_engine import MujocoWarpEngine
 
             return MujocoWarpEngine(character, terrain, config, num_envs, device)
+        if name == "isaac_gym":
+            from parc_core.engines.isaac_engine import IsaacGymEngine
+
+            return IsaacGymEngine(character, terrain, config, num_envs, device)
         from parc_core.engines.mujoco_engine import MujocoEngine
 
         return MujocoEngine(character, terrain, config, num_envs, num_threads)

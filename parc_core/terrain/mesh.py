@@ -8,13 +8,14 @@ physics engines drop them.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Tuple
+from typing import Iterator, Tuple
 
 import numpy as np
 
 Mesh = Tuple[np.ndarray, np.ndarray]
 """Vertices (V, 3) float32 m and triangles (F, 3) uint32, counter-clockwise seen from outside."""
 
+_CACHED_CELLS = 100_000  # larger tables are made anew each time, not kept
 # Corners of a cell's quad in vertex order: signs of half a cell along x and y.
 _CORNERS = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]], dtype=np.float32)
 
@@ -35,6 +36,47 @@ def heightfield_mesh(hf: np.ndarray, min_point: np.ndarray, dx: float) -> Mesh:
         return _flat_mesh(hf, min_point, dx)
     nx, ny = hf.shape
     return _quad_vertices(hf, min_point, dx), _triangles(nx, ny).copy()
+
+
+def voxel_mesh_chunks(
+    hf: np.ndarray, min_point: np.ndarray, dx: float, max_cells: int = 500_000
+) -> Iterator[Mesh]:
+    """The surface of a large heightfield in strips along x, without the walls between cells of equal height.
+
+    Together the strips are the mesh of `heightfield_mesh`: every quad and every wall that has an area, once each. A
+    strip's last wall needs the quads of the next strip's first row, so it carries their vertices, too.
+
+    Args:
+        hf: (nx, ny) m.
+        min_point: (2,) m, centre of cell (0, 0).
+        dx: cell size, m.
+        max_cells: cells in a strip; one row is the least.
+
+    Yields:
+        Vertices and triangles of one strip, in the heightfield's frame.
+    """
+    nx, ny = hf.shape
+    rows = max(1, min(nx, max_cells // max(ny, 1)))
+    for first in range(0, nx, rows):
+        own = min(rows, nx - first)
+        strip = hf[first : first + own + 1]
+        low = np.asarray(min_point, dtype=np.float64) + np.array([first, 0]) * float(dx)
+        yield _quad_vertices(strip, low, dx), _strip_triangles(strip, own)
+
+
+def _strip_triangles(hf: np.ndarray, own: int) -> np.ndarray:
+    """Triangles of a strip's first `own` rows and of the walls behind each; (F, 3) uint32."""
+    nx, ny = hf.shape
+    quads = np.arange(4 * nx * ny, dtype=np.uint32).reshape(nx, ny, 4)
+    mine = quads[:own]
+    floors = np.stack((mine[..., [0, 2, 1]], mine[..., [0, 3, 2]]), axis=2)
+    step = hf[:-1] != hf[1:]
+    a, b = quads[:-1][step], quads[1:][step]
+    walls_x = _walls(a[..., 3], b[..., 1], a[..., 2], b[..., 0])
+    step = hf[:own, :-1] != hf[:own, 1:]
+    a, b = mine[:, :-1][step], mine[:, 1:][step]
+    walls_y = _walls(a[..., 1], a[..., 2], b[..., 3], b[..., 0], last_first=True)
+    return np.concatenate([part.reshape(-1, 3) for part in (floors, walls_x, walls_y)])
 
 
 @lru_cache(maxsize=512)
@@ -61,7 +103,8 @@ def _walls(
 def _quad_vertices(hf: np.ndarray, min_point: np.ndarray, dx: float) -> np.ndarray:
     """Four corners of every cell's top. -> (4·nx·ny, 3) float32 m."""
     vertices = np.empty((*hf.shape, 4, 3), dtype=np.float32)
-    vertices[..., :2] = np.asarray(min_point, dtype=np.float64) + _corner_places(*hf.shape) * float(dx)
+    places = _corner_places if hf.size <= _CACHED_CELLS else _corner_places.__wrapped__
+    vertices[..., :2] = np.asarray(min_point, dtype=np.float64) + places(*hf.shape) * float(dx)
     vertices[..., 2] = hf[:, :, None]
     return vertices.reshape(-1, 3)
 
