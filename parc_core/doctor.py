@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import os
 import platform
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, List
 
 from parc_core.config.paths import PROJECT_ROOT, USER_CONFIG, data_dir
+from parc_core.engines import isaac_api
 from parc_core.errors import ParcError
 from parc_core.motion.parallel import usable_cores
 
@@ -60,7 +60,7 @@ def checks() -> List[Check]:
             ("CUDA GPU", check_cuda),
             ("engine mujoco", check_mujoco),
             ("engine mujoco_warp", check_mujoco_warp),
-            ("engine isaac_gym", functools.partial(check_later_engine, "isaac_gym")),
+            ("engine isaac_gym", check_isaac_gym),
             ("rendering", check_rendering),
             ("Prefect", check_prefect),
             ("store", check_store),
@@ -142,10 +142,12 @@ def check_mujoco_warp() -> Check:
     return Check(name, True, f"{versions} on {gpus}", needed=False)
 
 
-def check_later_engine(name: str) -> Check:
-    """An engine that configs may name and that this version refuses."""
-    mend = "use engine: mujoco with device: cpu"
-    return Check(f"engine {name}", False, "not part of this version", mend, needed=False)
+def check_isaac_gym() -> Check:
+    """Isaac Gym Preview 4 in this interpreter; looked for and not imported, which would have to come before torch."""
+    name, mend = "engine isaac_gym", "see docs/isaac-gym.md, and name its interpreter as trainer_python"
+    if not isaac_api.is_installed():
+        return Check(name, False, "Isaac Gym is not installed in this interpreter", mend, needed=False)
+    return Check(name, True, "Isaac Gym is installed (not tried)", needed=False)
 
 
 def check_rendering() -> Check:

@@ -86,7 +86,7 @@ def test_settings_that_cannot_be_met(stand: Path, tmp_path: Path) -> None:
     ("engine", "device", "message"),
     [
         ("bullet", "cpu", "engine 'bullet' is unknown"),
-        ("isaac_gym", "cpu", "engine isaac_gym is not part of this version"),
+        ("isaac_gym", "cpu", "engine isaac_gym needs Isaac Gym Preview 4, which this interpreter"),
         ("mujoco", "gpu", "device 'gpu' is unknown"),
         ("mujoco", "meta", "engine mujoco runs on the CPU"),
     ],
