@@ -13,7 +13,7 @@ from typing import Any, List, Optional
 
 from parc_core.config.agent_config import AgentConfig, load_agent_config
 from parc_core.config.emit import AGENT_FILE, ARGS_FILE, ENV_FILE, write_yaml
-from parc_core.config.env_config import EnvFileConfig, load_env_config
+from parc_core.config.env_config import EnvFileConfig, env_warnings, load_env_config
 from parc_core.config.paths import expand
 from parc_core.config.preflight import check_device
 from parc_core.config.schema import no_effect_warnings
@@ -76,7 +76,7 @@ def train(args: TrainArgs) -> None:
     if args.engine == isaac_api.ENGINE:
         isaac_api.import_isaac_gym()  # before anything below imports torch
     env_file, agent_config = load_env_config(args.env_config), load_agent_config(args.agent_config)
-    for line in [*args.ignored, *no_effect_warnings(env_file), *no_effect_warnings(agent_config)]:
+    for line in [*args.ignored, *env_warnings(env_file, args.engine), *no_effect_warnings(agent_config)]:
         print(f"note: {line}", flush=True)
     check_device(args.device, "train_args")
     progress = ProgressFile(output_folder(args) / "progress.jsonl")

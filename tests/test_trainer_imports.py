@@ -22,6 +22,7 @@ OTHER_PYTHON = (
 # Third-party packages that may be imported inside functions, where they are optional.
 VERMIN = "from vermin import main; main()"
 OPTIONAL = {"tensorboard", "fsspec", "s3fs", "mujoco", "mujoco_warp", "warp", "isaacgym"}
+TYPE_CHECKING = ast.dump(ast.Name("TYPE_CHECKING", ast.Load()))  # what is below it is never imported
 
 
 def module_file(name):
@@ -41,6 +42,7 @@ def imports_of(path):
         id(inner)
         for function in ast.walk(tree)
         if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        or (isinstance(function, ast.If) and ast.dump(function.test) == TYPE_CHECKING)
         for inner in ast.walk(function)
     }
     for node in ast.walk(tree):

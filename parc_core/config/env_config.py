@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Literal, Optional, Union
 
 from parc_core.config.paths import PathLike, load_yaml
-from parc_core.config.schema import from_mapping, section, setting
+from parc_core.config.schema import from_mapping, no_effect_warnings, section, setting
 from parc_core.errors import ConfigError
 
 PerBody = Union[List[float], Dict[str, float]]
@@ -264,6 +264,12 @@ class EnvFileConfig:
     def physics_steps_per_control_step(self) -> int:
         """Physics steps in one control step (4 with the defaults)."""
         return self.env.sim_freq * self.sim.substeps // self.env.control_freq
+
+
+def env_warnings(config: EnvFileConfig, engine: str) -> List[str]:
+    """One line for each key that is set and has no effect; PhysX, engine isaac_gym, heeds what MuJoCo does not."""
+    lines = no_effect_warnings(config)
+    return [line for line in lines if "MuJoCo" not in line] if engine == "isaac_gym" else lines
 
 
 def load_env_config(path: PathLike) -> EnvFileConfig:
