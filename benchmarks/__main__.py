@@ -1,7 +1,7 @@
 """`python -m benchmarks [physics] [environment]`: prints a table each and writes it as JSON.
 
 Those with options of their own: `python -m benchmarks train_throughput --help`, the same with learning_curves, sweep,
-update_step, data_scale and faults.
+update_step, data_scale, faults and engine_agreement.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ PROGRAMS = (
     "data_scale",
     "merge_s3",
     "faults",
+    "engine_agreement",
 )  # each with a main(argv)
 
 

@@ -47,6 +47,7 @@ def test_skeleton_tables(golden, kinematics):
     character = kinematics.character
     assert character.body_names == golden["body_names"].tolist()
     assert character.joint_names == golden["joint_names"].tolist()
+    assert character.body_names == golden["contact_body_names"].tolist()
     assert character.joint_types == golden["joint_types"].tolist()
     assert character.dof_size == int(golden["dof_size"])
     assert torch.equal(character.parent_indices, golden["parent_indices"])

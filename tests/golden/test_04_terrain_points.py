@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from parc_core.envs import observations
 from parc_core.terrain import heightfield
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.packed import PackedTerrain
@@ -88,3 +89,17 @@ def test_padding(terrains):
         np.testing.assert_array_equal(padded.hf_maxmin, want["pad1_maxmin"])
         np.testing.assert_allclose(padded.min_point, want["pad1_min_point"], atol=1e-6)
         assert padded.hf.shape == tuple(want["pad1_dims"])
+
+
+def test_ray_points(golden):
+    """`ray_params`: spacing, points behind and ahead, rays left and right, angle between them."""
+    dx, behind, ahead, left, right, angle = golden["ray_params"].tolist()
+    rays = observations.ray_points(dx, int(left), int(right), angle, int(behind), int(ahead))
+    np.testing.assert_allclose(rays.numpy(), golden["ray_xy_points"], atol=1e-5)
+
+
+def test_extent(terrains):
+    for terrain, want in terrains.values():
+        assert terrain.hf.shape == tuple(want["dims"])
+        last = np.array([[n - 1 for n in terrain.hf.shape]])
+        np.testing.assert_allclose(heightfield.cell_center(terrain, last)[0], want["max_point"], atol=1e-5)

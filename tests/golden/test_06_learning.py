@@ -9,7 +9,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from parc_core.character.mjcf import load_character
 from parc_core.config.agent_config import AgentConfig
+from parc_core.config.env_config import EnvConfig
+from parc_core.config.paths import PROJECT_ROOT
+from parc_core.envs.observations import norm_mask, split_sizes
 from parc_core.learning.distribution import DiagGaussian
 from parc_core.learning.model_file import build_agent, read_model_file
 from parc_core.learning.normalizer import Normalizer
@@ -87,6 +91,10 @@ def test_normalizer(golden):
         assert normalizer.count == int(golden[f"norm_count_after{index}"])
         check_mean(normalizer, mean, std)
         check_std(normalizer, std, mean)
+        use = ~normalizer._fixed
+        squares = normalizer._m_m2 / normalizer.count + normalizer._m_mean.square()
+        want = golden[f"norm_mean_sq_after{index}"].double()
+        assert_close(squares[use], want[use], atol=1e-6, rtol=1e-5)
 
 
 def test_normalizer_is_the_exact_mean_and_std(golden):
@@ -234,3 +242,14 @@ def test_training_data_of_a_rollout(golden):
     assert_close(got["adv"], golden["bt_adv"], atol=1e-4, rtol=1e-4)
     assert_close(info["adv_mean"], golden["bt_adv_mean"], atol=1e-5, rtol=1e-5)
     assert_close(info["adv_std"], golden["bt_adv_std"], atol=1e-5, rtol=1e-5)
+
+
+def test_what_is_not_normalised(golden):
+    """Contacts and heights, which lie behind char_obs and tar_obs."""
+    config = EnvConfig()
+    character = load_character(PROJECT_ROOT / "data/assets/humanoid.xml")
+    sizes = split_sizes(
+        character.num_bodies - 1, character.dof_size, len(config.key_bodies), len(config.tar_obs_steps), False
+    )
+    mask = norm_mask(*sizes, golden["ppo_obs"].shape[-1] - sum(sizes))
+    assert torch.equal((~mask).nonzero().flatten(), golden["obs_non_norm_indices"])

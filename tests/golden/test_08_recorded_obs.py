@@ -7,6 +7,7 @@ frame 0, where they are the reference's.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ from parc_core.terrain.packed import PackedTerrain
 CPU = torch.device("cpu")
 MARGIN = 4.0  # how far float32 rounding of another order of operations may exceed the reference's own error
 FLOOR = 1e-6
+VELOCITY_LIMIT = 2e-4  # m/s, rad/s: 30 times the rounding of a frame's difference
+TABLE_LIMIT = 2e-3
 
 
 class Recording:
@@ -54,6 +57,10 @@ class Recording:
 
     def limit(self, name: str) -> float:
         return MARGIN * float(self.data["err__" + name][0]) + FLOOR
+
+    def recomputed(self, part: str) -> Tensor:
+        """What the reference's own functions make of the frames."""
+        return self.tensor("obs_recomputed")[:, self.sizes[part]]
 
     def recorded(self, part: str) -> Tensor:
         return self.obs[:, self.sizes[part]]
@@ -189,3 +196,85 @@ def test_heights_on_the_extended_terrain(recording: Recording) -> None:
     origin = recording.tensor("extended_origin_index")
     cells = index + origin
     assert float((cells != recording.tensor("ray_grid_index")).any(-1).float().mean()) < 1e-4
+
+
+def test_the_reference_motion(recording: Recording) -> None:
+    for name in ("root_pos", "root_rot", "joint_rot", "contacts"):
+        ours, want = getattr(recording.library, f"frame_{name}"), recording.tensor(f"ref_{name}")
+        assert worst(ours, want) <= FLOOR, name
+
+
+def test_velocities_by_differences(recording: Recording) -> None:
+    """The velocities that the recorded frames would have as a clip, and char_obs made of them."""
+    r = recording
+    clip = dataclasses.replace(
+        r.clip,
+        root_pos=r.data["root_pos"],
+        root_rot=r.data["root_rot"],
+        joint_rot=r.data["joint_rot"],
+        body_contacts=r.data["body_contacts"],
+    )
+    library = MotionLibrary([clip], [1.0], ["recorded"], r.kinematics)
+    vels = [r.tensor(f"fd_{name}") for name in ("root_vel", "root_ang_vel", "dof_vel")]
+    for name, want in zip(("root_vel", "root_ang_vel", "dof_vel"), vels):
+        # Backward differences: of the frame before and this one; the first has none before it.
+        assert worst(getattr(library, f"frame_{name}")[:-1], want[1:]) <= VELOCITY_LIMIT, name
+    keys = r.kinematics.forward(r.root_pos, r.root_rot, r.joint_rot)[0][:, r.key_ids()]
+    actual = observations.char_obs(r.root_pos, r.root_rot, vels[0], vels[1], r.joint_rot, vels[2], keys)
+    assert worst(actual, r.recomputed("char_obs")) <= 2e-5
+
+
+def test_as_the_reference_recomputes_it(recording: Recording) -> None:
+    """Targets by frame, and heights of the original terrain, beyond its bounds too."""
+    root_pos, root_rot, joint_rot, _ = recording.targets()
+    actual = recording.target_obs(root_pos, root_rot, joint_rot)
+    assert worst(actual, recording.tensor("tar_obs_recomputed_B")) <= 2e-5
+    hf, _ = heights(recording, recording.terrain)
+    assert share_beyond(hf, recording.recomputed("hf"), FLOOR) < 1e-4
+
+
+def test_errors_of_the_reference(recording: Recording) -> None:
+    """The file's own numbers: what it calls errors follows from its observations."""
+    error = (recording.tensor("obs_recomputed") - recording.obs).abs()
+    assert worst(error, recording.tensor("abs_err")) <= FLOOR
+
+
+def error_table(recording: Recording) -> list[tuple[str, float, float]]:
+    """Component, largest and mean difference of what we compute from what was recorded."""
+    root_pos, root_rot, joint_rot, contacts = recording.targets()
+    char, char_want = char_obs(recording), recording.recorded("char_obs")
+    target = recording.target_obs(root_pos, root_rot, joint_rot)
+    target_want = recording.recorded("tar_obs").reshape(target.shape)
+    extended = Heightfield(
+        recording.data["extended_hf"], recording.data["extended_min_point"], float(recording.terrain.dx)
+    )
+    pairs = []
+    for part, columns in recording.slices("char_slices").items():
+        if part.endswith("_vel"):  # of later frames it is the simulator's own
+            pairs.append((f"char_obs.{part}, frame 0", char[0, columns], char_want[0, columns]))
+        else:
+            pairs.append((f"char_obs.{part}", char[:, columns], char_want[:, columns]))
+    for part, columns in recording.slices("tar_slices").items():
+        pairs.append((f"tar_obs.{part}", target[..., columns], target_want[..., columns]))
+    force = recording.tensor("body_contacts")[..., None].expand(-1, -1, 3)
+    touching = observations.contact_obs(force, 1e-5)
+    inside, hf = recording.tensor("hf_in_bounds"), recording.recorded("hf")
+    pairs += [
+        ("tar_contacts", contacts.flatten(1), recording.recorded("tar_contacts")),
+        ("char_contacts", touching, recording.recorded("char_contacts")),
+        ("heights in bounds", heights(recording, recording.terrain)[0][inside], hf[inside]),
+        ("heights on the extended terrain", heights(recording, extended)[0], hf),
+    ]
+    return [(name, worst(a, b), float((a - b).abs().mean())) for name, a, b in pairs]
+
+
+def test_table_of_errors(recording: Recording) -> None:
+    """Prints it: `pytest -s tests/golden/test_08_recorded_obs.py -k table`."""
+    rows = error_table(recording)
+    print("\n| component | max | mean |\n|---|---|---|")
+    for name, largest, mean in rows:
+        print(f"| {name} | {largest:.1e} | {mean:.1e} |")
+    assert {name.split(".")[0].split(" ")[0].replace("heights", "hf") for name, _, _ in rows} == set(
+        recording.sizes
+    )
+    assert all(largest < TABLE_LIMIT for name, largest, _ in rows if not name.startswith("heights"))

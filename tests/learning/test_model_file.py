@@ -11,7 +11,7 @@ from parc_core.errors import ConfigError, DataError
 from parc_core.learning.agent import make_agent
 from parc_core.learning.model_file import build_agent, load_into, read_model_file, write_model_file
 from tests.learning.fake_env import FakeEnv
-from tests.learning.run_fake import ModelConfig, small_config
+from tests.learning.run_fake import ModelConfig, small_config, train
 
 
 def agent_of(net="fc_2layers_32units", std="FIXED"):
@@ -82,3 +82,58 @@ def test_numbers_that_are_not_finite(tmp_path):
     write_model_file(tmp_path / "model.pt", agent)
     with pytest.raises(DataError, match=r"_critic_out\.bias"):
         read_model_file(tmp_path / "model.pt")
+
+
+KEY_LISTS = {"fc_2layers_1024units": 2, "fc_3layers_1024units": 3, "fc_3layers_2048units": 3}
+
+
+@pytest.mark.parametrize("std", ["FIXED", "CONSTANT", "VARIABLE"])
+@pytest.mark.parametrize("net", sorted(KEY_LISTS))
+def test_every_network_has_the_reference_layout(tmp_path, net, std):
+    """Flat names in the reference's order, float32 but for the counts; nothing more."""
+    layers = [f"{2 * i}.{kind}" for i in range(KEY_LISTS[net]) for kind in ("weight", "bias")]
+    logstd = ["_logstd_net.weight", "_logstd_net.bias"] if std == "VARIABLE" else ["_logstd_net"]
+    want = [f"{norm}.{name}" for norm in ("_obs_norm", "_a_norm") for name in ("_count", "_mean", "_std")]
+    want += [f"_model._actor_layers.{layer}" for layer in layers]
+    want += [f"_model._action_dist.{name}" for name in (*logstd, "_mean_net.weight", "_mean_net.bias")]
+    want += [f"_model._critic_layers.{layer}" for layer in layers]
+    want += ["_model._critic_out.weight", "_model._critic_out.bias"]
+    agent = agent_of(net, std)
+    write_model_file(tmp_path / "model.pt", agent)
+    state = torch.load(tmp_path / "model.pt", weights_only=True)
+    # A state_dict lists a module's own parameters before those of its children.
+    assert sorted(state) == sorted(want)
+    hidden = [state[f"_model._actor_layers.{2 * i}.weight"].shape[0] for i in range(KEY_LISTS[net])]
+    assert (
+        hidden
+        == {
+            "fc_2layers_1024units": [1024, 512],
+            "fc_3layers_1024units": [1024, 1024, 512],
+            "fc_3layers_2048units": [2048, 1024, 512],
+        }[net]
+    )
+    for key, value in state.items():
+        assert value.dtype == (torch.int64 if key.endswith("_count") else torch.float32), key
+    obs = torch.randn(3, 8)
+    assert torch.equal(build_agent(read_model_file(tmp_path / "model.pt")).act_mode(obs), agent.act_mode(obs))
+
+
+@pytest.mark.parametrize("std", ["FIXED", "CONSTANT", "VARIABLE"])
+def test_fine_tuning_keeps_the_normalizer(tmp_path, std):
+    """A model file has no second moments: its mean, std and count stay, also after going on from a checkpoint."""
+    start = agent_of(std=std)
+    start.obs_norm.record(torch.randn(50, 8) * 3.0 + 1.0)
+    start.obs_norm.update()
+    write_model_file(tmp_path / "start.pt", start)
+    came = read_model_file(tmp_path / "start.pt").state
+    net = "fc_2layers_32units"
+    config = small_config(model=ModelConfig(actor_net=net, critic_net=net, actor_std_type=std))
+    for samples in (256, 512):  # the second goes on from the first's checkpoint
+        trainer = train(tmp_path / "out", samples, config=config, in_model_file=tmp_path / "start.pt")
+        assert trainer.samples == samples
+        tuned = read_model_file(tmp_path / "out" / "model.pt").state
+        for key in ("_obs_norm._count", "_obs_norm._mean", "_obs_norm._std"):
+            assert torch.equal(tuned[key], came[key]), (samples, key)
+    changed = [key for key in came if not torch.equal(tuned[key], came[key])]
+    assert "_model._actor_layers.0.weight" in changed
+    assert any("_logstd_net" in key for key in changed) == (std != "FIXED")
