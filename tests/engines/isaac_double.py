@@ -32,7 +32,7 @@ class Gym:
         calls: (name, arguments by name) in order.
         meshes: (vertices (V, 3), triangles (F, 3)) as they were given.
         fail: names of calls that answer as Isaac Gym does where it fails.
-        order: dof names as the asset's, where a test wants others than the file's.
+        dof_names: dof names as the asset's, where a test wants others than the file's.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,8 @@ class Gym:
     # Building
 
     def _do_create_sim(self, compute: int, graphics: int, kind: Any, params: Any) -> Any:
-        self._dt = params.dt
+        self._dt = params.dt  # a new simulation, as in a new process
+        self._prepared, self._actors, self._writes, self._targets = False, [], {}, None
         return classes()["Sim"]()
 
     def _do_add_triangle_mesh(

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch.testing import assert_close
 
 pytest.importorskip("mypy", reason="the development tools are not installed")
 
 from parc_core.character.kinematics import Kinematics
+from parc_core.config.emit import write_yaml
 from parc_core.config.env_config import EnvConfig, EnvFileConfig, PhysxConfig, PlaneConfig, SimConfig
 from parc_core.engines.engine import ResetState
 from parc_core.engines.isaac_engine import IsaacGymEngine
@@ -22,6 +24,7 @@ from parc_core.envs.factory import make_env
 from parc_core.errors import ConfigError, DataError
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.packed import PackedTerrain
+from parc_core.train import main
 from tests.engines.isaac_double import CONTACT, Gym, modules
 from tests.engines.scenes import flat, random_state, state, stepped
 from tests.envs.scenes import HUMANOID, env_file, humanoid, motion, write_dataset
@@ -278,3 +281,33 @@ def test_the_environment_runs_on_it(gym: Gym, tmp_path: Path) -> None:
     saved = env.state_dict()
     env.load_state_dict(saved)
     assert_close(env.engine.state.root_pos, saved["engine"]["root_states"][:, :3], atol=1e-5, rtol=0)
+
+
+def test_a_training_runs_on_it(gym: Gym, tmp_path: Path) -> None:
+    """Trainer, learner, checkpoints and going on; what is learned of a double says nothing."""
+    motions = write_dataset(tmp_path, {"walk": motion("walk")})
+    write_yaml(tmp_path / "env.yaml", env_file(motions, char_file=str(HUMANOID)))
+    nets = {"actor_net": "fc_2layers_64units", "critic_net": "fc_2layers_64units"}
+    agent = {
+        "model": nets,
+        "steps_per_iter": 4,
+        "iters_per_output": 1,
+        "iters_per_checkpoint": 1,
+        "test_episodes": 0,
+    }
+    (tmp_path / "agent.yaml").write_text(yaml.safe_dump(agent))
+    values = {
+        "env_config": str(tmp_path / "env.yaml"),
+        "agent_config": str(tmp_path / "agent.yaml"),
+        "output_dir": str(tmp_path / "out"),
+        "num_envs": "4",
+        "device": "cpu",
+        "engine": "isaac_gym",
+    }
+    for samples in ("32", "64"):  # the second goes on with the first
+        words = [
+            word for key, value in {**values, "max_samples": samples}.items() for word in (f"--{key}", value)
+        ]
+        assert main(words) == 0
+    assert (tmp_path / "out" / "model.pt").is_file()
+    assert len(gym.of("simulate")) >= 2 * 64 / 4
