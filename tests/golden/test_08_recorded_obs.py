@@ -28,7 +28,6 @@ CPU = torch.device("cpu")
 MARGIN = 4.0  # how far float32 rounding of another order of operations may exceed the reference's own error
 FLOOR = 1e-6
 VELOCITY_LIMIT = 2e-4  # m/s, rad/s: 30 times the rounding of a frame's difference
-TABLE_LIMIT = 2e-3
 
 
 class Recording:
@@ -277,4 +276,3 @@ def test_table_of_errors(recording: Recording) -> None:
     assert {name.split(".")[0].split(" ")[0].replace("heights", "hf") for name, _, _ in rows} == set(
         recording.sizes
     )
-    assert all(largest < TABLE_LIMIT for name, largest, _ in rows if not name.startswith("heights"))
