@@ -115,6 +115,10 @@ def check_mujoco() -> Check:
     mujoco = _import("mujoco")
     if mujoco is None:
         return Check(name, False, "not installed", mend)
+    if _import("mujoco.batch") is None and sys.version_info < (3, 10):
+        return Check(
+            name, True, f"{mujoco.__version__}, environments one by one (3.17 steps them in parallel)"
+        )
     if _import("mujoco.batch") is None:
         return Check(name, False, f"{mujoco.__version__} has no mujoco.batch (3.17 has)", mend)
     return Check(name, True, mujoco.__version__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from parc_core.config.paths import PROJECT_ROOT
 from parc_core.motion.files import write_motion_terrain
 from parc_core.motion.synthetic import make_motion
 from parc_core.run_folder import work_folder
+
+PROBE = f'[ "$1" = -m ] || exec {sys.executable} "$@"\n'
+"""For scripts that play the trainer: the questions before training are answered by this interpreter."""
 
 
 @pytest.fixture(scope="session")

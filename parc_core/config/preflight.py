@@ -9,10 +9,11 @@ from typing import Callable, List, Optional
 
 from parc_core.config.agent_config import load_agent_config
 from parc_core.config.dataset_config import load_dataset_config
-from parc_core.config.env_config import load_env_config
+from parc_core.config.env_config import env_warnings, load_env_config
 from parc_core.config.paths import PathLike, existing_file, expand, resolve
 from parc_core.config.schema import no_effect_warnings
 from parc_core.config.tracker_config import TrackerConfig, check_device_name, load_tracker_config
+from parc_core.config.trainer_python import check_trainer_python
 from parc_core.errors import ConfigError
 from parc_core.storage.model_reference import is_reference
 from parc_core.storage.store import Store, local_root
@@ -43,7 +44,8 @@ def check_runnable(path: PathLike, registry_model: Optional[Callable[[str], Path
     if tracker.trainer_python is None:
         check_device(tracker.device, where)
     else:
-        existing_file(tracker.trainer_python, "trainer_python", where)
+        python = existing_file(tracker.trainer_python, "trainer_python", where)
+        check_trainer_python(str(python), tracker.engine, tracker.device, where)
     if tracker.output_dir is not None:
         check_writable(Path(tracker.output_dir), "output_dir", where)
     return tracker
@@ -62,7 +64,7 @@ def _with_model_file(
 
 def tracker_warnings(tracker: TrackerConfig) -> List[str]:
     """One line for each key of the environment and agent files that is set and has no effect here."""
-    env_lines = no_effect_warnings(load_env_config(tracker.env_config))
+    env_lines = env_warnings(load_env_config(tracker.env_config), tracker.engine)
     agent_lines = no_effect_warnings(load_agent_config(tracker.agent_config))
     return [f"{tracker.env_config}: {line}" for line in env_lines] + [
         f"{tracker.agent_config}: {line}" for line in agent_lines

@@ -15,6 +15,7 @@ from parc_core.engines.buffers import check_saved_state, empty_state
 from parc_core.engines.effort import effort_reach, targets_within_effort
 from parc_core.engines.engine import Engine, ResetState, num_substeps
 from parc_core.engines.mujoco_model import COLUMN_HALF_HEIGHT, ModelOptions, build_model, rest_height
+from parc_core.engines.mujoco_single import make_batch
 from parc_core.motion.parallel import usable_cores
 from parc_core.rotations import quat_conj, quat_rotate, quat_to_exp_map
 from parc_core.terrain.packed import PackedTerrain
@@ -46,7 +47,6 @@ class MujocoEngine(Engine):
         num_threads: int = 0,
     ) -> None:
         import mujoco
-        from mujoco.batch import Batch
 
         if mujoco.get_mju_user_warning() is None:
             # Its own handler writes MUJOCO_LOG.TXT into the working folder; divergence is counted as an episode's end.
@@ -59,7 +59,7 @@ class MujocoEngine(Engine):
         self.kinematics = Kinematics(character, self.device)
         self._substeps = num_substeps(config.sim, env.sim_freq, env.control_freq)
         self.model = build_model(character, ModelOptions.of(config))
-        self._batch = Batch(self.model, nsim=num_envs, nthread=num_threads or usable_cores())
+        self._batch = make_batch(self.model, num_envs, num_threads or usable_cores())
         self._qpos, self._qvel, self._ctrl, self._mocap, self._warmstart = (
             self._bind(name) for name in ("qpos", "qvel", "ctrl", "mocap_pos", "qacc_warmstart")
         )

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from parc_core.cli.main import app
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.motion.files import read_motion_terrain
+from tests.pipeline_fixtures import PROBE
 
 
 def invoke(*args: str):
@@ -82,7 +83,8 @@ def test_sigterm_ends_a_training_with_75(tmp_path):
     """`train` in a process of its own, its trainer played by a script that leaves at SIGTERM."""
     trainer = tmp_path / "python"
     trainer.write_text(
-        "#!/bin/sh\ntrap 'touch stopped; exit 75' TERM\necho '{\"event\": \"start\"}' > out/progress.jsonl\n"
+        f"#!/bin/sh\n{PROBE}"
+        "trap 'touch stopped; exit 75' TERM\necho '{\"event\": \"start\"}' > out/progress.jsonl\n"
         "while true; do sleep 0.1; done\n"
     )
     trainer.chmod(0o755)

@@ -16,7 +16,7 @@ from parc_core.storage.registry import fetch_model, resolve_model
 from parc_core.storage.store import Store
 from parc_core.supervise import TrainerCrashed
 from tasks.caching import local_path, missing
-from tests.pipeline_fixtures import change
+from tests.pipeline_fixtures import PROBE, change
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -93,7 +93,7 @@ def test_a_training_goes_on_on_another_machine(machine, tracker_config, tmp_path
     machine("a")
     python = tmp_path / "dies"
     python.write_text(
-        "#!/bin/sh\n"
+        f"#!/bin/sh\n{PROBE}"
         f'{sys.executable} "$@" --max_samples 256\n'  # a quarter of what was asked for, then a crash
         "exit 1\n"
     )

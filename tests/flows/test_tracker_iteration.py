@@ -15,7 +15,7 @@ from parc_core.errors import DataError
 from parc_core.storage.registry import resolve_model
 from parc_core.storage.store import Store
 from tasks.caching import local_path
-from tests.pipeline_fixtures import change
+from tests.pipeline_fixtures import PROBE, change
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -78,7 +78,7 @@ def test_a_crashed_trainer_is_tried_again(tracker_config, store, tmp_path, monke
     monkeypatch.setattr(tasks.train, "BACK_OFF", (0.01,))
     python = tmp_path / "crashes_once"
     python.write_text(
-        f'#!/bin/sh\nif mkdir {tmp_path}/crashed 2>/dev/null; then kill -9 $$; fi\nexec {sys.executable} "$@"\n'
+        f'#!/bin/sh\n{PROBE}if mkdir {tmp_path}/crashed 2>/dev/null; then kill -9 $$; fi\nexec {sys.executable} "$@"\n'
     )
     os.chmod(python, 0o755)
     config = change(tracker_config, trainer_python=str(python), max_samples=64)
@@ -88,7 +88,9 @@ def test_a_crashed_trainer_is_tried_again(tracker_config, store, tmp_path, monke
 
 def test_bad_data_is_not_tried_again(tracker_config, store, tmp_path):
     python = tmp_path / "says_bad_data"
-    python.write_text(f"#!/bin/sh\necho x >> {tmp_path}/attempts\necho 'error: walk.pkl: bad' >&2\nexit 65\n")
+    python.write_text(
+        f"#!/bin/sh\n{PROBE}echo x >> {tmp_path}/attempts\necho 'error: walk.pkl: bad' >&2\nexit 65\n"
+    )
     os.chmod(python, 0o755)
     with pytest.raises(DataError, match=r"^walk\.pkl: bad$"):
         tracker_iteration(str(change(tracker_config, trainer_python=str(python))))

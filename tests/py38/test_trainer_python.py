@@ -1,0 +1,99 @@
+"""`trainer_python`: what is missing is said before training; Python 3.8 trains what the flow on 3.11 asks for."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from parc_core import trainer_probe
+from parc_core.config.paths import PROJECT_ROOT
+from parc_core.config.preflight import check_runnable
+from parc_core.config.trainer_python import check_trainer_python
+from parc_core.errors import ConfigError
+from tests.pipeline_fixtures import change, motions, prefect_server, store, tracker_config
+
+__all__ = ["motions", "prefect_server", "store", "tracker_config"]
+PYTHON38 = PROJECT_ROOT / ".venv38/bin/python"
+needs_python38 = pytest.mark.skipif(
+    not (PROJECT_ROOT / ".venv38/.ready").exists(), reason="no .venv38 (make test-py38 makes it)"
+)
+
+
+def script(folder: Path, body: str) -> Path:
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    os.chmod(path, 0o755)
+    return path
+
+
+def test_this_interpreter_can_train():
+    version = check_trainer_python(sys.executable, "mujoco", "cpu", "t.yaml")
+    assert version == "{}.{}.{}".format(*sys.version_info)
+
+
+def test_a_missing_package_comes_with_the_command_that_mends_it(tmp_path, tracker_config):
+    (tmp_path / "yaml.py").write_text("raise ImportError('no yaml\\nhere')")
+    (tmp_path / "torch.py").write_text("raise ImportError('no torch here')")
+    python = script(tmp_path, f'PYTHONPATH={tmp_path} exec {sys.executable} "$@"')
+    with pytest.raises(ConfigError) as caught:
+        check_runnable(change(tracker_config, trainer_python=str(python)))
+    text = str(caught.value)
+    assert (
+        f"'trainer_python' names {python}, which cannot train: torch: no torch here; yaml: no yaml here"
+        in text
+    )
+    assert text.endswith(f"run: {sys.executable} -m pip install 'torch>=1.13' pyyaml")
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("engine", "device", "words"),
+    [
+        ("isaac_gym", "cpu", "isaacgym: No module named 'isaacgym'; run: "),
+        ("mujoco", "cuda:77", "'device' is 'cuda:77'"),
+    ],
+)
+def test_engine_and_device_are_asked_there(engine, device, words):
+    if engine == "isaac_gym" and not trainer_probe.import_error("isaacgym"):
+        pytest.skip("Isaac Gym is installed")
+    with pytest.raises(ConfigError, match="which cannot train: ") as caught:
+        check_trainer_python(sys.executable, engine, device, "t.yaml")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [("echo hello; exit 3", "ended with 3"), ("echo broken >&2; exit 1", "(broken); name a Python")],
+)
+def test_what_is_no_python_is_refused(tmp_path, body, words):
+    with pytest.raises(ConfigError) as caught:
+        check_trainer_python(str(script(tmp_path, body)), "mujoco", "cpu", "t.yaml")
+    assert words in str(caught.value)
+
+
+def test_what_cannot_be_started_is_refused(tmp_path):
+    (tmp_path / "python").write_text("")
+    with pytest.raises(ConfigError, match=r"cannot be started \(Permission denied\); correct the path"):
+        check_trainer_python(str(tmp_path / "python"), "mujoco", "cpu", "t.yaml")
+
+
+@needs_python38
+@pytest.mark.slow
+def test_the_flow_trains_with_python_38(tracker_config, prefect_server, tmp_path):
+    from flows.tracker_iteration import tracker_iteration
+    from tasks.caching import local_path
+
+    assert check_trainer_python(str(PYTHON38), "mujoco", "cpu", "t.yaml").startswith("3.8.")
+    used = tmp_path / "used"
+    python = script(tmp_path, f'{PYTHON38} -V >> {used}\nexec {PYTHON38} "$@"')
+    result = tracker_iteration(str(change(tracker_config, trainer_python=str(python))))
+    assert result["training"]["samples"] == 128
+    assert used.read_text().startswith("Python 3.8.")
+    folder = local_path(result["training"]["model"]).parent
+    events = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
+    assert events[0]["event"] == "start"
+    assert result["after"]["report"]
