@@ -90,7 +90,8 @@ def test_imports(name):
         assert package in allowed, f"{name} imports {package} ({'at the top' if at_top else 'lazily'})"
 
 
-@pytest.mark.parametrize("name", sorted(CLOSURE))
+# The probe has none: it must be readable for Pythons that lack the __future__ import, too.
+@pytest.mark.parametrize("name", sorted(set(CLOSURE) - {"parc_core.trainer_probe"}))
 def test_annotations_are_not_evaluated(name):
     """`X | Y` in annotations is harmless on 3.8 only with the __future__ import."""
     tree = ast.parse(CLOSURE[name].read_text(encoding="utf-8"))
