@@ -12,6 +12,7 @@ import contextlib
 import random
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -38,7 +39,8 @@ def main(argv: List[str]) -> None:
     console = Console()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # end what was started, too
     chance = random.Random(args.seed)
-    rows = []
+    rows: List[Dict[str, Any]] = []
+    damaged: List[str] = []
     disk = args.scratch / "disk"
     with _small_disk(disk, args.disk_mb), Scene(args.scratch / "scene", disk / "work", args.samples) as scene:
         names = [name for name in FAULTS if name != "full disk" or args.disk_mb]
@@ -47,11 +49,12 @@ def main(argv: List[str]) -> None:
             plan = [chance.choice(names) for _ in range(min(args.each, args.faults - done))]
             rows.append(_training(scene, len(rows), plan, chance, console))
             done += len(rows[-1]["faults"])
-        damaged = [key for key in damaged_files(scene.store()) if key not in scene.spoiled]
+            damaged = [key for key in damaged_files(scene.store()) if key not in scene.spoiled]
+            _write(args.json, rows, damaged)  # a benchmark that is cut short has the numbers so far
+            if not rows[-1]["faults"]:
+                raise SystemExit(f"training {rows[-1]['training']} took no fault; see {scene.scratch}")
     console.print(_table(rows, damaged))
-    here = machine()
-    write_json(args.json, {"benchmark": "faults", "machine": here, "rows": rows, "damaged": damaged})
-    console.print(f"{machine_line(here)}. JSON: {args.json}")
+    console.print(f"{machine_line(machine())}. JSON: {args.json}")
     if damaged or not all(row["finished"] for row in rows):
         raise SystemExit(1)
 
@@ -79,19 +82,23 @@ def _training(
     left, starts, codes = list(plan), 0, Counter()
     lost = trainer_starts = 0
     began = time.monotonic()
+    recoveries: List[Dict[str, Any]] = []
     known = set(scene.progress_files())
     while True:
         starts += 1
         scene.start_flow(number)
+        _wait_for_recovery(scene, recoveries)
         while left and scene.wait_for_progress(
             chance.randrange(512, 4 * SAMPLES_BETWEEN_CHECKPOINTS), PATIENCE
         ):
             name = left.pop(0)
             console.print(f"training {number}: {name}")
             before = _account(scene, known)
+            recoveries.append({"fault": name, "began": time.monotonic()})
             FAULTS[name].harm(scene, chance)
             if not scene.work.exists():  # the record of the lost machine is gone with it
                 lost, trainer_starts = lost + before[0], trainer_starts + before[1]
+            _wait_for_recovery(scene, recoveries)
         assert scene.flow is not None
         try:
             code = scene.flow.wait(PATIENCE * 2)
@@ -100,6 +107,8 @@ def _training(
             code = scene.flow.wait()
             codes["hung"] += 1
         codes[str(code)] += 1
+        if code == 0:
+            _recovered(recoveries)  # the fault came so late that nothing was left to train
         if code == 0 or starts >= MAX_STARTS:
             break
     more = _account(scene, known)
@@ -111,10 +120,46 @@ def _training(
         "trainer_starts": trainer_starts + more[1],
         "samples_lost": lost + more[0],
         "exit_codes": dict(codes),
+        "recoveries": [{"fault": found["fault"], "seconds": found.get("seconds")} for found in recoveries],
         "seconds": round(time.monotonic() - began, 1),
     }
     console.print(row)
     return row
+
+
+def _wait_for_recovery(scene: Scene, recoveries: List[Dict[str, Any]]) -> None:
+    """Notes how long the last faults stopped the training, once it moves on; nothing where its flow ended."""
+    if any("seconds" not in found for found in recoveries) and scene.wait_for_progress(1, PATIENCE):
+        _recovered(recoveries)
+
+
+def _recovered(recoveries: List[Dict[str, Any]]) -> None:
+    for found in recoveries:
+        found.setdefault("seconds", round(time.monotonic() - found["began"], 1))
+
+
+def by_fault(rows: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """For each kind of fault: how often, in how many of these the training finished, median s until it moved on."""
+    found = []
+    for name, fault in FAULTS.items():
+        recoveries = [entry for row in rows for entry in row["recoveries"] if entry["fault"] == name]
+        if recoveries:
+            seconds = [entry["seconds"] for entry in recoveries if entry["seconds"] is not None]
+            found.append(
+                {
+                    "fault": name,
+                    "what": fault.what,
+                    "times": len(recoveries),
+                    "finished": sum(row["faults"].count(name) for row in rows if row["finished"]),
+                    "recovery_seconds": statistics.median(seconds) if seconds else None,
+                }
+            )
+    return found
+
+
+def _write(path: Path, rows: List[Dict[str, Any]], damaged: List[str]) -> None:
+    content = {"benchmark": "faults", "machine": machine(), "by_fault": by_fault(rows)}
+    write_json(path, {**content, "rows": rows, "damaged": damaged})
 
 
 def _account(scene: Scene, known: set) -> tuple:
@@ -128,10 +173,16 @@ def _table(rows: List[Dict[str, Any]], damaged: List[str]) -> Table:
     finished = sum(row["finished"] for row in rows)
     table = Table(title=f"{sum(faults.values())} faults in {len(rows)} trainings")
     table.add_column("fault")
-    table.add_column("times", justify="right")
-    for name, fault in FAULTS.items():
-        if faults[name]:
-            table.add_row(fault.what, str(faults[name]))
+    for column in ("times", "finished", "recovery, s (median)"):
+        table.add_column(column, justify="right")
+    for entry in by_fault(rows):
+        recovery = entry["recovery_seconds"]
+        table.add_row(
+            entry["what"],
+            str(entry["times"]),
+            str(entry["finished"]),
+            "never" if recovery is None else f"{recovery:.1f}",
+        )
     table.add_section()
     table.add_row("trainings finished", f"{finished} of {len(rows)}")
     table.add_row(

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from benchmarks.faults.account import damaged_files, newest_samples, samples_lost
+from benchmarks.faults.main import by_fault
 from benchmarks.faults.processes import end_all, send, trainers
 from benchmarks.faults.proxy import SlowProxy
 from parc_core.storage.store import Store
@@ -49,6 +50,21 @@ def test_altered_and_vanished_files_are_found(tmp_path):
     (tmp_path / "files/one").write_bytes(b"on")
     (tmp_path / "files/two").unlink()
     assert damaged_files(store) == ["files/one", "files/two"]
+
+
+def test_each_kind_of_fault_has_its_line():
+    rows = [
+        {
+            "faults": ["kill flow", "kill flow"],
+            "finished": True,
+            "recoveries": [{"fault": "kill flow", "seconds": 4.0}, {"fault": "kill flow", "seconds": 8.0}],
+        },
+        {"faults": ["full disk"], "finished": False, "recoveries": [{"fault": "full disk", "seconds": None}]},
+    ]
+    found = [
+        (line["fault"], line["times"], line["finished"], line["recovery_seconds"]) for line in by_fault(rows)
+    ]
+    assert found == [("kill flow", 2, 2, 6.0), ("full disk", 1, 0, None)]
 
 
 @pytest.fixture
