@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from flows.parameters import Form
 from parc_core.errors import ConfigError
+from parc_core.storage.credentials import VARIABLE as BLOCK_VARIABLE
 from parc_core.storage.store import Store
 
 POOL = "parc"
@@ -67,9 +68,11 @@ class DeploySettings:
             raise ConfigError(f"--cron '{self.cron}', --timezone '{self.timezone}': {reason}") from None
 
     def environment(self) -> dict[str, str]:
-        """Variables of the flow's process. Credentials are none of them: they are the worker's own."""
+        """Variables of the flow's process. Credentials are none of them: they are the worker's own, or in a block."""
+        block = os.environ.get(BLOCK_VARIABLE, "")
         return {
             "PARC_STORE": self.store,
+            **({BLOCK_VARIABLE: block} if block else {}),
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
             "DO_NOT_TRACK": "1",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

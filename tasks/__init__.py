@@ -4,12 +4,11 @@ import logging
 import os
 
 from parc_core.errors import ParcError
+from parc_core.storage.credentials import PREFECT_DEFAULTS
 
-# Before Prefect is imported anywhere: no telemetry, and patience for the first start of its embedded server
-# (migrations take 15 s on two cores; the default limit is 20 s). What the user has set stays.
-os.environ.setdefault("DO_NOT_TRACK", "1")
-os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90")
+# Before Prefect is imported anywhere. What the user has set stays.
+for _name, _value in PREFECT_DEFAULTS.items():
+    os.environ.setdefault(_name, _value)
 
 
 class _KnownErrorsInOneLine(logging.Filter):

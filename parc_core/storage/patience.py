@@ -110,6 +110,8 @@ class Attempts:
         if kind == "precondition":
             raise PreconditionFailed(self.where) from error
         if kind == "unknown":
+            if masked(str(error)) != str(error):
+                raise _refusal(self.where, kind, error) from None
             raise error
         if kind != "transient":
             raise _refusal(self.where, kind, error) from None

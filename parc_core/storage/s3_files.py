@@ -1,7 +1,7 @@
 """Files in an S3 bucket: conditional writes, SHA-256 in the metadata, many at once.
 
 Region, endpoint and credentials are AWS's usual ones: AWS_DEFAULT_REGION, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID,
-AWS_SECRET_ACCESS_KEY, or the files in ~/.aws.
+AWS_SECRET_ACCESS_KEY, or the files in ~/.aws; else those of a Prefect block (`credentials.py`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any, Dict, Optional, Tuple
 
 from parc_core.errors import ConfigError
 from parc_core.storage.atomic import PathLike, sha256_bytes
+from parc_core.storage.credentials import load_credentials
 from parc_core.storage.folder_files import changed_meanwhile
-from parc_core.storage.mask import masked
+from parc_core.storage.mask import has_credentials, masked
 from parc_core.storage.patience import Attempts, PreconditionFailed, failure_kind
 from parc_core.storage.remote_files import RemoteFiles
 
@@ -23,6 +24,7 @@ IN_ONE_PUT = 64 << 20
 """Bytes; larger files go up in parts."""
 
 _META = "sha256"
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _CONDITIONAL: Dict[Tuple[str, str], bool] = {}
 """Whether conditional writes work, by endpoint and bucket."""
 
@@ -38,7 +40,7 @@ class S3Files(RemoteFiles):
     @property
     def conditional(self) -> bool:  # type: ignore[override]
         """Whether this server heeds If-None-Match; tried once with a small object that is removed again."""
-        place = (os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", ""), self.bucket)
+        place = (next(filter(None, map(os.environ.get, _ENDPOINTS)), ""), self.bucket)
         if place not in _CONDITIONAL:
             key = f".probe-{uuid.uuid4().hex}"
             self.write(key, b"first")
@@ -181,11 +183,21 @@ def open_s3(url: str) -> S3Files:
     """The files below `s3://bucket/prefix`; nothing is sent yet.
 
     Raises:
-        ConfigError: no bucket in the URL, or s3fs is missing.
+        ConfigError: no bucket in the URL, credentials in that of the endpoint, s3fs is missing, or the block that
+            `PARC_STORE_BLOCK` names is not as it should be.
+        StoreUnreachable: the Prefect server that has the block does not answer.
     """
     bucket, _, prefix = url.split("://", 1)[1].strip("/").partition("/")
     if not bucket or "?" in url:
         raise ConfigError(f"store '{masked(url)}': an S3 address is written s3://bucket/prefix")
+    load_credentials()
+    for name in _ENDPOINTS:
+        # S3 knows signatures, no user parts: they would be of no use, and in every message of its client.
+        if has_credentials(os.environ.get(name, "")):
+            raise ConfigError(
+                f"{name} ({masked(os.environ[name])}): credentials do not belong into the address; set "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
     try:
         return S3Files(url, bucket, prefix)
     except ImportError as error:
