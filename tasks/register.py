@@ -8,7 +8,7 @@ from prefect import get_run_logger
 
 from parc_core.config.env_config import load_env_config
 from parc_core.storage.atomic import PathLike
-from parc_core.storage.registry import register_model
+from parc_core.storage.registry import list_aliases, register_model
 from parc_core.storage.store import Store
 from tasks.caching import Result, by_result, code_version, local_path, stage
 from tasks.configs import write_here
@@ -38,7 +38,7 @@ def register(
     after: Result,
     gate: dict[str, float] | None = None,
 ) -> Result:
-    """Makes the model the next version of `model_name`, and `latest` if it passes the gate.
+    """Makes the model the next version of `model_name`, `latest` if it passes the gate, `best` if it is better.
 
     Args:
         model_name: name in the registry.
@@ -72,9 +72,18 @@ def register(
         },
         "metrics": {"before": before["summary"], "after": after["summary"]},
     }
-    model = register_model(Store(), model_name, files, manifest, gate=gate or None)
+    store = Store()
+    model = register_model(store, model_name, files, manifest, gate=gate or None)
     log = get_run_logger()
-    log.info("registered as %s version %d", model_name, model["version"])
+    means = [
+        alias for alias, version in list_aliases(store, model_name).items() if version == model["version"]
+    ]
+    log.info(
+        "registered as %s version %d%s",
+        model_name,
+        model["version"],
+        f" ({', '.join(means)})" if means else "",
+    )
     for rule in model.get("gate", {}).get("failed", ()):
         log.warning("%s version %d does not become latest: %s", model_name, model["version"], rule)
     result = {

@@ -33,7 +33,7 @@ def test_from_the_first_iteration_to_the_third(store, tmp_path):
     assert (first.number, first.parent) == (1, None)
     register(store, tmp_path, "a")
     end_iteration(store, "m")
-    assert list_aliases(store, "m") == {"iteration-1": 1, "latest": 1}
+    assert list_aliases(store, "m") == {"best": 1, "iteration-1": 1, "latest": 1}
     assert is_trained(store, "m", "a")
 
     assert not is_trained(store, "m", "b")
@@ -91,4 +91,4 @@ def test_the_alias_of_a_run_that_died_after_registering(store, tmp_path):
 def test_a_training_outside_of_iterations_gets_no_number(store, tmp_path):
     register(store, tmp_path, "a")
     end_iteration(store, "m")
-    assert list_aliases(store, "m") == {"latest": 1}
+    assert list_aliases(store, "m") == {"best": 1, "latest": 1}

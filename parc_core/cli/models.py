@@ -128,7 +128,7 @@ def show(
     store: StoreOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="The whole manifest as JSON.")] = False,
 ) -> None:
-    """Show one model: files, metrics, lineage."""
+    """Show one model: aliases, files, metrics, lineage."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -141,6 +141,7 @@ def show(
     table = Table(title=f"{manifest['name']} version {manifest['version']}", show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
+    table.add_row("aliases", ", ".join(_aliases_of(place, manifest)) or "none")
     table.add_row("made", _shown(manifest))
     for part in ("machine", "metrics", "gate", "lineage"):
         for key, value in _flat(manifest.get(part) or {}, part):
@@ -150,6 +151,13 @@ def show(
         table.add_row(escape(file), f"{sizes.get(file, 0):,} bytes, SHA-256 {ref['sha256']}")
     table.add_row("manifest", escape(manifest["ref"]["uri"]))
     Console().print(table)
+
+
+def _aliases_of(store: Store, manifest: dict[str, Any]) -> list[str]:
+    from parc_core.storage.registry import list_aliases
+
+    aliases = list_aliases(store, manifest["name"])
+    return [alias for alias, version in aliases.items() if version == manifest["version"]]
 
 
 def _flat(value: Any, name: str) -> list[tuple[str, str]]:
@@ -201,7 +209,7 @@ def register(
         Path, typer.Option("--from", help="Folder of a training: model.pt, dm_env.yaml, agent_config.yaml, …")
     ],
     alias: Annotated[
-        list[str] | None, typer.Option("--alias", help="May be repeated. Default: latest.")
+        list[str] | None, typer.Option("--alias", help="May be repeated. Default: latest; best by itself.")
     ] = None,
     gate: Annotated[
         list[str] | None,
@@ -221,11 +229,13 @@ def register(
     manifest: dict[str, Any] = {"lineage": {"registered_from": folder.name, "note": note}}
     if metrics:
         manifest["metrics"] = {"after": metrics}
+    place = _open(store)
     registered = register_model(
-        _open(store), name, files, manifest, tuple(alias or ("latest",)), gate=_rules(gate or [])
+        place, name, files, manifest, tuple(alias or ("latest",)), gate=_rules(gate or [])
     )
     failed = (registered.get("gate") or {}).get("failed")
-    print(f"registered as {name} version {registered['version']}")
+    aliases = ", ".join(_aliases_of(place, registered))
+    print(f"registered as {name} version {registered['version']}" + (f" ({aliases})" if aliases else ""))
     if failed:
         print(
             f"gate failed ({'; '.join(failed)}): it is neither latest nor best; promote it if you want it to be"

@@ -6,7 +6,7 @@ import json
 import random
 import time
 from dataclasses import dataclass
-from typing import Dict, Optional
+from typing import Callable, Dict, Optional
 
 from parc_core.errors import DataError, StoreUnreachable
 from parc_core.storage.atomic import dump_json
@@ -36,8 +36,13 @@ def read_alias(store: Store, name: str, alias: str) -> Optional[Alias]:
 
 
 def point_alias(
-    store: Store, name: str, alias: str, version: int, manifest: Ref, forward_only: bool = False
-) -> None:
+    store: Store,
+    name: str,
+    alias: str,
+    version: int,
+    manifest: Ref,
+    stays: Callable[[int], bool] = lambda means: False,
+) -> bool:
     """Let an alias mean a version.
 
     Args:
@@ -46,7 +51,11 @@ def point_alias(
         alias: the word.
         version: what it shall mean.
         manifest: reference to that version's manifest.
-        forward_only: leave an alias that means a higher version.
+        stays: asked with the version that the alias means before it is moved (0: the file is no alias); where it
+            returns True the alias is left alone.
+
+    Returns:
+        Whether it was moved.
 
     Raises:
         StoreUnreachable: others move it all the time.
@@ -57,12 +66,12 @@ def point_alias(
         found = store.read_versioned(key)
         if found is None:
             done = store.create(key, data)
-        elif forward_only and _version(found[0]) > version:
-            return
+        elif stays(_version(found[0])):
+            return False
         else:
             done = store.replace(key, data, found[1])
         if done:
-            return
+            return True
         time.sleep(random.uniform(0.0, 0.1))
     raise StoreUnreachable(f"{store.uri(key)}: others change this alias all the time; try again later")
 

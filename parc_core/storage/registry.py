@@ -23,6 +23,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 from parc_core.errors import ConfigError, DataError
 from parc_core.storage.aliases import alias_versions, point_alias, read_alias
 from parc_core.storage.atomic import PathLike, dump_json, sha256_bytes
+from parc_core.storage.best import BEST, is_better, score
 from parc_core.storage.files import Progress
 from parc_core.storage.manifest import (
     MAX_BYTES,
@@ -36,7 +37,7 @@ from parc_core.storage.manifest import (
 )
 from parc_core.storage.store import Ref, Store
 
-GATED = ("latest", "best")
+GATED = ("latest", BEST)
 """Aliases that a model which fails its gate does not get."""
 
 
@@ -49,7 +50,7 @@ def register_model(
     gate: Optional[Mapping[str, float]] = None,
     metrics: Optional[Mapping[str, Any]] = None,
 ) -> Manifest:
-    """Store a model as the next version of `name` and point the aliases to it.
+    """Store a model as the next version of `name` and point the aliases to it, `best` too if it is (`_move_best`).
 
     Of two registrations at the same time each gets its own version, and `latest` ends at the higher one.
     Interrupted, it leaves a version without manifest, which nothing points to and nobody counts.
@@ -93,8 +94,42 @@ def register_model(
     failed = verdict.get("gate", {}).get("failed")
     for alias in aliases:
         if not (failed and alias in GATED):
-            point_alias(store, name, alias, version, ref, forward_only=alias == "latest")
+            newer_stays = (lambda means: means > version) if alias == "latest" else (lambda means: False)
+            point_alias(store, name, alias, version, ref, newer_stays)
+    if BEST not in aliases:
+        _move_best(store, {**full, "ref": ref})
     return {**full, "ref": ref}
+
+
+def _move_best(store: Store, model: Manifest) -> None:
+    """Points `best` to a new model that is better (`is_better`) than what it means.
+
+    Where there is no `best` yet, or what it means is gone or damaged, the best of all versions gets it, of equal ones
+    the oldest. A `best` that was given by hand to a model without numbers stays.
+    """
+    name = model["name"]
+    if score(model) is None:
+        return
+    present = alias_versions(store, name).get(BEST)
+    if present is None or _found(store, name, present) is None:
+        for version in reversed(list_versions(store, name)):
+            other = _found(store, name, version)
+            if other is not None and (score(other) is not None) and not is_better(score(model), score(other)):
+                model = other
+
+    def stays(means: int) -> bool:
+        other = _found(store, name, means) if means else None
+        return other is not None and not is_better(score(model), score(other))
+
+    point_alias(store, name, BEST, model["version"], model["ref"], stays)
+
+
+def _found(store: Store, name: str, version: int) -> Optional[Manifest]:
+    """`resolve_model`, or None where there is no such version or it is damaged."""
+    try:
+        return resolve_model(store, name, version)
+    except DataError:
+        return None
 
 
 def resolve_model(store: Store, name: str, version: Union[int, str] = "latest") -> Manifest:

@@ -42,7 +42,7 @@ def run(*args: str, code: int = 0) -> str:
 
 
 def test_from_register_to_pull(training: Path, tmp_path: Path) -> None:
-    assert "tracker version 1" in run("register", "tracker", "--from", str(training))
+    assert "tracker version 1 (best, latest)" in run("register", "tracker", "--from", str(training))
     assert "tracker version 2" in run(
         "register", "tracker", "--from", str(training), "--alias", "iteration-2"
     )
@@ -53,6 +53,7 @@ def test_from_register_to_pull(training: Path, tmp_path: Path) -> None:
     shown = run("list", "tracker")
     assert re.search(r"│ +1 +│ latest +│", shown) and re.search(r"│ +2 +│ best, iteration-2 +│", shown), shown
     shown = run("show", "tracker@best")
+    assert re.search(r"aliases +│ best, iteration-2 +│", shown), shown
     assert "tracker version 2" in shown and "metrics.after.joint_error_m" in shown and "7 bytes" in shown
     assert json.loads(run("show", "tracker", "--json"))["version"] == 1
     out = run("pull", "registry:tracker@best", "--to", str(tmp_path / "out"))
@@ -83,7 +84,7 @@ def test_what_is_said_when_it_cannot_be(training: Path, tmp_path: Path, store: S
     assert store.list() == []
     run("register", "tracker", "--from", str(training))
     assert "a number would be taken for a version" in run("promote", "tracker", "--as", "7", code=78)
-    assert "there are 1, latest" in run("pull", "tracker@best", "--to", str(tmp_path / "out"), code=65)
+    assert "there are 1, best, latest" in run("pull", "tracker@good", "--to", str(tmp_path / "out"), code=65)
     store.put_bytes(b"Weights", "models/tracker/1/model.pt")
     error = run("pull", "tracker", "--to", str(tmp_path / "out"), code=65)
     assert "model.pt: damaged" in error and error.count("\n") == 1

@@ -48,7 +48,7 @@ def test_a_gate_keeps_bad_models_from_latest_and_best(store: Store, tmp_path: Pa
     names = ("latest", "best", "iteration-2")
     bad = register(store, tmp_path, "two", aliases=names, gate={"min_completed": 0.9})
     assert bad["gate"]["failed"] == ["completed_share is 0.8, min_completed is 0.9"]
-    assert list_aliases(store, "tracker") == {"iteration-2": 2, "latest": 1}
+    assert list_aliases(store, "tracker") == {"best": 1, "iteration-2": 2, "latest": 1}
     assert list_versions(store, "tracker") == [1, 2]
     assert promote(store, "tracker", "iteration-2", "best")["version"] == 2
     assert promote(store, "tracker", 2, "latest")["version"] == 2
