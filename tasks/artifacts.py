@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextvars
+import shlex
+import socket
 import threading
 import time
 from pathlib import Path
@@ -31,15 +33,21 @@ SHOWN = (
 )
 
 
-def show_page(key: str, text: str) -> None:
-    """Shows a Markdown page with the run; a server that does not take it in time fails nothing."""
+def show_page(key: str, text: str, description: str) -> None:
+    """Shows a Markdown page with the run; a server that does not take it in time fails nothing.
+
+    Args:
+        key: of the artifact.
+        text: Markdown.
+        description: what the page is, for lists of artifacts.
+    """
     if TaskRunContext.get() is None:
         return
     log = get_run_logger()
 
     def send() -> None:
         try:
-            create_markdown_artifact(text, key=key)
+            create_markdown_artifact(text, key=key, description=description)
         except Exception as error:  # noqa: BLE001 - as for the training's
             log.warning("the page '%s' did not reach the server: %s", key, error)
 
@@ -114,11 +122,19 @@ class TrainingArtifacts:
         share = min(100.0, 100.0 * self._samples / self._max)
         page = self.page()
         if self._progress is None:
-            self._progress = _id(create_progress_artifact(share, key="training-progress"))
+            self._progress = _id(
+                create_progress_artifact(
+                    share, key="training-progress", description=f"Of {self._max:,} samples"
+                )
+            )
         else:
             update_progress_artifact(self._progress, share)
         if self._page is None:
-            self._page = _id(create_markdown_artifact(page, key="training"))
+            self._page = _id(
+                create_markdown_artifact(
+                    page, key="training", description="The training's last numbers, and where its curves are"
+                )
+            )
         else:
             with get_client(sync_client=True) as client:
                 client.update_artifact(self._page, ArtifactUpdate(data=page))
@@ -134,14 +150,16 @@ class TrainingArtifacts:
         return "\n".join(
             [
                 "# Training",
-                f"{stamp}, on this worker in `{self._run_dir}`",
+                f"{stamp}, on `{socket.gethostname()}` in `{self._run_dir}`",
                 "",
                 "| | |",
                 "|---|---|",
                 *rows,
                 "",
-                f"Curves: `tensorboard --logdir {self._run_dir / 'tensorboard'}`",
-                f"Table: `{self._run_dir / 'log.txt'}`",
+                "On that machine:",
+                "",
+                f"- curves: `tensorboard --logdir {shlex.quote(str(self._run_dir / 'tensorboard'))}`",
+                f"- table: `{self._run_dir / 'log.txt'}`",
             ]
         )
 

@@ -17,6 +17,7 @@ from tasks.artifacts import show_page
 from tasks.caching import SIMULATION, Result, by_result, content_key, file_ref, local_path, stage
 from tasks.cancel import check_cancelled
 from tasks.configs import configs_here
+from tasks.links import file_line
 
 CODE = (
     *SIMULATION,
@@ -116,18 +117,19 @@ def evaluate(
         "report": file_ref(found.report) if found.report else None,
         "video": file_ref(found.video) if found.video else None,
     }
-    show_page("evaluation", _page(model_name if model else "before training", found.result.summary, result))
+    title = model_name if model else "before training"
+    page = _page(title, found.result.summary, result)
+    show_page("evaluation", page, f"Evaluation: {title}, each clip played once")
     return result
 
 
 def _page(title: str, summary: Summary, result: Result) -> str:
-    places = {name: result[name]["uri"] for name in ("report", "video", "evaluation") if result[name]}
     return "\n".join(
         [
             f"# Evaluation: {title}",
             _headline(summary),
             "",
-            *(f"- {name}: `{uri}`" for name, uri in places.items()),
+            *(file_line(name, result[name]) for name in ("report", "video", "evaluation") if result[name]),
         ]
     )
 

@@ -8,11 +8,17 @@ from prefect import get_run_logger
 
 from parc_core.config.env_config import load_env_config
 from parc_core.storage.atomic import PathLike
+from parc_core.storage.manifest import Manifest
 from parc_core.storage.registry import list_aliases, register_model
 from parc_core.storage.store import Store
+from tasks.artifacts import show_page
 from tasks.caching import Result, by_result, code_version, local_path, stage
 from tasks.configs import write_here
 from tasks.events import model_registered
+from tasks.links import file_line, pull_command
+
+SHOWN = ("report.html", "rollout.gif", "model.pt")
+"""Files with a line on the model's page."""
 
 
 def _inputs(parameters: dict[str, Any]) -> Any:
@@ -92,5 +98,23 @@ def register(
         "manifest": model["ref"],
         "model": model["files"]["model.pt"],
     }
+    show_page("model", _page(model, means), f"{model_name} version {model['version']}, and how to get it")
     model_registered(result)
     return result
+
+
+def _page(model: Manifest, aliases: list[str]) -> str:
+    """The registered model's page: its gate, its files, and the command that fetches them."""
+    name, version = model["name"], model["version"]
+    failed = model.get("gate", {}).get("failed", ())
+    return "\n".join(
+        [
+            f"# {name} version {version}",
+            f"Aliases: {', '.join(aliases) or 'none'}",
+            *(f"- gate failed: {rule}" for rule in failed),
+            "",
+            f"All files, verified: `{pull_command(name, version)}`",
+            "",
+            *(file_line(file, model["files"][file]) for file in SHOWN if file in model["files"]),
+        ]
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path
 from uuid import uuid4
@@ -22,7 +23,8 @@ def test_the_page_has_the_last_numbers_and_where_the_curves_are():
     assert "| samples | 500 of 2,000 |" in page
     assert "| return | 12.35 |" in page
     assert "| samples/s | 3,211 |" in page
-    assert "tensorboard --logdir /run/tensorboard" in page
+    assert "`tensorboard --logdir /run/tensorboard`" in page
+    assert socket.gethostname() in page
     assert "joint error" not in page  # not known
 
 
@@ -54,6 +56,10 @@ def server(monkeypatch):
     monkeypatch.setattr(artifacts.TaskRunContext, "get", object)
     monkeypatch.setattr(artifacts, "SECONDS_BETWEEN", 0.2)
     return calls, behave
+
+
+def test_a_folder_with_a_space_can_be_copied_into_a_shell():
+    assert "`tensorboard --logdir '/my run/tensorboard'`" in TrainingArtifacts(1, Path("/my run")).page()
 
 
 def test_updates_are_few_and_the_last_one_counts(server):
