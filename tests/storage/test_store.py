@@ -65,7 +65,9 @@ def test_missing(store: Store, tmp_path: Path) -> None:
         store.key_of("s3://other/x")
 
 
-@pytest.mark.parametrize("key", ["", "/x", "../x", "a/../x", "a//b", "a/", "a\\b", "./a"])
+@pytest.mark.parametrize(
+    "key", ["", "/x", "../x", "a/../x", "a//b", "a/", "a\\b", "./a", "a\x1bb", "a\nb", "a\x00"]
+)
 def test_keys_stay_inside(store: Store, key: str) -> None:
     with pytest.raises(DataError, match="store key"):
         store.put_bytes(b"", key)
