@@ -21,7 +21,7 @@ OTHER_PYTHON = (
 )
 # Third-party packages that may be imported inside functions, where they are optional.
 VERMIN = "from vermin import main; main()"
-OPTIONAL = {"tensorboard", "fsspec", "s3fs", "mujoco", "mujoco_warp", "warp", "isaacgym"}
+OPTIONAL = {"tensorboard", "fsspec", "s3fs", "mujoco", "mujoco_warp", "warp", "isaacgym", "prefect"}
 TYPE_CHECKING = ast.dump(ast.Name("TYPE_CHECKING", ast.Load()))  # what is below it is never imported
 
 

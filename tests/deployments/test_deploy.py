@@ -160,6 +160,15 @@ def test_no_credentials_go_to_the_server(monkeypatch, url):
     assert "secret=1" not in str(error.value)
 
 
+def test_of_a_block_with_credentials_the_name_alone_is_sent(tracker_config, monkeypatch):
+    settings = DeploySettings(form=form_from_config(tracker_config), store="s3://b/p")
+    monkeypatch.delenv("PARC_STORE_BLOCK", raising=False)
+    without = settings.environment()
+    monkeypatch.setenv("PARC_STORE_BLOCK", "secret/parc-store")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    assert settings.environment() == {**without, "PARC_STORE_BLOCK": "secret/parc-store"}
+
+
 def test_a_folder_is_sent_as_absolute_path(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PARC_STORE", raising=False)
