@@ -41,5 +41,12 @@ def test_divergence_is_told_from_a_crash():
     assert type(error_of(70, "something else", "ValueError")) is TrainerCrashed
 
 
+def test_a_store_that_is_away_is_a_crash_that_is_tried_again():
+    error = error_of(69, "the store does not answer")
+    assert type(error) is TrainerCrashed
+    assert error.retries > 1
+    assert "the store does not answer" in str(error)
+
+
 def test_the_kernel_counts_memory_kills():
     assert memory_kills() >= 0
