@@ -19,15 +19,12 @@ from flows.parameters import (
     StageName,
     Training,
 )
-from flows.tracker_iteration import tracker_iteration
+from flows.tracker_iteration import dataset_of, tracker_iteration
 from parc_core.errors import ParcError
 from parc_core.iterations import begin_iteration, end_iteration, is_trained
 from parc_core.run_folder import work_folder
 from parc_core.storage.store import Store
-from tasks.caching import Result
-from tasks.dataset import build_dataset, given_dataset
-from tasks.merge import merge_motions
-from tasks.settings import Settings, load_settings
+from tasks.settings import load_settings
 
 FLOW_NAME = "parc"
 MOST_STARTS = 10
@@ -101,7 +98,7 @@ def tracker_iteration_scheduled(
         refresh=refresh,
     )
     store, name = Store(), registration.model_name
-    dataset = _dataset_of(load_settings(str(write_configs(form, _requests()))))
+    dataset = dataset_of(load_settings(str(write_configs(form, _requests()))))
     if is_trained(store, name, dataset["sha256"]):
         end_iteration(store, name)
         return Completed(name="Skipped", message=f"no new motions since the last model of '{name}'")
@@ -121,13 +118,6 @@ def tracker_iteration_scheduled(
 def _run(form: Form) -> Any:
     """The pipeline inside the run that is under way, so that its stages and artifacts belong to it."""
     return tracker_iteration.fn(str(write_configs(form, _requests())), form.refresh)
-
-
-def _dataset_of(settings: Settings) -> Result:
-    """The data set that is named, or one made of the motion folders; the pipeline takes it from the cache."""
-    if settings.create_dataset is None:
-        return given_dataset(settings.dataset_file)
-    return build_dataset(merge_motions(settings.create_dataset), settings.create_dataset)
 
 
 def _requests() -> Path:
