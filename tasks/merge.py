@@ -19,7 +19,10 @@ from parc_core.storage.store import Store
 from tasks.caching import Result, content_key, file_ref, local_path, stage
 from tasks.cancel import check_cancelled
 
-_MOTION = "clip file_index files merge merge_result motion_folders parallel remote_motions safe_pickle"
+_MOTION = (
+    "clip file_index files merge merge_result motion_folders parallel pickle_limits pickle_values prepared_copies"
+    " preprocessing remote_motions safe_pickle"
+)
 CODE = (
     *(f"parc_core/motion/{name}.py" for name in _MOTION.split()),
     "parc_core/rotations.py",

@@ -21,9 +21,9 @@ class DatasetConfig:
     char_filepath: str = "data/assets/humanoid.xml"
     """MJCF of the character that the motions move."""
     compute_preprocessing_data: bool = False
-    """Add what the motion generator (PARC's stage 1) needs. Not available yet: true is refused."""
+    """Add what the motion generator (PARC's stage 1) needs (`hf_mask_inds`, `hf_maxmin`) to the copies."""
     override_old_hf_mask_inds: bool = False
-    """With compute_preprocessing_data (not available yet): compute the masks again where a file has them."""
+    """With compute_preprocessing_data: compute both again where a file has masks."""
     cut_some_classes_in_half: bool = False
     """Keep every second file (sorted by name) of motion_classes_to_cut_in_half."""
     motion_classes_to_cut_in_half: List[str] = setting([])

@@ -142,6 +142,8 @@ def _manifest(
         "inputs": merged.fingerprint,
         "settings": {
             "folder_paths": [str(folder) for folder in config.folder_paths],
+            "compute_preprocessing_data": config.compute_preprocessing_data,
+            "override_old_hf_mask_inds": config.override_old_hf_mask_inds,
             "min_num_frames": config.min_num_frames,
             "max_terrain_dim_x": config.max_terrain_dim_x,
             "max_terrain_dim_y": config.max_terrain_dim_y,

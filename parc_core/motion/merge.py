@@ -56,10 +56,10 @@ def merge_folders(
         index_path: what is known of files already read; `default_index_path()` by default.
 
     Raises:
-        ConfigError: a setting that is not supported, or `out_dir` cannot be written.
+        ConfigError: settings that do not fit together, or `out_dir` cannot be written.
         DataError: a folder is missing, or holds no class folder.
     """
-    check_supported(config)
+    _check_settings(config)
     motions_dir = output_folder(out_dir) / "motions"
     classes, files = find_motions(config.folder_paths, progress)
     num_bodies = _num_bodies(config)
@@ -69,9 +69,17 @@ def merge_folders(
     kept, rejected, duplicates = _select(config, files, facts)
     motions = _named(kept, facts)
     sources = {file.path: file for file in kept}
-    lost = _copy(motions, sources, motions_dir, index, progress, workers)
+    if config.compute_preprocessing_data:
+        from parc_core.motion.prepared_copies import Preparation, prepare_copies  # torch: others do without
+
+        char_file = str(resolve(config.char_filepath))
+        how = Preparation(char_file, config.override_old_hf_mask_inds, str(motions_dir))
+        motions, same, lost = prepare_copies(motions, sources, how, index, progress, workers)
+        duplicates += same
+    else:
+        lost = _copy(motions, sources, motions_dir, index, progress, workers)
+        motions = [motion for motion in motions if motion.file not in lost]
     index.save()
-    motions = [motion for motion in motions if motion.file not in lost]
     rejected += [Rejected(*lost[key]) for key in sorted(lost)]
     return MergeResult(
         str(motions_dir), _fingerprint(files, facts), classes, motions, rejected, duplicates, num_read
@@ -91,7 +99,7 @@ def inputs_fingerprint(
     Raises:
         ConfigError, DataError: as `merge_folders`.
     """
-    check_supported(config)
+    _check_settings(config)
     _, files = find_motions(config.folder_paths, progress)
     num_bodies = _num_bodies(config)
     index = FileIndex(index_path or default_index_path(), num_bodies)
@@ -105,11 +113,10 @@ def output_folder(path: PathLike) -> Path:
     return Path(expand(os.fspath(path))).absolute()
 
 
-def check_supported(config: DatasetConfig) -> None:
-    """Raise `ConfigError` for what this version cannot do."""
-    if config.compute_preprocessing_data:
+def _check_settings(config: DatasetConfig) -> None:
+    if config.compute_preprocessing_data and not config.char_filepath:
         raise ConfigError(
-            "compute_preprocessing_data: not available yet, set it to false (the tracker does not need it)"
+            "compute_preprocessing_data: needs char_filepath, the MJCF of the motions' character"
         )
     if not config.folder_paths:
         raise ConfigError("folder_paths: empty, name at least one folder of motions")

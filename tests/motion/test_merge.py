@@ -317,13 +317,6 @@ def test_unwritable_output(tmp_path: Path) -> None:
         merge_folders(config(tmp_path / "in"), tmp_path / "file" / "out")
 
 
-def test_preprocessing_says_so_and_stops(tmp_path: Path) -> None:
-    write_small(tmp_path / "in" / "run" / "a.pkl")
-    with pytest.raises(ConfigError, match="compute_preprocessing_data: not available yet, set it to false"):
-        merge_folders(config(tmp_path / "in", compute_preprocessing_data=True), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
 def test_other_character_other_bodies(tmp_path: Path) -> None:
     write_small(tmp_path / "in" / "run" / "a.pkl")
     result = merge_folders(config(tmp_path / "in", char_filepath=""), tmp_path / "out")
