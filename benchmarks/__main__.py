@@ -1,7 +1,7 @@
 """`python -m benchmarks [physics] [environment]`: prints a table each and writes it as JSON.
 
 Those with options of their own: `python -m benchmarks train_throughput --help`, the same with learning_curves, sweep,
-update_step, data_scale, faults and engine_agreement.
+update_step, data_scale, faults, engine_agreement and preprocessing.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ PROGRAMS = (
     "merge_s3",
     "faults",
     "engine_agreement",
+    "preprocessing",
 )  # each with a main(argv)
 
 
