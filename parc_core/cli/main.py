@@ -102,6 +102,21 @@ def make_motions(
     make(list(kind) if kind else list(KINDS), count, seed, out, max_seconds)
 
 
+@app.command()
+def convert(
+    sources: Annotated[list[Path], typer.Argument(help="Motion files, or folders of them.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the converted files.")],
+    to: Annotated[str, typer.Option("--to", help="container (PARC's .pkl) or npz.")] = "container",
+    char_file: Annotated[
+        str, typer.Option("--char-file", help="MJCF of the motions' character.")
+    ] = "data/assets/humanoid.xml",
+) -> None:
+    """Convert flat motion files (older PARC, MimicKit) to the container format, or either to .npz."""
+    from parc_core.cli.convert import run_convert
+
+    run_convert(sources, out, to, char_file)
+
+
 @app.command("eval")
 def evaluate(
     model: Annotated[Path, typer.Option("--model", help="A model.pt (ours or PARC's) or a checkpoint.")],

@@ -143,8 +143,13 @@ class Record:
     __slots__ = ("fields",)
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, *arguments: Any) -> None:
-        self.fields: Dict[str, Any] = {"arguments": arguments} if arguments else {}
+    fields: Dict[str, Any]
+
+    def __new__(cls, *arguments: Any) -> Record:
+        """Pickles make objects without `__init__`."""
+        made = super().__new__(cls)
+        made.fields = {"arguments": arguments} if arguments else {}
+        return made
 
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, dict):
