@@ -207,7 +207,7 @@ def _container(data: bytes, where: str) -> Dict[str, Any]:
 def _legacy(where: str) -> str:
     return (
         f"{where}: the flat legacy layout of an older PARC release (frames [n, 34], contacts, fps, "
-        "loop_mode, terrain), which is not read; save it as a motion-terrain file with PARC's current tools"
+        "loop_mode, terrain), which is not read; convert it: parc-tracker convert FILE --out FOLDER"
     )
 
 
