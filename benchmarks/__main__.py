@@ -26,6 +26,7 @@ PROGRAMS = (
     "update_step",
     "data_scale",
     "merge_s3",
+    "pipeline_overhead",
     "faults",
     "engine_agreement",
     "preprocessing",

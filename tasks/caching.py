@@ -36,7 +36,7 @@ Result = dict[str, Any]
 
 _MOTION = (
     "clip dataset_arrays dataset_cache dataset_file file_index files joined_frames library loading parallel "
-    "safe_pickle terrain_file"
+    "pickle_limits pickle_values safe_pickle terrain_file"
 )
 SIMULATION = (
     "parc_core/rotations.py",
