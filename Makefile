@@ -1,4 +1,4 @@
-# make setup | demo | test | test-py38 | lint | bench.  Every target sets up .venv by itself, once.
+# make setup | demo | test | test-all | test-py38 | lint | bench.  Every target sets up .venv by itself, once.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
@@ -16,7 +16,7 @@ EXTRAS = mujoco,pipeline$$(command -v nvidia-smi >/dev/null && echo ,gpu)
 # Two workers suit two cores and up; torch's own threads would only fight with them.
 TEST_ENV := OMP_NUM_THREADS=1 DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false
 
-.PHONY: help setup setup-dev setup-py38 demo test test-py38 lint format bench clean
+.PHONY: help setup setup-dev setup-py38 demo test test-all test-py38 lint format bench clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -41,7 +41,11 @@ $(VENV)/.ready-dev: $(VENV)/.ready
 demo: setup
 	@$(BIN)/parc-tracker demo
 
+# What takes more than ten seconds (marked slow: long flows, deployments, the browser) is left to test-all.
 test: setup-dev
+	@$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-all: setup-dev
 	@$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # All that the trainer imports: neither the command line nor the engines of newer Pythons.

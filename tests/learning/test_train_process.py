@@ -66,6 +66,7 @@ def train(configs, out, iterations):
     return result
 
 
+@pytest.mark.slow
 def test_output_folder_and_exact_continuation(configs, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(configs, whole, 7)
