@@ -175,5 +175,5 @@ class Form(Group):
     refresh: list[StageName] = []
 
     def parameters(self) -> dict[str, Any]:
-        """As JSON, for a deployment."""
-        return self.model_dump(mode="json")
+        """As JSON, for a deployment; what is not set is left out, so that the form shows no fields of type None."""
+        return self.model_dump(mode="json", exclude_none=True)

@@ -19,6 +19,8 @@ from parc_core.config.paths import PROJECT_ROOT
 
 START_LIMIT = 90.0  # s; migrations take 15 s on two cores
 END_LIMIT = 30.0  # s
+BUSY_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before the next try on 503: SQLite is busy; Prefect's own client tries five times again, too."""
 
 
 def wait_for(what: str, found: Callable[[], Any], limit: float, every: float = 0.5) -> Any:
@@ -87,10 +89,12 @@ class Server:
         values = {
             group: {**deployment["parameters"][group], **changes} for group, changes in parameters.items()
         }
-        answer = self.http.post(
-            f"/deployments/{deployment['id']}/create_flow_run",
-            json={"parameters": {**deployment["parameters"], **values}, "state": {"type": "SCHEDULED"}},
-        )
+        request = {"parameters": {**deployment["parameters"], **values}, "state": {"type": "SCHEDULED"}}
+        for wait in (*BUSY_WAITS, 0.0):
+            answer = self.http.post(f"/deployments/{deployment['id']}/create_flow_run", json=request)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(wait)
         return answer.raise_for_status().json()["id"]
 
     def run(self, id: str) -> dict[str, Any]:

@@ -62,7 +62,6 @@ def test_folders_without_motions(tmp_path) -> None:
         agreement.clip_files([tmp_path])
 
 
-@pytest.mark.slow
 def test_both_engines(tmp_path) -> None:
     pytest.importorskip("mujoco_warp", reason="MuJoCo Warp is not installed")
     clips = tmp_path / "clips"

@@ -21,7 +21,7 @@ from parc_core.terrain.heightfield import Heightfield
 from tests.engines.scenes import FEET, GRAVITY, LEG, MASS, flat, random_state, state, stepped
 from tests.engines.warp_scenes import AFTER_BLOWS, CLOSE, compare, oracle, reset, step, warp_engine
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 def standing() -> tuple[ResetState, Tensor, list[Heightfield]]:

@@ -16,7 +16,7 @@ from parc_core.terrain.heightfield import Heightfield
 from tests.engines.scenes import HIGH, LEG, flat, random_state, state, stepped
 from tests.engines.warp_scenes import fields, on, oracle, reset, step, warp_engine
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 PLACES = [(0.0, 0.0), (0.2, -0.2), (-0.6, 0.6), (1.58, 1.58), (2.3, -1.9), (-9.0, 5.0), (0.6, 0.19999)]

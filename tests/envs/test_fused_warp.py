@@ -21,7 +21,7 @@ from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.learning.clip_test import evaluate_clips_in_training
 from tests.envs.scenes import env_file
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 DEVICES = ["cpu", "cuda:0"] if torch.cuda.is_available() else ["cpu"]
 N = 6

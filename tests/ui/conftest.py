@@ -16,10 +16,14 @@ FLAGS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0
 
 @pytest.fixture
 def server(tmp_path, tracker_config, store):
-    """Server, deployments and one worker."""
+    """Server, deployments and one worker. The form names files by `$DATA_DIR`, which is the worker's own."""
+    data = str(tmp_path)
+    for name in ("tracker.yaml", "dataset.yaml"):
+        path = tmp_path / name
+        path.write_text(path.read_text().replace(data, "$DATA_DIR"))
     with running_server(tmp_path / "server") as found:
-        found.deploy(tracker_config, PARC_STORE=str(store))
-        with found.worker(tmp_path / "worker", PARC_INDEX=os.environ["PARC_INDEX"]):
+        found.deploy(tracker_config, PARC_STORE=str(store), DATA_DIR=data)
+        with found.worker(tmp_path / "worker", PARC_INDEX=os.environ["PARC_INDEX"], DATA_DIR=data):
             yield found
 
 
