@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 import yaml
 from rich.console import Console
@@ -85,7 +85,12 @@ def _seconds(command: Sequence[str], folder: Path, environment: Dict[str, str]) 
     """Wall-clock time of a process from its start to its end, which has to be a good one."""
     began = time.perf_counter()
     done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, capture_output=True
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
     )
     taken = time.perf_counter() - began
     if done.returncode:
