@@ -21,10 +21,23 @@ Count = Annotated[int, Field(ge=1)]
 StageName = Literal["merge_motions", "build_dataset", "emit_configs", "evaluate", "train", "register"]
 
 
+def _without_null(schema: dict[str, Any]) -> None:
+    """What may be empty is shown as an empty field of its own type; with null as a type the UI shows only "None".
+
+    The server takes null all the same for what is not required, except for choices: leave them out.
+    """
+    for field in schema.get("properties", {}).values():
+        kinds = [kind for kind in field.get("anyOf", []) if kind.get("type") != "null"]
+        if len(kinds) == 1:
+            del field["anyOf"]
+            field.pop("default", None)
+            field.update(kinds[0])
+
+
 class Group(BaseModel):
     """Part of the form; what it does not know is refused."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_null)
 
 
 class Motions(Group):

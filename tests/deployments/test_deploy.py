@@ -14,6 +14,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from deployments.automations import wanted
 from deployments.settings import DeploySettings, deployed_store
 from flows.form_configs import form_from_config
+from flows.parameters import Form
 from parc_core.cli.main import app
 from parc_core.errors import ConfigError
 from tests.pipeline_fixtures import change
@@ -108,6 +109,22 @@ def test_the_server_refuses_wrong_values(server, tracker_config, group, values):
         server.start_run("tracker-iteration", **{group: values})
     assert refused.value.response.status_code == 409
     assert next(iter(values)) in refused.value.response.text
+
+
+@slow
+def test_the_server_takes_null_for_what_may_be_empty(server, tracker_config):
+    server.deploy(tracker_config)
+    empty = {
+        "motions": {"dataset_file": None, "max_terrain_dim_x": None},
+        "training": {"in_model_file": None, "trainer_python": None},
+        "learning": {"learning_rate": None, "iters_per_checkpoint": None},
+        "environment": {"episode_length": None},
+        "registration": {"min_completed": None, "max_joint_error": None},
+    }
+    id = server.start_run("tracker-iteration", **empty)
+    for group, values in empty.items():
+        assert values.items() <= server.run(id)["parameters"][group].items()
+    Form.model_validate(server.run(id)["parameters"])
 
 
 @slow

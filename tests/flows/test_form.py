@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import yaml
 from pydantic import ValidationError
@@ -98,6 +100,14 @@ def test_a_given_dataset(tracker_config, tmp_path):
 def test_wrong_values_are_refused(group, values):
     with pytest.raises(ValidationError, match=group):
         Form.model_validate({"motions": {"folders": ["a"]}, group: values})
+
+
+def test_no_field_of_the_form_is_of_type_null(tracker_config):
+    """The UI shows such a field as a text that says so, and nobody can fill it in."""
+    assert '"type": "null"' not in json.dumps(Form.model_json_schema())
+    assert "null" not in json.dumps(form_from_config(tracker_config).parameters())
+    empty = Form.model_validate({"motions": {"folders": ["a"]}, "learning": {"learning_rate": None}})
+    assert empty.learning.learning_rate is None
 
 
 def test_a_config_that_the_form_refuses(tracker_config):
