@@ -13,6 +13,7 @@ import torch
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.learning.model_file import CHECKPOINT_FORMAT, load_tensors
+from parc_core.learning.plain_values import with_marked_floats
 from parc_core.storage.atomic import atomic_write, sha256_file, write_text
 
 NAME = re.compile(r"^checkpoint_(\d+)\.pt$")
@@ -41,7 +42,7 @@ def save_checkpoint(folder: Path, state: State, keep: int) -> Path:
     path = checkpoint_path(folder, samples)
     _remove(_sidecar(path))  # a crash between the two writes must not leave an old SHA-256
     with atomic_write(path) as file:
-        torch.save({"format": CHECKPOINT_FORMAT, **state}, file)
+        torch.save(with_marked_floats({"format": CHECKPOINT_FORMAT, **state}), file)
     write_text(_sidecar(path), f"{sha256_file(path)}  {path.name}\n")
     others = list_checkpoints(folder)
     stale = [other for count, other in others if count > samples]

@@ -15,6 +15,7 @@ from parc_core.errors import ConfigError, DataError
 from parc_core.learning.agent import Agent
 from parc_core.learning.networks import ActorCritic
 from parc_core.learning.normalizer import Normalizer
+from parc_core.learning.plain_values import with_floats
 from parc_core.storage.atomic import PathLike, atomic_write
 
 CHECKPOINT_FORMAT = "parc-tracker checkpoint 1"
@@ -52,7 +53,7 @@ def load_tensors(path: PathLike) -> Any:
     if not Path(path).is_file():
         raise DataError(f"{path}: no such file; name an existing model or checkpoint")
     try:
-        return torch.load(str(path), map_location="cpu", weights_only=True)
+        return with_floats(torch.load(str(path), map_location="cpu", weights_only=True))
     except (
         pickle.UnpicklingError,
         zipfile.BadZipFile,

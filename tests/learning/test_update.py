@@ -46,7 +46,8 @@ def setup(config, steps=5, dtype=torch.float32, seed=0):
     agent.model.dtype = dtype
     per_sample = agent.model.head.depends_on_state
     rollout = Rollout(steps, 6, env.obs_dim, env.action_dim, env.device, dtype, per_sample)
-    rollout.norm_obs.normal_()
+    # Drawn as float32: normal_() of a bfloat16 tensor gives other numbers on GPUs and in older PyTorch.
+    rollout.norm_obs.copy_(torch.randn(rollout.norm_obs.shape))
     dist = agent.model.actor(rollout.norm_obs.flatten(0, 1))
     shape = rollout.norm_means.shape
     rollout.norm_means.copy_(dist.mean.view(shape))
