@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import importlib
+import logging
+import signal
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
+from parc_core.cli.embedded_server import EmbeddedServer
 from parc_core.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -16,6 +22,7 @@ if TYPE_CHECKING:
 
 Numbers = tuple[float, float, float]
 """Completed share, joint error (m), return."""
+RESUME = "the same command goes on from the last checkpoint"
 
 
 def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
@@ -27,13 +34,42 @@ def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
     """
     from parc_core.config.preflight import check_runnable
 
-    check_runnable(config)  # said in one line, before a server starts
-    from flows.tracker_iteration import tracker_iteration
+    with _terminated_in_one_line():
+        check_runnable(config)  # said in one line, before a server starts
+        server = EmbeddedServer()
+        server.start()
+        importlib.import_module("parc_core.assess")  # seconds in which the server starts
+        server.use()
+        from flows.tracker_iteration import tracker_iteration
 
-    result = tracker_iteration(str(config), list(refresh))
+        if server.wait():
+            logging.getLogger("prefect.flow_runs").addFilter(_is_no_address)
+        result = tracker_iteration(str(config), list(refresh))
     if not isinstance(result, dict):
-        raise Interrupted("the run was cancelled; the same command goes on from the last checkpoint")
+        raise Interrupted(f"the run was cancelled; {RESUME}")
     return result
+
+
+def _is_no_address(record: logging.LogRecord) -> bool:
+    """Leaves out where Prefect says the run can be viewed: the embedded server has no UI."""
+    return not record.getMessage().startswith("View at ")
+
+
+@contextlib.contextmanager
+def _terminated_in_one_line() -> Iterator[None]:
+    """SIGTERM ends what is inside as Interrupted: Prefect, which catches it during a flow, passes it on to us."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+
+    def stop(number: int, _frame: object) -> None:
+        raise Interrupted(f"stopped by {signal.Signals(number).name}; {RESUME}")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def show_result(result: dict[str, Any], console: Console | None = None) -> None:
