@@ -42,12 +42,21 @@ def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
         server.use()
         from flows.tracker_iteration import tracker_iteration
 
-        if server.wait():
-            logging.getLogger("prefect.flow_runs").addFilter(_is_no_address)
-        result = tracker_iteration(str(config), list(refresh))
+        with _with_own_server() if server.wait() else contextlib.nullcontext():
+            result = tracker_iteration(str(config), list(refresh))
     if not isinstance(result, dict):
         raise Interrupted(f"the run was cancelled; {RESUME}")
     return result
+
+
+@contextlib.contextmanager
+def _with_own_server() -> Iterator[None]:
+    """What a run needs not where its server ends with it."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    logging.getLogger("prefect.flow_runs").addFilter(_is_no_address)
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):  # its end costs up to a second
+        yield
 
 
 def _is_no_address(record: logging.LogRecord) -> bool:

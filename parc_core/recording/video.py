@@ -239,7 +239,7 @@ def _pictures(
         scenes = [scene.at([round(m * (len(scene.lookat) - 1)) for m in moments]) for scene in scenes]
     size = (options.width, options.height)
     result = []
-    for track, scene, frames in zip(tracks, scenes, draw(scenes, *large)):
+    for track, scene, frames in zip(tracks, scenes, draw(scenes, *large, size)):
         part = []
         for frame, seconds in zip(frames, scene.seconds):
             lost = track.lost_at_s is not None and seconds >= track.lost_at_s
