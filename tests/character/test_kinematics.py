@@ -30,7 +30,7 @@ def pose(kin, dof, root_pos=(0.0, 0.0, 0.0), root_rot=IDENTITY):
     """Body positions (J, 3) and rotations (J, 4) by name."""
     pos, rot = kin.forward(torch.tensor(root_pos), root_rot, kin.dof_to_rot(dof))
     names = kin.character.body_names
-    return dict(zip(names, pos, strict=True)), dict(zip(names, rot, strict=True))
+    return dict(zip(names, pos)), dict(zip(names, rot))
 
 
 def near(got, want, atol=1e-6):

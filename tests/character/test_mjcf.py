@@ -73,9 +73,7 @@ def test_humanoid_table():
     ]
     per_joint = {
         name: tuple(float(getattr(character, key)[start]) for key in ("kp", "kd", "armature", "effort"))
-        for name, start, dim in zip(
-            character.joint_names, character.joint_dof_idx, character.joint_dof_dim, strict=True
-        )
+        for name, start, dim in zip(character.joint_names, character.joint_dof_idx, character.joint_dof_dim)
         if dim > 0
     }
     expected = {

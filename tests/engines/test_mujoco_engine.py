@@ -165,7 +165,7 @@ def rays(engine: MujocoEngine, origins: list, direction: list) -> np.ndarray:
     for origin in origins:
         geom = np.zeros(1, np.int32)
         distance = mujoco.mj_ray(
-            engine.model, data, np.array(origin, float), np.array(direction, float), None, 1, -1, geom, None
+            engine.model, data, np.array(origin, float), np.array(direction, float), None, 1, -1, geom
         )
         hits.append(distance if engine.model.geom_bodyid[geom[0]] < columns else -1.0)
     return np.array(hits)
@@ -262,7 +262,7 @@ def test_continues_bit_for_bit_from_a_saved_state() -> None:
         run(engine, 10, seed=1)
     resumed.load_state_dict(half.state_dict())
     assert_close(resumed.state.contact_forces, half.state.contact_forces, atol=0, rtol=0)
-    for a, b in zip(run(whole, 10, seed=2), run(resumed, 10, seed=2), strict=True):
+    for a, b in zip(run(whole, 10, seed=2), run(resumed, 10, seed=2)):
         assert torch.equal(a, b)
 
 
@@ -272,7 +272,7 @@ def test_the_number_of_threads_does_not_change_the_result() -> None:
         engine = make_engine(6, stepped(), threads=threads)
         reset(engine, state(6, LEG + 0.05))
         results.append(run(engine, 12, seed=3))
-    for a, b in zip(*results, strict=True):
+    for a, b in zip(*results):
         assert torch.equal(a, b)
 
 

@@ -41,7 +41,7 @@ def test_every_error() -> None:
         "root_vel_m_s": 1.5 / 3,
         "root_ang_vel_rad_s": 0.3 / 3,
     }
-    assert dict(zip(NAMES, got, strict=True)) == pytest.approx(expected, rel=1e-5)
+    assert dict(zip(NAMES, got)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_joint_error_is_a_distance_in_the_world() -> None:

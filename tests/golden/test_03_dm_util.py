@@ -1,6 +1,7 @@
 """Rewards, terminations, observations and tracking errors against the reference's numbers."""
 
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_tracking_error(golden: dict) -> None:
     close(errors, golden["tracking_error"])
 
 
-def failures(golden: dict, pose_dist: torch.Tensor | None, track_root: bool, fall: bool) -> torch.Tensor:
+def failures(golden: dict, pose_dist: Optional[torch.Tensor], track_root: bool, fall: bool) -> torch.Tensor:
     failed = torch.zeros(len(golden["root_pos"]), dtype=torch.bool)
     if pose_dist is not None:
         failed |= terminations.pose_failed(golden["body_pos"], golden["tar_body_pos"], pose_dist)

@@ -21,8 +21,8 @@ def cases(golden_dir):
 
 def _grid(want, golden_dir):
     terrains = [
-        read_motion_terrain(golden_dir / "files" / f"{str(name).removesuffix('.pkl')}.pkl").terrain
-        for name in want["files"]
+        read_motion_terrain(golden_dir / "files" / (name if name.endswith(".pkl") else f"{name}.pkl")).terrain
+        for name in want["files"].tolist()
     ]
     dx = float(terrains[0].dx)
     return build_grid(terrains, "square", padding_cells(float(want["padding"]), dx), dx)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 import torch
 from torch import nn
@@ -18,8 +16,8 @@ BOUNDS = {torch.float64: 1e-14, torch.float32: 2e-6}
 
 def tower(sizes, seed):
     torch.manual_seed(seed)
-    layers = [part for a, b in itertools.pairwise(sizes) for part in (nn.Linear(a, b), nn.ReLU())]
-    return nn.Sequential(*layers)
+    layers = [(nn.Linear(sizes[k], sizes[k + 1]), nn.ReLU()) for k in range(len(sizes) - 1)]
+    return nn.Sequential(*(part for layer in layers for part in layer))
 
 
 def relative(got, want):

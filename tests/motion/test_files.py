@@ -32,6 +32,7 @@ from tests.motion.small_files import (
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 CLIPS = Path(os.environ.get("PARC_CLIPS_DIR") or SHARED / "data" / "motions")
 GOLDEN = Path(os.environ.get("PARC_GOLDEN_DIR") or SHARED / "golden") / "files"
+PLAIN_NUMPY_1 = np.__version__.startswith("1.")
 
 
 @pytest.mark.parametrize("folder", [CLIPS, GOLDEN], ids=["clips", "golden"])
@@ -45,6 +46,9 @@ def test_real_files_read_and_round_trip(folder: Path, tmp_path: Path) -> None:
         read_misc(mt, allow_torch=True)
         copy = tmp_path / file.name
         write_motion_terrain(copy, mt)
+        assert motion_terrain_bytes(read_motion_terrain(copy)) == copy.read_bytes()
+        if PLAIN_NUMPY_1 and b"numpy._core" in file.read_bytes():
+            continue  # pickle cannot read what NumPy 2 wrote there; our reader can
         ours, theirs = plain_loads(copy.read_bytes()), plain_loads(file.read_bytes())
         assert ours["misc_data"] == theirs["misc_data"]
         for part in ("motion_data", "terrain_data"):
@@ -53,7 +57,6 @@ def test_real_files_read_and_round_trip(folder: Path, tmp_path: Path) -> None:
             for key, value in want.items():
                 assert np.array_equal(got[key], value), (file, key)
                 assert getattr(got[key], "dtype", None) == getattr(value, "dtype", None) or key == "dx"
-        assert motion_terrain_bytes(read_motion_terrain(copy)) == copy.read_bytes()
 
 
 def test_reads_what_parc_writes() -> None:

@@ -123,9 +123,7 @@ def test_target_frames_are_samples_of_later_times(kin):
     assert [tuple(t.shape) for t in found] == [(2, 3, 3), (2, 3, 4), (2, 3, 14, 4), (2, 3, 15)]
     for k, step in enumerate(steps):
         single = library.sample(ids, times + step * 0.01)
-        for got, want in zip(
-            found, (single.root_pos, single.root_rot, single.joint_rot, single.contacts), strict=True
-        ):
+        for got, want in zip(found, (single.root_pos, single.root_rot, single.joint_rot, single.contacts)):
             assert_close(got[:, k], want, atol=1e-6, rtol=0)
 
 

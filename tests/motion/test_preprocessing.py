@@ -103,7 +103,7 @@ def test_chunks_give_the_same(preprocessor: Preprocessor, monkeypatch: pytest.Mo
     whole = preprocessor.compute(clip, ground())
     monkeypatch.setattr("parc_core.motion.preprocessing._CHUNK_FRAMES", 3)
     parts = preprocessor.compute(clip, ground())
-    assert all(np.array_equal(a, b) for a, b in zip(whole.hf_mask_inds, parts.hf_mask_inds, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(whole.hf_mask_inds, parts.hf_mask_inds))
     assert np.array_equal(whole.hf_maxmin, parts.hf_maxmin)
 
 
@@ -120,7 +120,7 @@ def test_masks_of_a_published_clip(preprocessor: Preprocessor) -> None:
         found = preprocessor.compute(content.motion, content.terrain).hf_mask_inds
         assert len(found) == len(want)
         wrong = 0
-        for ours, theirs in zip(found, want, strict=True):
+        for ours, theirs in zip(found, want):
             assert ours.shape[1:] == theirs.shape[1:]
             wrong += len({*map(tuple, ours.tolist())} ^ {*map(tuple, theirs.tolist())})
         assert wrong <= 0.02 * sum(map(len, want)), path.name

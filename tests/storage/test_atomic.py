@@ -50,11 +50,8 @@ def test_unwritable_is_one_line(tmp_path: Path, name: str) -> None:
 
 
 def test_full_disk_is_one_line(tmp_path: Path) -> None:
-    with (
-        pytest.raises(ConfigError, match="No space left on device"),
-        atomic_write(tmp_path / "x"),
-        open("/dev/full", "wb") as full,
-    ):
+    refused = pytest.raises(ConfigError, match="No space left on device")
+    with refused, atomic_write(tmp_path / "x"), open("/dev/full", "wb") as full:
         full.write(b"x" * (1 << 20))
     assert os.listdir(tmp_path) == []
 
