@@ -21,6 +21,7 @@ OTHER_PYTHON = (
 )
 # Third-party packages that may be imported inside functions, where they are optional.
 VERMIN = "from vermin import main; main()"
+HINTS = ("--eval-annotations", "--feature", "union-types")
 OPTIONAL = {"tensorboard", "fsspec", "s3fs", "mujoco", "mujoco_warp", "warp", "isaacgym", "prefect"}
 TYPE_CHECKING = ast.dump(ast.Name("TYPE_CHECKING", ast.Load()))  # what is below it is never imported
 
@@ -107,34 +108,59 @@ def test_annotations_are_not_evaluated(name):
     assert not annotated or any(alias.name == "annotations" for alias in names)
 
 
+def vermin(files, *options):
+    command = [sys.executable, "-c", VERMIN, "--target=3.8-", "--violations", *options, *map(str, files)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def ruff(files):
+    options = ["--isolated", "--target-version=py38", "--select=E9,F", "--quiet"]
+    command = [sys.executable, "-m", "ruff", "check", *options, *map(str, files)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def test_vermin():
     """Language features and standard library of Python 3.8; annotations are left out, for nothing evaluates them
     but the config schema, which `test_config_hints` covers."""
-    files = [str(path) for path in CLOSURE.values()]
-    command = [sys.executable, "-c", VERMIN, "--target=3.8-", "--violations", "--no-parse-comments", *files]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = vermin(CLOSURE.values(), "--no-parse-comments")
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_config_hints():
     """typing.get_type_hints evaluates the config dataclasses' annotations: these must be 3.8's too."""
-    files = [str(path) for name, path in CLOSURE.items() if name.startswith("parc_core.config")]
-    command = [sys.executable, "-c", VERMIN, "--target=3.8-", "--violations", "--eval-annotations", *files]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    config = [path for name, path in CLOSURE.items() if name.startswith("parc_core.config")]
+    files = [path for path in config if "@dataclass" in path.read_text(encoding="utf-8")]
+    assert len(files) >= 5  # environment, agent, tracker, data set, arguments
+    result = vermin(files, *HINTS)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_ruff_for_python_38():
-    files = [str(path) for path in CLOSURE.values()]
-    command = [
-        sys.executable,
-        "-m",
-        "ruff",
-        "check",
-        "--target-version=py38",
-        "--select=E9,F",
-        "--quiet",
-        *files,
-    ]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = ruff(CLOSURE.values())
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+NEWER = {
+    "match": "def f(x):\n    match x:\n        case 1:\n            return 2\n",
+    "parentheses": "def f(a, b):\n    with (a() as x, b() as y):\n        return x, y\n",
+    "method": "print('ab'.removeprefix('a'))\n",
+    "merged dicts": "def f():\n    return {1: 2} | {3: 4}\n",
+    "module": "import graphlib\n\nprint(graphlib)\n",
+}
+SYNTAX = ("match", "parentheses")  # all that a linter without types can know
+
+
+@pytest.mark.parametrize("name", sorted(NEWER))
+def test_newer_python_is_found(name, tmp_path):
+    """The checks above do fail: on syntax and library that Python 3.8 lacks."""
+    (tmp_path / "new.py").write_text(NEWER[name])
+    assert vermin([tmp_path / "new.py"], "--no-parse-comments").returncode != 0
+    assert (ruff([tmp_path / "new.py"]).returncode != 0) == (name in SYNTAX)
+    (tmp_path / "new.py").write_text("def f(x: int) -> int:\n    return x\n")
+    assert vermin([tmp_path / "new.py"], "--no-parse-comments").returncode == 0
+    assert ruff([tmp_path / "new.py"]).returncode == 0
+
+
+def test_a_newer_annotation_in_the_config_is_found(tmp_path):
+    (tmp_path / "new.py").write_text("class Config:\n    steps: int | None = None\n")
+    assert vermin([tmp_path / "new.py"], *HINTS).returncode != 0

@@ -81,19 +81,36 @@ def test_what_cannot_be_started_is_refused(tmp_path):
         check_trainer_python(str(tmp_path / "python"), "mujoco", "cpu", "t.yaml")
 
 
+def killed_once(folder: Path, store: Path) -> Path:
+    """Python 3.8 whose first training is killed (SIGKILL) as soon as it has written a checkpoint."""
+    return script(
+        folder,
+        f"""{PYTHON38} -V >> {folder}/used
+[ "$1" = -m ] && mkdir {folder}/killed 2>/dev/null || exec {PYTHON38} "$@"
+{PYTHON38} "$@" &
+until ls {store}/runs/*/checkpoints/checkpoint_*.pt.sha256 >/dev/null 2>&1; do sleep 0.02; done
+kill -9 $! $$""",
+    )
+
+
 @needs_python38
 @pytest.mark.slow
-def test_the_flow_trains_with_python_38(tracker_config, prefect_server, tmp_path):
+def test_the_flow_trains_with_python_38_and_goes_on_when_that_is_killed(
+    tracker_config, prefect_server, store, tmp_path, monkeypatch
+):
+    import tasks.train
     from flows.tracker_iteration import tracker_iteration
     from tasks.caching import local_path
 
+    monkeypatch.setattr(tasks.train, "BACK_OFF", (0.01,))
     assert check_trainer_python(str(PYTHON38), "mujoco", "cpu", "t.yaml").startswith("3.8.")
-    used = tmp_path / "used"
-    python = script(tmp_path, f'{PYTHON38} -V >> {used}\nexec {PYTHON38} "$@"')
-    result = tracker_iteration(str(change(tracker_config, trainer_python=str(python))))
-    assert result["training"]["samples"] == 128
-    assert used.read_text().startswith("Python 3.8.")
+    python = killed_once(tmp_path, store)
+    result = tracker_iteration(str(change(tracker_config, trainer_python=str(python), max_samples=1024)))
+    assert (tmp_path / "killed").is_dir()
+    assert all(line.startswith("Python 3.8.") for line in (tmp_path / "used").read_text().splitlines())
+    assert result["training"]["samples"] == 1024
     folder = local_path(result["training"]["model"]).parent
     events = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
-    assert events[0]["event"] == "start"
-    assert result["after"]["report"]
+    starts = [event for event in events if event["event"] == "start"]
+    assert len(starts) == 2 and "checkpoint_" in json.dumps(starts[1]), starts
+    assert result["after"]["report"]  # evaluated by the flow's own Python
