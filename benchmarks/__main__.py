@@ -27,6 +27,7 @@ PROGRAMS = (
     "data_scale",
     "merge_s3",
     "pipeline_overhead",
+    "mirroring",
     "faults",
     "engine_agreement",
     "preprocessing",

@@ -40,13 +40,15 @@ def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
         server.start()
         importlib.import_module("parc_core.assess")  # seconds in which the server starts
         server.use()
+        from prefect.exceptions import CancelledRun
+
         from flows.tracker_iteration import tracker_iteration
 
         with _with_own_server() if server.wait() else contextlib.nullcontext():
-            result = tracker_iteration(str(config), list(refresh))
-    if not isinstance(result, dict):
-        raise Interrupted(f"the run was cancelled; {RESUME}")
-    return result
+            try:
+                return tracker_iteration(str(config), list(refresh))
+            except CancelledRun as error:  # what Prefect makes of the flow's state Cancelled
+                raise Interrupted(f"the run was cancelled; {RESUME}") from error
 
 
 @contextlib.contextmanager

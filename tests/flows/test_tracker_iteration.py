@@ -86,6 +86,22 @@ def test_a_crashed_trainer_is_tried_again(tracker_config, store, tmp_path, monke
     assert (tmp_path / "crashed").is_dir()
 
 
+def test_a_trainer_that_lost_the_store_is_tried_again(tracker_config, store, tmp_path, monkeypatch):
+    monkeypatch.setattr(tasks.train, "BACK_OFF", (0.01,))
+    python = tmp_path / "store_away_once"
+    python.write_text(
+        f"#!/bin/sh\n{PROBE}echo x >> {tmp_path}/attempts\n"
+        f"if mkdir {tmp_path}/away 2>/dev/null; then echo 'error: the store does not answer' >&2; exit 69; fi\n"
+        f'exec {sys.executable} "$@"\n'
+    )
+    os.chmod(python, 0o755)
+    config = change(tracker_config, trainer_python=str(python), max_samples=64)
+    result = tracker_iteration(str(config))
+    assert result["training"]["samples"] == 64
+    assert result["model"]["version"] == 1
+    assert (tmp_path / "attempts").read_text() == "x\nx\n"
+
+
 def test_bad_data_is_not_tried_again(tracker_config, store, tmp_path):
     python = tmp_path / "says_bad_data"
     python.write_text(

@@ -1,0 +1,38 @@
+"""A run that was cancelled is cancelled for whoever called the flow: the server, a deployment, a shell."""
+
+from __future__ import annotations
+
+import pytest
+
+from flows import tracker_iteration as module
+from flows.deployed import tracker_iteration_deployed, tracker_iteration_scheduled
+from flows.form_configs import form_from_config
+from parc_core.cli.flow import run_flow
+from parc_core.errors import EXIT_INTERRUPTED, Interrupted
+from tasks.cancel import RunCancelled
+
+pytestmark = pytest.mark.usefixtures("prefect_server", "store")
+
+
+@pytest.fixture(autouse=True)
+def cancelled(monkeypatch):
+    """Somebody cancels the run while its stages work."""
+
+    def iteration(_settings):
+        raise RunCancelled("the run was cancelled")
+
+    monkeypatch.setattr(module, "_iteration", iteration)
+
+
+def test_the_command_leaves_with_75_and_says_how_to_go_on(tracker_config):
+    with pytest.raises(Interrupted, match="the same command goes on from the last checkpoint") as caught:
+        run_flow(tracker_config)
+    assert caught.value.exit_code == EXIT_INTERRUPTED
+
+
+@pytest.mark.parametrize("flow", [tracker_iteration_deployed, tracker_iteration_scheduled])
+def test_a_deployed_run_ends_as_cancelled(tracker_config, flow):
+    form = form_from_config(tracker_config)
+    groups = {name: getattr(form, name) for name in type(form).model_fields}
+    state = flow(**groups, return_state=True)
+    assert (state.type, state.message) == ("CANCELLED", "the run was cancelled")
