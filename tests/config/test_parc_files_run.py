@@ -1,19 +1,24 @@
-"""PARC's own four config files, unchanged: data set creation with the data of stage 1, then a training's files."""
+"""PARC's own four config files, unchanged: data set creation with the data of stage 1, then a training."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from parc_core.config.dataset_config import load_dataset_config
 from parc_core.config.emit import emit_configs
 from parc_core.config.env_config import load_env_config
+from parc_core.config.paths import PROJECT_ROOT
 from parc_core.config.tracker_config import load_tracker_config
 from parc_core.motion.build import create_dataset
 from parc_core.motion.dataset_file import read_motions_yaml
 from parc_core.motion.files import read_misc, read_motion_terrain
+from parc_core.motion.terrain_file import read_terrain_pkl
 from tests.config.parc_values import AGENT_YAML, ENV_YAML
 from tests.motion.small_files import write_small
 
@@ -76,3 +81,23 @@ def test_they_run_unchanged(parc_files: Path) -> None:
     assert yaml.safe_load(written["dm_env.yaml"].read_text())["env_name"] == "ig_parkour"
     env_file = load_env_config(written["dm_env.yaml"])
     assert env_file.env.dm.motion_file == built["motions_yaml"]
+
+
+@pytest.mark.slow
+def test_they_train(parc_files: Path) -> None:
+    """With PARC's networks and settings; the command line makes it short and puts it on the CPU."""
+    pytest.importorskip("mujoco")
+    create_dataset(load_dataset_config(parc_files / "create_dataset_config.yaml"))
+    tracker = load_tracker_config(parc_files / "parc_3_tracker_default.yaml")
+    assert tracker.dataset_file is not None
+    written = emit_configs(tracker, tracker.dataset_file, parc_files / "output")
+    options = {"device": "cpu", "engine": "mujoco", "num_envs": 4, "max_samples": 2 * 4 * 32}
+    words = [str(word) for key, value in options.items() for word in (f"--{key}", value)]
+    command = [sys.executable, "-m", "parc_core.train", "--arg_file", str(written["train_args.txt"]), *words]
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    model = torch.load(parc_files / "output" / "model.pt", weights_only=True)
+    assert model["_model._actor_layers.0.weight"].shape == (2048, 1312)
+    assert all(bool(torch.isfinite(value).all()) for value in model.values())
+    assert (parc_files / "output" / "checkpoints" / "checkpoint_256.pt").is_file()
+    assert read_terrain_pkl(parc_files / "output" / "terrain.pkl").motion_offsets.shape == (3, 1, 2)

@@ -88,7 +88,7 @@ def test_padding(terrains):
         np.testing.assert_array_equal(padded.hf, want["pad1_hf"])
         np.testing.assert_array_equal(padded.hf_maxmin, want["pad1_maxmin"])
         np.testing.assert_allclose(padded.min_point, want["pad1_min_point"], atol=1e-6)
-        assert padded.hf.shape == tuple(want["pad1_dims"])
+        assert padded.hf.shape == tuple(want["pad1_dims"]) == want["pad1_mask"].shape
 
 
 def test_ray_points(golden):
