@@ -63,6 +63,9 @@ class ObjectServer:
     def start(self) -> None:
         """Starts it (again) and waits until the bucket is there.
 
+        Call it in a thread that lasts as long as the server is needed, such as the main one: Linux sends the signal
+        that ends a child with its parent when the *thread* that started it ends.
+
         Raises:
             ConfigError: it does not come up.
         """

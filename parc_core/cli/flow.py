@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 from rich.table import Table
@@ -46,7 +46,7 @@ def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
 
         with _with_own_server() if server.wait() else contextlib.nullcontext():
             try:
-                return tracker_iteration(str(config), list(refresh))
+                return cast(dict[str, Any], tracker_iteration(str(config), list(refresh)))
             except CancelledRun as error:  # what Prefect makes of the flow's state Cancelled
                 raise Interrupted(f"the run was cancelled; {RESUME}") from error
 
