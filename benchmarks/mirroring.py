@@ -53,7 +53,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         folder = Path(temp)
         with ObjectServer(folder / "server") as server:
             os.environ.update(server.environment(), PARC_STORE=f"s3://{server.bucket}/mirroring")
-            os.environ.update(PARC_WORK=f"{folder}/work", PARC_CACHE=f"{folder}/cache", PARC_INDEX=f"{folder}/index.json")
+            os.environ.update(
+                PARC_WORK=f"{folder}/work", PARC_CACHE=f"{folder}/cache", PARC_INDEX=f"{folder}/index.json"
+            )
             result.update(_rounds(folder, args))
     result["load_after"] = os.getloadavg()[0]
     write_json(args.json, result)
