@@ -74,7 +74,7 @@ TESTS38 := tests/learning tests/envs tests/motion tests/terrain tests/character 
 	tests/storage/test_atomic.py tests/test_rotations.py tests/test_train.py tests/test_trainer_exit.py
 NOT38 := tests/motion/test_convert.py tests/motion/test_remote_motions.py tests/config/test_folder_patterns.py \
 	tests/envs/test_fused_character.py tests/envs/test_fused_env.py tests/envs/test_fused_oracle.py \
-	tests/envs/test_fused_warp.py
+	tests/envs/test_fused_warp.py tests/golden/test_07_runs.py
 
 test-py38: setup-dev setup-py38
 	@$(TEST_ENV) $(VENV38)/bin/python -m pytest -p no:cacheprovider tests/py38/trainer.py $(TESTS38) \
