@@ -152,6 +152,10 @@ def save_terrain(env: Any, folder: Path, save_path: Optional[str]) -> List[str]:
                 "a file outside the training's folder to get it"
             )
     if other is not None and other != own:
+        if other.is_file() and not env.layout.is_in(
+            other
+        ):  # what is no terrain grid at all is not overwritten
+            notes.append(f"{other} held the terrains of another data set and is written anew")
         env.save_terrain(str(other))
     return notes
 

@@ -34,6 +34,16 @@ def test_many_terrains_are_written_only_where_asked_for(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["all.pkl"]
 
 
+def test_what_held_other_terrains_is_said(tmp_path):
+    env = Env(3)
+    env.layout = SimpleNamespace(is_in=lambda path: path.read_text() == "3")
+    (tmp_path / "mine.pkl").write_text("4")
+    (note,) = save_terrain(env, tmp_path, str(tmp_path / "mine.pkl"))
+    assert note.endswith("mine.pkl held the terrains of another data set and is written anew")
+    assert save_terrain(env, tmp_path, str(tmp_path / "mine.pkl")) == []
+    assert (tmp_path / "mine.pkl").read_text() == "3"
+
+
 def test_another_trainings_file_stays(tmp_path):
     """A dm_env.yaml taken from another training's folder names that one's terrain.pkl."""
     old, new = tmp_path / "old", tmp_path / "new"

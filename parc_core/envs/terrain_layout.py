@@ -11,9 +11,9 @@ import torch
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.errors import DataError
 from parc_core.motion.loading import LoadedDataset
-from parc_core.motion.terrain_file import write_terrain_pkl
+from parc_core.motion.terrain_file import read_terrain_pkl, write_terrain_pkl
 from parc_core.terrain.flat import FlatTerrains
-from parc_core.terrain.grid import build_grid
+from parc_core.terrain.grid import TerrainGrid, build_grid
 from parc_core.terrain.heightfield import Heightfield, padding_cells
 from parc_core.terrain.packed import PackedTerrain
 
@@ -67,7 +67,11 @@ class TerrainLayout:
 
     def write(self, path: Union[str, os.PathLike[str]], with_meshes: bool = True) -> None:
         """Writes terrain.pkl: one grid in the arrangement of `mode`, with meshes if wanted."""
-        grid = build_grid(
+        write_terrain_pkl(path, self.grid(), with_meshes)
+
+    def grid(self) -> TerrainGrid:
+        """One grid in the arrangement of `mode`."""
+        return build_grid(
             self.terrains,
             self.mode,
             self.padding,
@@ -75,4 +79,7 @@ class TerrainLayout:
             terrains_per_motion=self.copies,
             num_motions=self.num_motions,
         )
-        write_terrain_pkl(path, grid, with_meshes)
+
+    def is_in(self, path: Union[str, os.PathLike[str]]) -> bool:
+        """Whether the terrain.pkl is that of this data set. Raises DataError where the file is none."""
+        return read_terrain_pkl(path).is_of(self.grid())

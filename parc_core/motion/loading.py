@@ -12,12 +12,14 @@ import torch
 
 from parc_core import rotations
 from parc_core.errors import DataError
+from parc_core.motion import safe_pickle
 from parc_core.motion.dataset_arrays import DatasetArrays, ReadJob, read_files
 from parc_core.motion.dataset_cache import FROM_MOTIONS, dataset_key, load_cached, save_cached
 from parc_core.motion.dataset_file import MotionsFile, display_names, read_motions_yaml
 from parc_core.motion.files import read_motion_terrain
 from parc_core.motion.joined_frames import JoinedFrames
 from parc_core.motion.parallel import usable_cores
+from parc_core.motion.terrain_file import read_terrain_pkl
 from parc_core.terrain.flat import FlatTerrains
 from parc_core.terrain.heightfield import Heightfield
 
@@ -116,12 +118,19 @@ def _check_listed_once(files: Sequence[str], where: str) -> None:
 
 
 def _read_shared_terrain(path: str) -> Heightfield:
-    terrain = read_motion_terrain(path).terrain
-    if terrain is None:
+    content = read_motion_terrain(path)
+    if content.terrain is None:
         raise DataError(
             f"{path}: holds no terrain (terrain_data is None), but the data set names it as its terrain"
         )
-    return terrain
+    if content.misc is not None and "motion_offsets" in safe_pickle.strings(content.misc):
+        offsets = read_terrain_pkl(path).motion_offsets
+        if offsets.any():  # each motion has its own frame, which the grid has moved
+            raise DataError(
+                f"{path}: holds the terrains of {len(offsets)} motions side by side, but the data set names it as the "
+                "one terrain of all; remove the line `terrain:` and choose terrain_build_mode square"
+            )
+    return content.terrain
 
 
 def _read_all(

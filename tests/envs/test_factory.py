@@ -67,6 +67,9 @@ def test_one_terrain_for_all_motions(tmp_path: Path) -> None:
     written = read_motion_terrain(tmp_path / "terrain.pkl").terrain
     assert written is not None
     assert float(written.hf.max()) == -0.5
+    assert env.layout.is_in(tmp_path / "terrain.pkl")
+    with pytest.raises(DataError, match="this is no terrain grid"):
+        env.layout.is_in(tmp_path / "a.pkl")
 
 
 def test_mode_file_without_a_terrain(stand: Path) -> None:

@@ -12,6 +12,8 @@ from parc_core.errors import DataError
 from parc_core.motion.clip import MotionTerrain
 from parc_core.motion.files import write_motion_terrain
 from parc_core.motion.loading import load_dataset
+from parc_core.motion.terrain_file import write_terrain_pkl
+from parc_core.terrain.grid import build_grid
 from parc_core.terrain.heightfield import Heightfield
 from tests.motion.make_clips import still_clip
 
@@ -107,6 +109,21 @@ def test_no_terrain_at_all(tmp_path):
         load_dataset(listing(tmp_path, (file, 1)))
     with pytest.raises(DataError, match="names it as its terrain"):
         load_dataset(listing(tmp_path, (file, 1), terrain_file=file))
+
+
+def test_the_grid_of_a_training_is_no_terrain_for_all(tmp_path):
+    """Its motions have been moved side by side; the terrain of mode file lies where the motions are."""
+    file = write(tmp_path / "m.pkl", hf=terrain())
+    for mode, refused in (("square", True), ("file", False)):
+        write_terrain_pkl(tmp_path / "terrain.pkl", build_grid([terrain()], mode, 0, terrain().dx))
+        ours = listing(tmp_path, (file, 1), terrain_file=tmp_path / "terrain.pkl")
+        if refused:
+            with pytest.raises(
+                DataError, match=r"terrain\.pkl: holds the terrains of 1 motions side by side"
+            ):
+                load_dataset(ours)
+        else:
+            assert load_dataset(ours).shared_terrain is not None
 
 
 def test_bad_weights_are_named(tmp_path):

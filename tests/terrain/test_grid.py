@@ -156,6 +156,25 @@ def test_terrain_pkl_round_trip(tmp_path):
             np.testing.assert_array_equal(back.triangles[m][t], triangles)
 
 
+@pytest.mark.parametrize("mode", ["square", "wide"])
+def test_a_terrain_pkl_is_of_one_data_set(tmp_path, mode):
+    terrains = [make([[1.0, 2.0]]), make([[5.0, 5.0]], (7.0, 7.0))]
+    grid = build_grid(terrains, mode, 1, 0.5)
+    write_terrain_pkl(tmp_path / "terrain.pkl", grid)
+    file = read_terrain_pkl(tmp_path / "terrain.pkl")
+    assert file.is_of(grid)
+    moved = make([[5.0, 5.0]], (7.0, 7.5))
+    higher = make([[5.0, 5.1]], (7.0, 7.0))
+    for others in (
+        terrains[::-1],
+        terrains[:1],
+        [*terrains, moved],
+        [terrains[0], moved],
+        [terrains[0], higher],
+    ):
+        assert not file.is_of(build_grid(others, mode, 1, 0.5))
+
+
 def test_another_file_is_no_terrain_pkl(tmp_path):
     path = tmp_path / "motion.pkl"
     write_motion_terrain(path, MotionTerrain(motion=None, terrain=make([[0.0]])))
