@@ -16,7 +16,9 @@ SUFFIX = {"container": ".pkl", "npz": ".npz"}
 
 
 def run_convert(sources: list[Path], out: Path, to: str, char_file: str) -> None:
-    """Converts files and all `.pkl` below folders; good ones are written even where others are refused.
+    """Converts files and folders; good ones are written even where others are refused.
+
+    Of a folder all `.pkl` are taken, and into containers all `.npz` that have no `.pkl` of their name beside them.
 
     Raises:
         ConfigError: an unknown format.
@@ -26,7 +28,7 @@ def run_convert(sources: list[Path], out: Path, to: str, char_file: str) -> None
         raise ConfigError(f"--to is {to!r}; give container or npz")
     character = load_character(resolve(char_file))
     kinematics, num_dofs = Kinematics(character), int(character.dof_size)
-    targets = _targets(sources, out, SUFFIX[to])
+    targets = _targets(sources, out, to)
     refused = []
     with counting_bar("converting") as progress:
         for done, (target, source) in enumerate(targets.items(), start=1):
@@ -42,16 +44,23 @@ def run_convert(sources: list[Path], out: Path, to: str, char_file: str) -> None
         raise DataError(f"{refused[0]}{others}")
 
 
-def _targets(sources: list[Path], out: Path, suffix: str) -> dict[Path, Path]:
+def _motion_files(folder: Path, to: str) -> list[Path]:
+    files = set(folder.rglob("*.pkl"))
+    if to == "container":
+        files |= {file for file in folder.rglob("*.npz") if file.with_suffix(".pkl") not in files}
+    return sorted(files)
+
+
+def _targets(sources: list[Path], out: Path, to: str) -> dict[Path, Path]:
     """Source of each file to write; files of a folder keep their place below it."""
     found: dict[Path, Path] = {}
     for source in sources:
-        files = sorted(source.rglob("*.pkl")) if source.is_dir() else [source]
+        files = _motion_files(source, to) if source.is_dir() else [source]
         if not source.exists() or not files:
-            raise DataError(f"{source}: no such file, or a folder without .pkl files; check the path")
+            raise DataError(f"{source}: no such file, or a folder without motion files; check the path")
         for file in files:
             place = file.relative_to(source) if source.is_dir() else Path(file.name)
-            target = (out / place).with_suffix(suffix)
+            target = (out / place).with_suffix(SUFFIX[to])
             if target in found or target.absolute() == file.absolute():
                 raise DataError(f"{file}: {target} is taken already; give another --out")
             found[target] = file

@@ -111,7 +111,7 @@ def convert(
         str, typer.Option("--char-file", help="MJCF of the motions' character.")
     ] = "data/assets/humanoid.xml",
 ) -> None:
-    """Convert flat motion files (older PARC, MimicKit) to the container format, or either to .npz."""
+    """Convert flat motion files (older PARC, MimicKit) and .npz to the container format, or those to .npz."""
     from parc_core.cli.convert import run_convert
 
     run_convert(sources, out, to, char_file)

@@ -17,6 +17,7 @@ from parc_core.terrain.heightfield import Heightfield
 PathLike = Union[str, "os.PathLike[str]"]
 
 CONTAINER_KEYS = ("motion_data", "terrain_data", "misc_data")
+NPZ_MAGIC = b"PK\x03\x04"
 LEGACY_KEYS = ("frames", "loop_mode")
 LOOP_MODES = ("CLAMP", "WRAP")
 
@@ -182,6 +183,8 @@ def _read_bytes(path: PathLike, where: str) -> bytes:
 
 
 def _container(data: bytes, where: str) -> Dict[str, Any]:
+    if data.startswith(NPZ_MAGIC):
+        raise DataError(f"{where}: an .npz file; convert it: parc-tracker convert FILE --out FOLDER")
     try:
         outer = safe_pickle.loads(data, where)
     except DataError as error:

@@ -1,8 +1,10 @@
-"""Flat motion files: PARC's older layout and MimicKit's (`frames`, `fps`, `loop_mode`, …), and safe `.npz` files."""
+"""Flat motion files: PARC's older layout and MimicKit's (`frames`, `fps`, `loop_mode`, …); safe `.npz` files."""
 
 from __future__ import annotations
 
 import io
+import zipfile
+import zlib
 from typing import Any, Dict, Optional
 
 import numpy as np
@@ -16,6 +18,7 @@ from parc_core.motion.clip import MotionClip, MotionTerrain
 from parc_core.motion.files import (
     LEGACY_KEYS,
     LOOP_MODES,
+    NPZ_MAGIC,
     motion_terrain_bytes,
     read_motion_terrain,
     validate,
@@ -23,11 +26,12 @@ from parc_core.motion.files import (
 from parc_core.motion.pickle_values import Record
 from parc_core.terrain.heightfield import Heightfield
 
+_POSE_KEYS = ("root_pos", "root_rot", "joint_rot")
 _ROOT = 6  # root position and exponential map, before the dofs
 
 
 def read_any(data: bytes, where: str, kinematics: Kinematics, num_dofs: int) -> MotionTerrain:
-    """Read a container or a flat file of the given character; nothing of it is run.
+    """Read a container, a flat file of the given character, or an `.npz` of `npz_bytes`; nothing of it is run.
 
     Args:
         data: the file's content.
@@ -38,11 +42,15 @@ def read_any(data: bytes, where: str, kinematics: Kinematics, num_dofs: int) -> 
     Raises:
         DataError: corrupt, not a motion file, or of another skeleton.
     """
+    if data.startswith(NPZ_MAGIC):
+        found = _from_npz(data, where)
+        validate(found, where, require_terrain=False, num_bodies=_num_joints(kinematics))
+        return found
     if set(LEGACY_KEYS) <= set(safe_pickle.strings(data)):
         flat = safe_pickle.loads(data, where, allow_torch=True, others=lambda _module, _name: Record)
         if isinstance(flat, dict) and "frames" in flat:
             found = _from_flat(flat, where, kinematics, num_dofs)
-            validate(found, where, require_terrain=False, num_bodies=_num_bodies(found))
+            validate(found, where, require_terrain=False, num_bodies=_num_joints(kinematics))
             return found
     return read_motion_terrain(data, where)
 
@@ -79,12 +87,63 @@ def converted_bytes(mt: MotionTerrain, to: str, where: str) -> bytes:
     return npz_bytes(mt, where) if to == "npz" else motion_terrain_bytes(mt)
 
 
-def _num_bodies(mt: MotionTerrain) -> int:
-    assert mt.motion is not None  # made from frames
-    return int(mt.motion.joint_rot.shape[1]) + 1
+def _num_joints(kinematics: Kinematics) -> int:
+    return len(kinematics.character.body_names)
+
+
+def _from_npz(data: bytes, where: str) -> MotionTerrain:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            found = {key: file[key] for key in file.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{where}: corrupt .npz, or not of plain arrays ({error})") from None
+    missing = [key for key in (*_POSE_KEYS, "fps", "loop_mode") if key not in found]
+    if missing:
+        raise DataError(
+            f"{where}: {missing[0]} is missing, so this is no motion that parc-tracker convert wrote"
+        )
+    pos, rot, joints = (_numbers(found[key], f"{where}: {key}") for key in _POSE_KEYS)
+    contacts = found.get("body_contacts")
+    clip = MotionClip(
+        pos,
+        rot,
+        joints,
+        None if contacts is None else _numbers(contacts, f"{where}: body_contacts"),
+        _fps(_one(found["fps"]), where),
+        _loop_mode(_one(found["loop_mode"]), where),
+    )
+    return MotionTerrain(clip, _terrain(found, f"{where}: terrain") if "hf" in found else None)
+
+
+def _one(value: np.ndarray) -> Any:
+    """The value of a 0-d array; others are left to be refused."""
+    return value.item() if value.ndim == 0 else value.tolist()
+
+
+def _check_names(flat: Dict[str, Any], where: str, kinematics: Kinematics) -> None:
+    """Files need not name their bodies or joints; those that do must name this character's."""
+    for key in ("body_names", "joint_names"):
+        ours = getattr(kinematics.character, key)
+        theirs = flat.get(key)
+        if theirs is None or list(map(str, theirs)) == list(ours):
+            continue
+        other = next((str(name) for name in theirs if str(name) not in ours), None)
+        what = "in another order" if other is None else f"such as {safe_pickle.printable(repr(other))}"
+        raise DataError(
+            f"{where}: {key} are not those of this character, {what}; a motion of another skeleton must be "
+            "retargeted first"
+        )
+
+
+def _fps(value: Any, where: str) -> int:
+    known = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not known or not np.isfinite(value) or value <= 0 or value != int(value):
+        raise DataError(f"{where}: fps is {value!r}, a whole number above 0 is needed")
+    return int(value)
 
 
 def _from_flat(flat: Dict[str, Any], where: str, kinematics: Kinematics, num_dofs: int) -> MotionTerrain:
+    _check_names(flat, where, kinematics)
     frames = _numbers(flat["frames"], f"{where}: frames")
     if frames.ndim != 2 or frames.shape[1] != _ROOT + num_dofs:
         raise DataError(
@@ -94,16 +153,14 @@ def _from_flat(flat: Dict[str, Any], where: str, kinematics: Kinematics, num_dof
     if not np.isfinite(frames).all():
         raise DataError(f"{where}: frames holds non-finite numbers")
     values = torch.from_numpy(frames)
-    fps = flat.get("fps")
-    if isinstance(fps, bool) or not isinstance(fps, (int, float, np.number)) or fps <= 0 or fps != int(fps):
-        raise DataError(f"{where}: fps is {fps!r}, a whole number above 0 is needed")
+    fps = _fps(flat.get("fps"), where)
     contacts = flat.get("contacts")
     clip = MotionClip(
         frames[:, :3].copy(),
         rotations.exp_map_to_quat(values[:, 3:_ROOT]).numpy(),
         kinematics.dof_to_rot(values[:, _ROOT:]).numpy(),
         None if contacts is None else _numbers(contacts, f"{where}: contacts"),
-        int(fps),
+        fps,
         _loop_mode(flat.get("loop_mode"), where),
     )
     return MotionTerrain(clip, _terrain(flat.get("terrain"), f"{where}: terrain"))

@@ -185,10 +185,10 @@ def _select(
     owner: Dict[str, str] = {}
     position: Counter[str] = Counter()
     for file in files:
-        position[file.motion_class] += 1
+        position[file.motion_class] += file.path.endswith(".pkl")
         found = facts[file.path]
         reason = _reason(config, file, found)
-        if file.motion_class in halved and position[file.motion_class] % 2 == 0:
+        if reason is None and file.motion_class in halved and position[file.motion_class] % 2 == 0:
             reason = "every second file of this class is left out (motion_classes_to_cut_in_half)"
         if reason is not None:
             rejected.append(Rejected(file.path, file.motion_class, reason))

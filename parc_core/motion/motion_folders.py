@@ -43,6 +43,8 @@ class InputFile:
         return self.path[: -len(self.relative) - 1]
 
 
+SUFFIXES = (".pkl", ".npz")
+"""Of motion files; an .npz is not read, but named among the files that are left out."""
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what is being done)."""
 
@@ -50,7 +52,7 @@ Progress = Callable[[int, int, str], None]
 def find_motions(
     folder_paths: Sequence[str], progress: Optional[Progress] = None
 ) -> Tuple[List[str], List[InputFile]]:
-    """The classes (first-level folders of all roots) and every `.pkl` below the roots, sorted.
+    """The classes (first-level folders of all roots) and every motion file below the roots, sorted.
 
     Folders whose name contains "ignore", hidden folders and folders of copies are skipped. Remote files that are not
     known yet are fetched, because what they hold decides what they count as.
@@ -100,7 +102,7 @@ def is_skipped(folder: str) -> bool:
 
 
 def _walk(root: Path) -> Iterator[Tuple[Path, List[str]]]:
-    """Folders below `root` with the names of their `.pkl` files; links are followed, loops are not."""
+    """Folders below `root` with the names of their motion files; links are followed, loops are not."""
     seen: Set[str] = set()
     for folder, folders, names in os.walk(root, followlinks=True, onerror=_raise_unreadable):
         real = os.path.realpath(folder)
@@ -113,7 +115,7 @@ def _walk(root: Path) -> Iterator[Tuple[Path, List[str]]]:
             for name in folders
             if not is_skipped(name) and not os.path.exists(os.path.join(folder, name, MARKER))
         )
-        yield Path(folder), sorted(name for name in names if name.endswith(".pkl"))
+        yield Path(folder), sorted(name for name in names if name.endswith(SUFFIXES))
 
 
 def _raise_unreadable(error: OSError) -> NoReturn:

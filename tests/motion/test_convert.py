@@ -63,12 +63,43 @@ def test_npz_holds_arrays_alone(tmp_path: Path) -> None:
         assert found["loop_mode"] == "CLAMP" and found["fps"] == 30
 
 
+def test_npz_and_back(tmp_path: Path) -> None:
+    """What the container format holds but misc_data; in a folder a .pkl goes before an .npz of its name."""
+    original = write_small(tmp_path / "in" / "a.pkl").read_bytes()
+    assert convert(tmp_path / "in", "--out", tmp_path / "in", "--to", "npz").exit_code == 0
+    assert convert(tmp_path / "in", "--out", tmp_path / "same").exit_code == 0
+    (tmp_path / "in" / "a.pkl").unlink()
+    assert convert(tmp_path / "in", "--out", tmp_path / "back").exit_code == 0
+    assert (
+        (tmp_path / "back" / "a.pkl").read_bytes() == (tmp_path / "same" / "a.pkl").read_bytes() == original
+    )
+
+
+def test_what_is_no_motion_in_npz(tmp_path: Path) -> None:
+    np.savez(tmp_path / "other.npz", frames=np.zeros(3))
+    np.savez(tmp_path / "object.npz", root_pos=np.array([{}], dtype=object))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "other.npz").read_bytes()[:60])
+    for name, message in (
+        ("other", "root_pos is missing"),
+        ("object", "plain arrays"),
+        ("cut", "corrupt .npz"),
+    ):
+        result = convert(tmp_path / f"{name}.npz", "--out", tmp_path / "out")
+        assert result.exit_code == 65 and f"{name}.npz: " in result.output and message in result.output
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"columns": 37}, "another skeleton must be retargeted"),
+        (
+            {"joint_names": ["hips"] * 15},
+            "joint_names are not those of this character, such as 'hips'; a motion of",
+        ),
+        ({"contacts": np.zeros((5, 14))}, "contacts has shape [5, 14]"),
         ({"loop_mode": 7}, "loop_mode is 7"),
-        ({"fps": 0}, "fps"),
+        ({"fps": 0}, "fps is 0"),
+        ({"fps": float("inf")}, "fps is inf"),
     ],
 )
 def test_refused_with_one_line_and_the_others_written(

@@ -117,6 +117,17 @@ def test_limits_and_halved_classes(tmp_path: Path) -> None:
     assert len(whole.motions) == 9  # named, but not switched on
 
 
+def test_npz_files_are_named_with_the_command_that_converts_them(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    for name in "acd":
+        write_small(root / "run" / f"{name}.pkl", height=1 + ord(name))
+    np.savez(root / "run" / "b.npz", root_pos=np.zeros((4, 3)))
+    halved = {"cut_some_classes_in_half": True, "motion_classes_to_cut_in_half": ["run"]}
+    result = merge_folders(config(root, **halved), tmp_path / "out")
+    assert names(result) == ["run/a", "run/d"]  # b.npz is none of the files that are halved
+    assert reasons(result)["b.npz"] == "an .npz file; convert it: parc-tracker convert FILE --out FOLDER"
+
+
 def test_bad_files_are_listed_and_stop_nothing(tmp_path: Path) -> None:
     root, trap = tmp_path / "in" / "run", tmp_path / "ran"
     good = write_small(root / "good.pkl")
