@@ -16,7 +16,7 @@ from parc_core.evaluation.result import EvalResult, summarize
 from parc_core.recording import draw, video
 from parc_core.recording.gif import write_gif
 from parc_core.recording.rollout import Track
-from parc_core.recording.scene import _hiding_cells, build_scene, resample
+from parc_core.recording.scene import Scene, _hiding_cells, build_scene, resample
 from parc_core.recording.video import VideoOptions, choose_motions, record_rollout, render_still
 from tests.evaluation.sample_data import SMALL_NETS, clip, make_env_file
 
@@ -138,6 +138,32 @@ def test_where_nothing_draws_a_still_takes_its_place(env_file, tmp_path, monkeyp
         assert np.asarray(image.convert("L")).min() < 200
     still = render_still(None, env_file, tmp_path / "s.png", agent_config=SMALL_NETS, options=SMALL)
     assert still.reason and (tmp_path / "s.png").stat().st_size > 1000
+
+
+def test_frames_of_several_processes_are_those_of_one(monkeypatch):
+    check = check_rendering()
+    if not check.ok:
+        pytest.skip(f"nothing draws here: {check.detail}")
+    xml = """<mujoco><worldbody><light pos="0 0 3"/>
+        <body mocap="true"><geom type="sphere" size=".3"/></body></worldbody></mujoco>"""
+
+    def scene(count: int) -> Scene:
+        pos = np.zeros((count, 1, 3))
+        pos[:, 0, 1] = np.linspace(-0.5, 0.5, count)
+        quat = np.tile([1.0, 0, 0, 0], (count, 1, 1))
+        view = np.array([3.0, 0.0, -20.0])
+        return Scene(xml, pos, quat, np.zeros((count, 3)), view, np.arange(count) / 20)
+
+    scenes = [scene(4), scene(3)]
+    monkeypatch.setattr(draw, "MAX_PROCESSES", 1)
+    alone = draw.draw(scenes, 64, 48, (32, 24))
+    assert [part.shape for part in alone] == [(4, 24, 32, 3), (3, 24, 32, 3)]
+    assert len({frame.tobytes() for frame in alone[0]}) == 4
+    monkeypatch.setattr(draw, "MAX_PROCESSES", 2)
+    monkeypatch.setattr(draw, "FRAMES_A_PROCESS", 1)
+    monkeypatch.setattr(draw.os, "cpu_count", lambda: 2)
+    for one, other in zip(alone, draw.draw(scenes, 64, 48, (32, 24)), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_unusable_opengl_is_told_in_one_line(monkeypatch):
