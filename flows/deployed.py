@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed
 
 from flows.form_configs import write_configs
 from flows.parameters import (
@@ -24,6 +24,7 @@ from parc_core.errors import ParcError
 from parc_core.iterations import begin_iteration, end_iteration, is_trained
 from parc_core.run_folder import work_folder
 from parc_core.storage.store import Store
+from tasks.cancel import RunCancelled, watching_for_cancel
 from tasks.settings import load_settings
 
 FLOW_NAME = "parc"
@@ -98,7 +99,11 @@ def tracker_iteration_scheduled(
         refresh=refresh,
     )
     store, name = Store(), registration.model_name
-    dataset = dataset_of(load_settings(str(write_configs(form, _requests()))))
+    try:
+        with watching_for_cancel():
+            dataset = dataset_of(load_settings(str(write_configs(form, _requests()))))
+    except RunCancelled as error:
+        return Cancelled(message=str(error))
     if is_trained(store, name, dataset["sha256"]):
         end_iteration(store, name)
         return Completed(name="Skipped", message=f"no new motions since the last model of '{name}'")

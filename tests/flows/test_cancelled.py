@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flows import deployed
 from flows import tracker_iteration as module
 from flows.deployed import tracker_iteration_deployed, tracker_iteration_scheduled
 from flows.form_configs import form_from_config
@@ -36,3 +37,14 @@ def test_a_deployed_run_ends_as_cancelled(tracker_config, flow):
     groups = {name: getattr(form, name) for name in type(form).model_fields}
     state = flow(**groups, return_state=True)
     assert (state.type, state.message) == ("CANCELLED", "the run was cancelled")
+
+
+def test_a_scheduled_run_is_cancelled_while_it_looks_for_new_motions(tracker_config, monkeypatch):
+    def dataset_of(_settings):
+        raise RunCancelled("cancelled while merging")
+
+    monkeypatch.setattr(deployed, "dataset_of", dataset_of)
+    form = form_from_config(tracker_config)
+    groups = {name: getattr(form, name) for name in type(form).model_fields}
+    state = tracker_iteration_scheduled(**groups, return_state=True)
+    assert (state.type, state.message) == ("CANCELLED", "cancelled while merging")
