@@ -124,6 +124,8 @@ def test_vermin():
     but the config schema, which `test_config_hints` covers."""
     result = vermin(CLOSURE.values(), "--no-parse-comments")
     assert result.returncode == 0, result.stdout + result.stderr
+    # vermin passes a file that it takes for one of both Pythons 2 and 3 (`(a > b).long()` did it) unread.
+    assert "incompatible versions" not in result.stdout.lower().replace("incompatible versions:     2.x", "")
 
 
 def test_config_hints():

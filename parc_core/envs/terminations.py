@@ -106,7 +106,7 @@ def done_flags(time: Tensor, episode_length: float, failed: Optional[Tensor]) ->
         episode_length: s.
         failed: (N,) bool, or None without early termination.
     """
-    done = DoneFlag.TIME * (time >= episode_length).long()
+    done = DoneFlag.TIME * (time >= episode_length).to(torch.int64)
     if failed is not None:
         done = torch.where(failed & (time > FIRST_STEP), torch.full_like(done, DoneFlag.FAIL), done)
     return done
