@@ -114,3 +114,22 @@ def test_the_flow_trains_with_python_38_and_goes_on_when_that_is_killed(
     starts = [event for event in events if event["event"] == "start"]
     assert len(starts) == 2 and "checkpoint_" in json.dumps(starts[1]), starts
     assert result["after"]["report"]  # evaluated by the flow's own Python
+
+
+@needs_python38
+@pytest.mark.slow
+def test_both_pythons_go_on_from_each_others_checkpoints(tracker_config, store):
+    """`parc-tracker train`: PyTorch of today, 1.13, and today's again, in one folder."""
+    from parc_core.direct_training import train_from_config
+    from parc_core.learning.checkpoint import load_checkpoint
+    from parc_core.supervise import Listener
+
+    folders = set()
+    for samples, python in ((64, sys.executable), (128, str(PYTHON38)), (192, sys.executable)):
+        config = change(tracker_config, max_samples=samples, trainer_python=python)
+        folders.add(train_from_config(config, Listener()))
+        (folder,) = folders
+        assert load_checkpoint(folder / "checkpoints" / f"checkpoint_{samples}.pt")["samples"] == samples
+    events = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
+    starts = [json.dumps(event) for event in events if event["event"] == "start"]
+    assert len(starts) == 3 and "checkpoint_64.pt" in starts[1] and "checkpoint_128.pt" in starts[2]
