@@ -1,16 +1,24 @@
 """A Prefect server with a worker and the deployments of a tiny tracker, and a browser that looks at it."""
 
+from __future__ import annotations
+
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.pipeline_fixtures import motions, store, tracker_config
 from tests.prefect_processes import running_server
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
 __all__ = ["motions", "store", "tracker_config"]
 
+SETTLED = 1000
+"""Milliseconds until fades and the drawing of a run have ended."""
 FLAGS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
 
@@ -47,7 +55,10 @@ def shoot(page, tmp_path):
     """Takes a picture of the page, into `PARC_SCREENSHOTS` (`docs/media`: those of the docs) where that is set."""
     folder = Path(os.environ.get("PARC_SCREENSHOTS", tmp_path / "screenshots")).absolute()
 
-    def take(name: str, full_page: bool = False) -> None:
-        page.screenshot(path=folder / f"{name}.png", full_page=full_page)
+    def take(name: str, hide: Locator | None = None) -> None:
+        page.wait_for_timeout(SETTLED)
+        page.screenshot(
+            path=folder / f"{name}.png", mask=[] if hide is None else [hide], mask_color="#d4d4d8"
+        )
 
     return take

@@ -24,6 +24,14 @@ def open_form(page, server):
     page.get_by_label("Samples (Optional)").wait_for()
 
 
+def open_artifact(page, server, id, key):
+    """From a run's page to its artifact of this key, which is the only one."""
+    page.goto(f"{server.url}/v2/runs/flow-run/{id}")
+    page.get_by_role("tab", name="Artifacts").click()
+    page.get_by_role("tabpanel").get_by_text(key, exact=True).click()
+    page.get_by_test_id(re.compile("timeline-card")).get_by_role("link").first.click()
+
+
 def manual_runs(server):
     return server.http.post("/flow_runs/filter", json=MANUAL_RUNS).raise_for_status().json()
 
@@ -40,21 +48,27 @@ def submit(page, server):
 def test_a_custom_run_and_its_artifacts(page, server, store, shoot):
     page.goto(f"{server.url}/v2/deployments")
     page.get_by_role("link", name="tracker-iteration-scheduled").first.wait_for()
-    shoot("ui-deployments")
 
     open_form(page, server)
-    shoot("ui-form", full_page=True)
+    assert 'Property is type "None"' not in page.inner_text("body")
+    shoot("ui-form")
+    page.get_by_label("Samples (Optional)").scroll_into_view_if_needed()
+    shoot("ui-form-training")
+    page.get_by_label("Learning rate (Optional)").scroll_into_view_if_needed()
+    shoot("ui-form-learning")
     # A wrong value is said beside its field, and nothing starts.
     page.get_by_label("Samples (Optional)").fill("0")
     page.get_by_role("button", name="Submit").click()
     samples = page.get_by_label("Samples (Optional)")
     assert "greater than or equal to 1" in samples.evaluate("field => field.validationMessage")
-    shoot("ui-refused")
     assert "/run" in page.url
     samples.fill("192")
     page.get_by_label("Device (Optional)").fill("gpu")
     page.get_by_role("button", name="Submit").click()
-    page.get_by_text("'gpu' does not match").first.wait_for()
+    refusal = page.get_by_text("'gpu' does not match").first
+    refusal.wait_for()
+    refusal.evaluate("line => line.scrollIntoView({block: 'center'})")
+    shoot("ui-refused")
     assert manual_runs(server) == []
 
     page.get_by_label("Device (Optional)").fill("cpu")
@@ -63,20 +77,27 @@ def test_a_custom_run_and_its_artifacts(page, server, store, shoot):
     id = submit(page, server)
     page.goto(f"{server.url}/v2/runs/flow-run/{id}")
     page.get_by_text("Completed", exact=True).first.wait_for(timeout=RUN_LIMIT)
+    page.get_by_role("tab", name="Task Runs").click()
+    page.get_by_role("link", name=re.compile("^register")).first.wait_for()
     shoot("ui-run")
     assert server.states(id)[-1] == "Completed"
     manifest = resolve_model(Store(), "from-the-form")
     assert manifest["lineage"]["samples"] == 192
 
-    page.get_by_role("tab", name="Artifacts").click()
-    page.get_by_text(re.compile("training", re.I)).first.wait_for()
-    shoot("ui-artifacts")
+    open_artifact(page, server, id, "training")
+    page.get_by_role("cell", name="192 of 192").wait_for()
+    rows = [" | ".join(row.get_by_role("cell").all_inner_texts()) for row in page.get_by_role("row").all()]
+    assert {"samples | 192 of 192", "state | done"} <= set(rows)
+    assert [row for row in rows if re.fullmatch(r"samples/s \| [1-9][0-9,]*", row)]
+    shoot("ui-artifact", hide=page.locator("code"))  # these name the machine and its folders
+    open_artifact(page, server, id, "model")
+    page.get_by_text("parc-tracker models pull from-the-form@1").wait_for()
 
 
 def test_a_failed_run_is_retried(page, server, store, motions, shoot):
     later = motions.parent / "later"
     id = server.start_run(
-        "tracker-iteration", motions={"folders": [str(later)]}, registration={"model_name": "retried"}
+        "tracker-iteration", motions={"folders": ["$DATA_DIR/later"]}, registration={"model_name": "retried"}
     )
     assert server.wait(id, "Failed", "Crashed", "Completed")["state"]["name"] == "Failed"
     motions.rename(later)
@@ -84,7 +105,6 @@ def test_a_failed_run_is_retried(page, server, store, motions, shoot):
     page.goto(f"{server.url}/v2/runs/flow-run/{id}")
     page.get_by_role("tab", name="Logs").wait_for()
     page.get_by_text("later").first.wait_for()  # the log says which folder is missing
-    shoot("ui-failed")
     page.get_by_role("button", name="Open menu").first.click()
     page.get_by_role("menuitem", name="Retry").click()
     page.get_by_role("alertdialog").or_(page.get_by_role("dialog")).get_by_role(
@@ -94,3 +114,6 @@ def test_a_failed_run_is_retried(page, server, store, motions, shoot):
     assert run["run_count"] == 2
     assert resolve_model(Store(), "retried")["version"] == 1
     page.get_by_text("Completed", exact=True).first.wait_for()
+    page.get_by_role("tab", name="Details").click()
+    page.get_by_text("Run Count").first.wait_for()
+    shoot("ui-retried")
