@@ -23,7 +23,16 @@ CODE = (
     *SIMULATION,
     *(
         f"parc_core/learning/{name}.py"
-        for name in ("agent", "clip_test", "distribution", "model_file", "networks", "normalizer", "towers")
+        for name in (
+            "agent",
+            "clip_test",
+            "distribution",
+            "model_file",
+            "networks",
+            "normalizer",
+            "plain_values",
+            "towers",
+        )
     ),
     "parc_core/evaluation",
     "parc_core/recording",
