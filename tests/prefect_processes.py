@@ -54,10 +54,32 @@ def end(process: subprocess.Popen[bytes], first: int = signal.SIGTERM) -> None:
 class Server:
     """A server under way."""
 
-    def __init__(self, port: int, home: Path) -> None:
+    def __init__(self, port: int, home: Path, log: Path) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.home = home
+        self._port, self._log = port, log
+        self._process: subprocess.Popen[bytes] | None = None
         self.http = httpx.Client(base_url=f"{self.url}/api", timeout=30)
+
+    def start(self) -> None:
+        """Starts it (again), on its port and database, and waits until it answers."""
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
+        command += ["--port", str(self._port)]
+        env = {**os.environ, **self.environment()}
+        with open(self._log, "ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=env, start_new_session=True)
+        wait_for("Prefect server", lambda: _answers(self), START_LIMIT)
+
+    def kill(self) -> None:
+        """SIGKILL; `start` goes on with the database."""
+        if self._process is not None:
+            end(self._process, signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ends it for good."""
+        self.http.close()
+        if self._process is not None:
+            end(self._process)
 
     def environment(self) -> dict[str, str]:
         """Variables of a client of this server."""
@@ -140,24 +162,23 @@ class Server:
             end(process)
 
 
+def free_port() -> int:
+    """One of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextlib.contextmanager
 def running_server(folder: Path) -> Iterator[Server]:
     """A server on a free port of loopback; its database and log are in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = Server(port, folder / "prefect")
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    env = {**os.environ, **server.environment()}
-    with open(folder / "server.log", "ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=env, start_new_session=True)
+    server = Server(free_port(), folder / "prefect", folder / "server.log")
     try:
-        wait_for("Prefect server", lambda: _answers(server), START_LIMIT)
+        server.start()
         yield server
     finally:
-        server.http.close()
-        end(process)
+        server.stop()
 
 
 def _answers(server: Server) -> bool:

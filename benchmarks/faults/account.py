@@ -11,14 +11,16 @@ from parc_core.errors import DataError
 from parc_core.storage.store import Store
 
 
-def samples_lost(progress: Path) -> Tuple[int, int]:
-    """Samples that were trained and had to be trained again, and the number of starts, by a progress.jsonl.
+def samples_lost(*progress: Path) -> Tuple[int, int]:
+    """Samples that were trained and had to be trained again, and the number of starts, by a training's progress.jsonl.
 
-    A start at fewer samples than were reached before lost the difference; samples since the last line that a dead
-    trainer wrote are not counted (at most one output iteration).
+    Where several machines had the training each has one, and their events count in the order of time. A start at
+    fewer samples than were reached before lost the difference; samples since the last line that a dead trainer wrote
+    are not counted (at most one output iteration).
     """
     lost = starts = reached = 0
-    for event in _events(progress):
+    events = [event for path in progress for event in _events(path)]
+    for event in sorted(events, key=lambda event: event.get("time", 0.0)):
         samples = event.get("samples")
         if not isinstance(samples, int):
             continue

@@ -38,6 +38,11 @@ def main(argv: List[str]) -> None:
     args = _arguments(argv)
     console = Console()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # end what was started, too
+    if args.worker_faults or args.server_faults:
+        from benchmarks.faults.workers import run  # needs Prefect's server and a worker
+
+        run(args)
+        return
     chance = random.Random(args.seed)
     rows: List[Dict[str, Any]] = []
     damaged: List[str] = []
@@ -62,6 +67,12 @@ def main(argv: List[str]) -> None:
 def _arguments(argv: List[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks faults", description=__doc__)
     parser.add_argument("--faults", type=int, default=100, help="how many in all")
+    parser.add_argument(
+        "--worker-faults", type=int, default=0, help="instead: of a deployment's worker, flow or machine"
+    )
+    parser.add_argument(
+        "--server-faults", type=int, default=0, help="instead: of the Prefect server below a deployment"
+    )
     parser.add_argument("--each", type=int, default=5, help="how many a training gets")
     parser.add_argument("--samples", type=int, default=100_000, help="of each training")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of faults")

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import List
+from typing import Dict, List
 
 
 def trainers(scratch: Path) -> List[int]:
@@ -21,6 +21,21 @@ def trainers(scratch: Path) -> List[int]:
             if b"parc_core.train" in words and any(os.fsencode(scratch) in word for word in words):
                 found.append(int(entry.name))
     return sorted(found)
+
+
+def of_hosts(folder: Path) -> Dict[int, List[str]]:
+    """Command lines of the processes whose work folder (`PARC_WORK`) is below `folder`, by process id."""
+    found = {}
+    mark = b"PARC_WORK=" + os.fsencode(folder) + b"/"
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):  # it may end while we look, or belong to somebody else
+            words = (entry / "environ").read_bytes().split(b"\0")
+            if any(word.startswith(mark) for word in words):
+                line = (entry / "cmdline").read_bytes().decode(errors="replace")
+                found[int(entry.name)] = line.rstrip("\0").split("\0")
+    return found
 
 
 def send(pid: int, number: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from benchmarks.faults.account import damaged_files, newest_samples, samples_lost
 from benchmarks.faults.main import by_fault
-from benchmarks.faults.processes import end_all, send, trainers
+from benchmarks.faults.processes import end_all, of_hosts, send, trainers
 from benchmarks.faults.proxy import SlowProxy
 from parc_core.storage.store import Store
 
@@ -40,6 +41,28 @@ def test_a_line_torn_by_a_kill_is_passed_over(tmp_path):
         file.write('{"event": "outp\n')
         file.write(json.dumps({"event": "start", "samples": 40}) + "\n")
     assert samples_lost(path) == (60, 2)
+
+
+def test_what_another_machine_trains_again_is_lost(tmp_path):
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    first.write_text(
+        '{"event": "start", "samples": 0, "time": 1}\n{"event": "output", "samples": 90, "time": 2}\n'
+    )
+    second.write_text('{"event": "start", "samples": 60, "time": 3}\n')
+    assert samples_lost(second, first) == (30, 2)
+
+
+def test_processes_of_a_machine_are_found_by_their_work_folder(tmp_path):
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)", "prefect.engine"]
+    here = subprocess.Popen(sleep, env={**os.environ, "PARC_WORK": str(tmp_path / "first" / "work")})
+    other = subprocess.Popen(sleep, env={**os.environ, "PARC_WORK": f"{tmp_path}_other/work"})
+    try:
+        assert {pid: words[-1] for pid, words in of_hosts(tmp_path).items()} == {here.pid: "prefect.engine"}
+    finally:
+        for left in (here, other):
+            left.kill()
+            left.wait()
+    assert of_hosts(tmp_path) == {}
 
 
 def test_altered_and_vanished_files_are_found(tmp_path):
