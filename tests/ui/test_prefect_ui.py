@@ -91,7 +91,8 @@ def test_a_custom_run_and_its_artifacts(page, server, store, shoot):
     assert [row for row in rows if re.fullmatch(r"samples/s \| [1-9][0-9,]*", row)]
     shoot("ui-artifact", hide=page.locator("code"))  # these name the machine and its folders
     open_artifact(page, server, id, "model")
-    page.get_by_text("parc-tracker models pull from-the-form@1").wait_for()
+    # the page holds the text twice: shown, and in the hidden source of its editor
+    page.get_by_role("code").filter(has_text="parc-tracker models pull from-the-form@1").wait_for()
 
 
 def test_a_failed_run_is_retried(page, server, store, motions, shoot):
