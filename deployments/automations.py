@@ -17,6 +17,10 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from tasks.events import MODEL_REGISTERED
 
 HEARTBEAT_EVENT = "prefect.flow-run.heartbeat"
+SIGNS_OF_LIFE = frozenset(
+    {HEARTBEAT_EVENT, *(f"prefect.flow-run.{state}" for state in ("Pending", "Submitting", "Running"))}
+)
+"""From the worker's claim on: heartbeats begin with the flow, and a machine can die before."""
 DEAD, RETRY, NEXT = (
     "parc: silent runs have crashed",
     "parc: crashed runs go on",
@@ -74,8 +78,8 @@ def _dead(deployments: list[UUID], silence: timedelta) -> AutomationCore:
         description=f"A run that gives no sign of life for {silence.seconds} s has lost its process.",
         trigger=_runs(
             deployments,
-            after={HEARTBEAT_EVENT},
-            expect={HEARTBEAT_EVENT, *(f"prefect.flow-run.{state}" for state in ends)},
+            after=set(SIGNS_OF_LIFE),
+            expect={*SIGNS_OF_LIFE, *(f"prefect.flow-run.{state}" for state in ends)},
             within=silence,
         ),
         actions=[

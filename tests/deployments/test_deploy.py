@@ -129,6 +129,7 @@ def test_the_server_takes_null_for_what_may_be_empty(server, tracker_config):
 
 @slow
 def test_a_registered_model_starts_what_follows(server, tracker_config):
+    server.deploy(tracker_config)  # what follows has to be there
     server.deploy(tracker_config, "--next", "parc/tracker-iteration")
     [automation] = [a for a in automations(server) if "next stage" in a["name"]]
     assert automation["trigger"]["expect"] == ["parc.model.registered"]
@@ -199,6 +200,9 @@ def test_a_run_that_waits_or_has_ended_is_not_dead():
     }
     assert ends < dead.trigger.expect
     assert dead.trigger.within.total_seconds() == 120
+    # Heartbeats begin with the flow: a machine that dies between its worker's claim and that is noticed, too.
+    claimed = {f"prefect.flow-run.{state}" for state in ("Pending", "Submitting", "Running", "heartbeat")}
+    assert dead.trigger.after == claimed < dead.trigger.expect
     # Crashed is reported twice within seconds: waiting first starts the run once.
     assert retry.trigger.posture == "Proactive"
     assert retry.trigger.within.total_seconds() == 15
