@@ -153,8 +153,8 @@ def failure_kind(error: BaseException) -> str:
     """What an error of fsspec, s3fs or the network means.
 
     Returns:
-        "transient", "missing", "no bucket", "denied", "precondition", "refused" (by the server, or by the system for
-        another reason), or "unknown" (no error of a store at all).
+        "transient", "missing", "no bucket", "denied", "precondition", "refused" (by the server, or by the client or
+        the system for another reason), or "unknown" (no error of a store at all).
     """
     code, status = _answer(error)
     if code is None and status is None:
@@ -172,7 +172,8 @@ def _kind_of_type(error: BaseException) -> str:
         return "transient"
     if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
         return "missing"
-    return "refused" if isinstance(error, OSError) else "unknown"
+    # What is left of the client's own errors: a bucket, profile, region or config file that it cannot use.
+    return "refused" if isinstance(error, OSError) or "BotoCoreError" in names else "unknown"
 
 
 def _answer(error: BaseException) -> Tuple[Optional[str], Optional[int]]:

@@ -119,13 +119,15 @@ def open_remote(url: str) -> RemoteFiles:
     """The files at an fsspec URL.
 
     Raises:
-        ConfigError: an unknown protocol, a missing package, or credentials written into the URL.
+        ConfigError: an unknown protocol, a missing package, no address, or credentials or a query in it.
     """
     shown = masked(url)
     if has_credentials(url):
         raise ConfigError(
             f"store '{shown}': credentials do not belong into the URL; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
+    if "?" in url or not url.partition("://")[2]:  # a query would be in every reference, signatures with it
+        raise ConfigError(f"store '{shown}': an address is written like s3://bucket/prefix, without a query")
     if url.startswith(("s3://", "s3a://")):
         from parc_core.storage.s3_files import open_s3
 

@@ -11,6 +11,7 @@ import logging
 import os
 import uuid
 from typing import Any, Dict, Optional, Tuple
+from urllib.parse import urlsplit
 
 from parc_core.errors import ConfigError
 from parc_core.storage.atomic import PathLike, sha256_bytes
@@ -183,12 +184,12 @@ def open_s3(url: str) -> S3Files:
     """The files below `s3://bucket/prefix`; nothing is sent yet.
 
     Raises:
-        ConfigError: no bucket in the URL, credentials in that of the endpoint, s3fs is missing, or the block that
-            `PARC_STORE_BLOCK` names is not as it should be.
+        ConfigError: no bucket in the URL, credentials in that of the endpoint or no address there, s3fs is missing, or
+            the block that `PARC_STORE_BLOCK` names is not as it should be.
         StoreUnreachable: the Prefect server that has the block does not answer.
     """
     bucket, _, prefix = url.split("://", 1)[1].strip("/").partition("/")
-    if not bucket or "?" in url:
+    if not bucket:
         raise ConfigError(f"store '{masked(url)}': an S3 address is written s3://bucket/prefix")
     load_credentials()
     for name in _ENDPOINTS:
@@ -198,10 +199,20 @@ def open_s3(url: str) -> S3Files:
                 f"{name} ({masked(os.environ[name])}): credentials do not belong into the address; set "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             )
+        if os.environ.get(name) and not _is_endpoint(os.environ[name]):
+            raise ConfigError(f"{name} is '{os.environ[name]}': write it like https://s3.lab.example:9000")
     try:
         return S3Files(url, bucket, prefix)
     except ImportError as error:
         raise ConfigError(f"store '{masked(url)}': needs s3fs; install parc-tracker[pipeline]") from error
+
+
+def _is_endpoint(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is no number
+        return False
 
 
 _FILE_SYSTEMS: Dict[Any, Any] = {}

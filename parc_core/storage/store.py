@@ -296,7 +296,11 @@ class Store:
 
 
 def local_root(url: str) -> Optional[Path]:
-    """The folder that a plain path or a file URL means, None for other URLs."""
+    """The folder that a plain path or a file URL means, None for other URLs.
+
+    Raises:
+        ConfigError: a file URL of another machine, or an S3 address without its slashes.
+    """
     if url.startswith("file:"):
         from urllib.parse import urlparse
         from urllib.request import url2pathname
@@ -307,4 +311,6 @@ def local_root(url: str) -> Optional[Path]:
         return Path(url2pathname(parsed.path)).absolute()
     if "://" in url:
         return None
+    if url.startswith(("s3:", "s3a:")):  # would quietly become a folder of that name
+        raise ConfigError("an S3 address is written s3://bucket/prefix, with two slashes")
     return Path(os.path.expanduser(url)).absolute()

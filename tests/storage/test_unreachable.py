@@ -117,6 +117,38 @@ def test_wrong_credentials_and_no_bucket(s3_url: str, monkeypatch: pytest.Monkey
         assert "UnknownKeyOfNobody" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_ENDPOINT_URL", "127.0.0.1:9000"),
+        ("AWS_ENDPOINT_URL", "http://"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:port"),
+        ("AWS_PROFILE", "nobody"),
+        ("AWS_DEFAULT_REGION", "no region"),
+        ("PARC_STORE", "s3://No Bucket!/x"),
+        ("PARC_STORE", "s3://"),
+        ("PARC_STORE", "s3:/bucket/x"),
+    ],
+)
+def test_what_the_client_cannot_use(
+    name: str, value: str, s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARC_STORE", s3_url)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=r"check the address|write it like|address is written") as caught:
+        Store().exists("x")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://b/x?sig=of-me", "memory://x?sig=of-me", "http://127.0.0.1:9/x?sig=of-me"]
+)
+def test_a_query_would_be_in_every_reference(url: str) -> None:
+    with pytest.raises(ConfigError, match="without a query") as caught:
+        Store(url)
+    assert "of-me" not in str(caught.value)
+
+
 def test_credentials_do_not_belong_into_the_url() -> None:
     with pytest.raises(ConfigError, match="do not belong into the URL") as caught:
         Store("s3://AKIAABCDEFGHIJKLMNOP:s/ec@ret@bucket/x")
