@@ -60,7 +60,7 @@ def list_command(
     versions = {each: list_versions(place, each) for each in names}
     if not any(versions.values()):
         raise DataError(
-            f"no model {'called ' + name if name else ''} in {place.url}; register one or give --store"
+            f"no model {f'called {name} ' if name else ''}in {place.url}; register one or give --store"
         )
     Console().print(_table(place, versions, every_version=name is not None))
 

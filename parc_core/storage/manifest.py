@@ -10,6 +10,8 @@ from parc_core.errors import ConfigError, DataError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
+VERSION = re.compile(r"[1-9][0-9]{0,8}")
+"""A folder of another name holds no version, also where Python could make a number of it."""
 OWN_FILES = ("manifest.json", "claim.json")
 MAX_BYTES = 8 << 20
 """Of a manifest; ours have some ten kB."""
@@ -56,7 +58,7 @@ def checked_alias(value: Any, where: str) -> int:
         DataError: it is no alias file.
     """
     version = value.get("version") if isinstance(value, dict) else None
-    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+    if isinstance(version, bool) or not isinstance(version, int) or not 0 < version < 10**9:
         raise DataError(
             f"{where}: refused, it names no version; set the alias again (parc-tracker models promote)"
         )
@@ -90,7 +92,13 @@ def _fault(value: Any, name: str, version: int) -> Optional[str]:
     for part in ("lineage", "metrics", "gate", "machine"):
         if value.get(part) is not None and not isinstance(value[part], dict):
             return f"'{part}' is no object"
-    return _fault_of_files(value.get("files"), value.get("sizes", {}))
+    return _fault_of_values(value) or _fault_of_files(value.get("files"), value.get("sizes", {}))
+
+
+def _fault_of_values(value: Manifest) -> Optional[str]:
+    if not isinstance((value.get("gate") or {}).get("failed") or [], list):
+        return "the gate's failures are no list"
+    return None if _has_plain_numbers(value) else "it holds a number that is not finite, or far too large"
 
 
 def _fault_of_files(files: Any, sizes: Any) -> Optional[str]:
@@ -107,6 +115,20 @@ def _fault_of_files(files: Any, sizes: Any) -> Optional[str]:
     return None
 
 
+def _has_plain_numbers(value: Any) -> bool:
+    """Whether each number, at any depth, is one of a usual size: Python's reader takes NaN and any digits, too."""
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, dict):
+            left.extend(item.values())
+        elif isinstance(item, list):
+            left.extend(item)
+        elif isinstance(item, (int, float)) and not abs(item) < 2.0**63:
+            return False
+    return True
+
+
 def _is_sha256(value: Any) -> bool:
     return isinstance(value, str) and SHA256.fullmatch(value) is not None
 
@@ -120,10 +142,12 @@ def failed_rules(metrics: Mapping[str, Any], gate: Mapping[str, float]) -> List[
             `max_joint_error: 0.08` (m).
 
     Raises:
-        ConfigError: a rule names no metric that there is.
+        ConfigError: a rule names no metric that there is, or its limit is no finite number.
     """
     broken = []
     for rule, limit in gate.items():
+        if not _is_number(limit):
+            raise ConfigError(f"gate '{rule}': its limit is {limit}; give a finite number")
         bound, _, short = rule.partition("_")
         metric = RULES.get(short, short)
         if bound not in ("min", "max") or metric not in metrics:

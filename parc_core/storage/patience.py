@@ -80,9 +80,12 @@ def patience() -> float:
     """
     text = os.environ.get("PARC_STORE_PATIENCE", "")
     try:
-        return float(text) if text else PATIENCE_S
+        seconds = float(text) if text else PATIENCE_S
     except ValueError:
-        raise ConfigError(f"PARC_STORE_PATIENCE: '{text}' is no number of seconds") from None
+        seconds = -1.0
+    if not seconds >= 0:  # nor NaN, which would never end
+        raise ConfigError(f"PARC_STORE_PATIENCE: '{text}' is no number of seconds")
+    return seconds
 
 
 class Attempts:

@@ -29,6 +29,7 @@ from parc_core.storage.manifest import (
     MAX_BYTES,
     NAME,
     OWN_FILES,
+    VERSION,
     Manifest,
     check_alias,
     check_name,
@@ -69,14 +70,15 @@ def register_model(
         The manifest, with `ref` (uri and sha256 of manifest.json) added; `gate["failed"]` lists the broken rules.
 
     Raises:
-        DataError: a file is missing.
-        ConfigError: a name that cannot be used, a gate without its metric, or the store cannot be written.
+        DataError: a file is missing, or a number in `manifest` is not finite.
+        ConfigError: a name that cannot be used, a gate without its metric or limit, or the store cannot be written.
     """
     check_name("model name", name)
     for alias in aliases:
         check_alias(alias)
     _check_files(name, files)
     verdict = _verdict(manifest, gate, metrics)
+    _check_numbers(name, manifest)
     version = _claim_version(store, name)
     folder = f"models/{name}/{version}"
     stored = store.put_many([(path, f"{folder}/{key}") for key, path in files.items()])
@@ -227,7 +229,7 @@ def list_versions(store: Store, name: str) -> List[int]:
     return sorted(
         int(parts[2])
         for parts in _parts(store.list(f"models/{name}"))
-        if len(parts) == 4 and parts[2].isdigit() and parts[3] == OWN_FILES[0]
+        if len(parts) == 4 and VERSION.fullmatch(parts[2]) and parts[3] == OWN_FILES[0]
     )
 
 
@@ -249,6 +251,16 @@ def _check_files(name: str, files: Mapping[str, PathLike]) -> None:
             raise DataError(f"{path}: no such file to register as {key} of model '{name}'")
 
 
+def _check_numbers(name: str, manifest: Mapping[str, Any]) -> None:
+    """Before a version number is taken."""
+    try:
+        dump_json(manifest)
+    except ValueError:
+        raise DataError(
+            f"model '{name}': a number of its manifest or evaluation is not finite; evaluate it again"
+        ) from None
+
+
 def _verdict(
     manifest: Mapping[str, Any], gate: Optional[Mapping[str, float]], metrics: Optional[Mapping[str, Any]]
 ) -> Dict[str, Any]:
@@ -264,7 +276,8 @@ def _machine() -> Dict[str, str]:
 
 
 def _claim_version(store: Store, name: str) -> int:
-    taken = [int(parts[2]) for parts in _parts(store.list(f"models/{name}")) if parts[2].isdigit()]
+    parts = _parts(store.list(f"models/{name}"))
+    taken = [int(part[2]) for part in parts if VERSION.fullmatch(part[2])]
     version = max(taken, default=0) + 1
     who = dump_json({"by": uuid.uuid4().hex}).encode()  # tells own claims from others' after a lost answer
     while not store.create(f"models/{name}/{version}/claim.json", who):

@@ -147,6 +147,8 @@ SHA = "0" * 64
         ({"version": True}, "version True"),
         ({"created": 3}, "'created' is missing"),
         ({"metrics": []}, "'metrics' is no object"),
+        ({"metrics": {"after": {"joint_error_m": 10**400}}}, "a number that is not finite"),
+        ({"gate": {"failed": 5}}, "failures are no list"),
     ],
 )
 def test_poisoned_manifests_are_refused(changes: dict[str, Any], reason: str, tmp_path: Path) -> None:
@@ -158,8 +160,43 @@ def test_poisoned_manifests_are_refused(changes: dict[str, Any], reason: str, tm
         assert reason in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_manifest_with_a_number_that_is_none(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    model = register(store, tmp_path)
+    text = store.read_bytes("models/tracker/1/manifest.json").replace(b"0.05", b"NaN")
+    store.put_bytes(text, "models/tracker/1/manifest.json")
+    with pytest.raises(DataError, match="refused, it holds a number that is not finite"):
+        resolve_model(store, "tracker", 1)
+    assert register(store, tmp_path)["version"] == 2  # the damaged one is in nobody's way
+    for options in ({"gate": {"min_completed": float("nan")}}, {"gate": {"max_joint_error": float("inf")}}):
+        with pytest.raises(ConfigError, match="give a finite number"):
+            register(store, tmp_path, **options)
+    with pytest.raises(DataError, match=r"'tracker': a number of its .* is not finite"):
+        register_model(
+            store, "tracker", {"model.pt": tmp_path / "model.pt"}, {"metrics": {"a": float("nan")}}
+        )
+    assert list_versions(store, "tracker") == [1, 2]
+    assert model["version"] == 1 and not store.exists("models/tracker/3/claim.json")  # no number was taken
+
+
+@pytest.mark.parametrize("folder", ["²", "٣", "1e3", "0", "03", "9" * 30])
+def test_folders_that_are_no_versions(folder: str, store: Store, tmp_path: Path) -> None:
+    store.put_bytes(b"{}", f"models/tracker/{folder}/manifest.json")
+    assert register(store, tmp_path)["version"] == 1
+    assert list_versions(store, "tracker") == [1]
+
+
 @pytest.mark.parametrize(
-    "content", [b"[]", b"{", b"[" * 100_000, b"\xff", b'{"version": 1}', b'{"version": "1/../2"}']
+    "content",
+    [
+        b"[]",
+        b"{",
+        b"[" * 100_000,
+        b"\xff",
+        b'{"version": 1}',
+        b'{"version": "1/../2"}',
+        b'{"version": 1%s}' % (b"0" * 300),
+    ],
 )
 def test_poisoned_aliases_are_refused_and_can_be_set_again(content: bytes, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
