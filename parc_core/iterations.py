@@ -10,7 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional
 
+from parc_core.errors import DataError
 from parc_core.storage.atomic import dump_json
+from parc_core.storage.manifest import VERSION, Manifest
+from parc_core.storage.model_reference import is_reference
 from parc_core.storage.registry import list_versions, promote, resolve_model
 from parc_core.storage.store import Store
 
@@ -42,7 +45,13 @@ def last_registered(store: Store, model_name: str) -> Optional[Dict[str, Any]]:
 def is_trained(store: Store, model_name: str, dataset: str) -> bool:
     """Whether the newest version was trained on this data set."""
     last = last_registered(store, model_name)
-    return last is not None and last["lineage"]["dataset"]["sha256"] == dataset
+    return last is not None and _dataset_of(last) == dataset
+
+
+def _dataset_of(model: Manifest) -> Optional[str]:
+    """SHA-256 of the data set that a model was trained on; None where its manifest does not say (`models register`)."""
+    dataset = (model.get("lineage") or {}).get("dataset")
+    return dataset.get("sha256") if isinstance(dataset, dict) else None
 
 
 def begin_iteration(store: Store, model_name: str, dataset: str, parent: Optional[str] = None) -> Iteration:
@@ -53,9 +62,19 @@ def begin_iteration(store: Store, model_name: str, dataset: str, parent: Optiona
         model_name: of the registry.
         dataset: SHA-256 of the data set's content.
         parent: what to start from; by default the model that is `latest` now, and nothing where there is none.
+
+    Raises:
+        DataError: what the store says of an iteration was not written here, or names a file that `parent` does not:
+            whoever can write to the store must not choose files of this machine.
     """
     begun = _begun(store, model_name)
     if begun and begun[-1].dataset == dataset:
+        named = begun[-1].parent
+        if named is not None and not is_reference(named) and named != parent:
+            raise DataError(
+                f"{store.uri(_key(begun[-1]))}: refused, it starts from the file '{named}', which was not asked for; "
+                "name that as the model to start from, or delete this entry"
+            )
         return begun[-1]
     start = parent or _latest(store, model_name)
     number = begun[-1].number + 1 if begun else 1
@@ -76,7 +95,7 @@ def end_iteration(store: Store, model_name: str) -> None:
     if last is None:
         return
     for iteration in _begun(store, model_name):
-        if iteration.dataset == last["lineage"]["dataset"]["sha256"] and not store.exists(
+        if iteration.dataset == _dataset_of(last) and not store.exists(
             f"models/{model_name}/aliases/{iteration.alias}.json"
         ):
             promote(store, model_name, last["version"], iteration.alias)
@@ -85,11 +104,21 @@ def end_iteration(store: Store, model_name: str) -> None:
 def _begun(store: Store, model_name: str) -> List[Iteration]:
     found = []
     for key in store.list(f"iterations/{model_name}"):
-        stem = key.rpartition("/")[2][: -len(".json")]
-        if stem.isdigit() and key.endswith(".json"):
+        stem, _, ending = key.rpartition("/")[2].rpartition(".")
+        if ending == "json" and VERSION.fullmatch(stem):
             content = store.read_json(key)
+            if not _is_iteration(content):
+                raise DataError(f"{store.uri(key)}: refused, it describes no iteration; delete it")
             found.append(Iteration(model_name, int(stem), content["dataset"], content["parent"]))
     return sorted(found, key=lambda iteration: iteration.number)
+
+
+def _is_iteration(content: Any) -> bool:
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("dataset"), str)
+        and isinstance(content.get("parent", 0), (str, type(None)))
+    )
 
 
 def _latest(store: Store, model_name: str) -> Optional[str]:

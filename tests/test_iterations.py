@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from parc_core.errors import DataError
 from parc_core.iterations import begin_iteration, end_iteration, is_trained
 from parc_core.storage.registry import list_aliases, register_model
 from parc_core.storage.store import Store
@@ -92,3 +93,28 @@ def test_a_training_outside_of_iterations_gets_no_number(store, tmp_path):
     register(store, tmp_path, "a")
     end_iteration(store, "m")
     assert list_aliases(store, "m") == {"best": 1, "latest": 1}
+
+
+def test_a_model_that_was_trained_elsewhere(store, tmp_path):
+    begin_iteration(store, "m", "a")
+    (tmp_path / "model.pt").write_bytes(b"theirs")
+    register_model(store, "m", {"model.pt": tmp_path / "model.pt"}, {"lineage": {"note": "by hand"}})
+    assert not is_trained(store, "m", "a")
+    end_iteration(store, "m")
+    assert list_aliases(store, "m") == {"latest": 1}
+
+
+@pytest.mark.parametrize("content", [b"[1]", b'{"dataset": "a"}', b'{"dataset": "a", "parent": 7}', b"{"])
+def test_an_entry_that_was_not_written_here_is_refused(store, content):
+    store.put_bytes(content, "iterations/m/1.json")
+    with pytest.raises(DataError, match=r"iterations/m/1\.json"):
+        begin_iteration(store, "m", "a")
+
+
+def test_an_entry_chooses_no_file_of_this_machine(store):
+    store.put_json({"dataset": "a", "parent": "/home/me/.aws/credentials"}, "iterations/m/1.json")
+    store.put_json({}, "iterations/m/².json")
+    with pytest.raises(DataError, match="which was not asked for"):
+        begin_iteration(store, "m", "a")
+    assert begin_iteration(store, "m", "b", "model.pt").parent == "model.pt"
+    assert begin_iteration(store, "m", "b", "model.pt").number == 2  # a retry of the same
