@@ -48,8 +48,8 @@ test: setup-dev
 test-all: setup-dev
 	@$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile
 
-# All that the trainer imports: neither the command line nor the engines of newer Pythons.
-TRAINER_FILES = $$(find parc_core -name '*.py' -not -path '*/cli/*' -not -name '*warp*.py' -not -name 'fused_*.py')
+# All that the trainer imports: not the engines of newer Pythons.
+TRAINER_FILES = $$(find parc_core -name '*.py' -not -path '*warp*')
 
 # The trainer under Isaac Gym's Python. torch for it comes from PyPI with CUDA: about 1.8 GB to fetch, 3.3 GB on disk.
 PYTHON38 ?= $(shell for p in python3.8 $(HOME)/.pyenv/versions/3.8.*/bin/python; do \
@@ -69,12 +69,10 @@ $(VENV38)/.ready: constraints-py38.txt pyproject.toml
 
 # Tests of what the trainer needs: they run on both Pythons. Left out is what needs newer packages: the command line,
 # object stores, Warp.
-TESTS38 := tests/learning tests/envs tests/motion tests/terrain tests/character tests/golden tests/config \
-	tests/engines/conformance tests/engines/test_mujoco_engine.py tests/engines/test_effort.py \
-	tests/storage/test_atomic.py tests/test_rotations.py tests/test_train.py tests/test_trainer_exit.py
-NOT38 := tests/motion/test_convert.py tests/motion/test_remote_motions.py tests/config/test_folder_patterns.py \
-	tests/envs/test_fused_character.py tests/envs/test_fused_env.py tests/envs/test_fused_oracle.py \
-	tests/envs/test_fused_warp.py tests/golden/test_07_runs.py
+TESTS38 := tests/learning tests/playback tests/training tests/envs tests/motion tests/terrain tests/character tests/golden \
+	tests/config tests/engines/conformance tests/engines/mujoco tests/engines/test_effort.py tests/system \
+	tests/test_rotations.py tests/test_train.py tests/supervisor/test_exit.py
+NOT38 := tests/motion/dataset/test_remote_folders.py tests/envs/warp tests/golden/test_07_runs.py
 
 test-py38: setup-dev setup-py38
 	@$(TEST_ENV) $(VENV38)/bin/python -m pytest -p no:cacheprovider tests/py38/trainer.py $(TESTS38) \
@@ -85,8 +83,9 @@ lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/vermin --target=3.8- --violations --no-parse-comments --quiet $(TRAINER_FILES)
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
-	$(BIN)/python -m tests.engines.isaac_types
+	$(BIN)/python -m tests.engines.isaac_gym.isaac_types
 
 format: setup-dev
 	$(BIN)/ruff check --fix .

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from benchmarks import environment, physics
 from benchmarks.timing import machine, machine_line
-from parc_core.storage.atomic import write_json
+from parc_core.system.files import write_json
 
 BENCHMARKS = {"physics": physics, "environment": environment}
 PROGRAMS = (

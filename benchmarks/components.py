@@ -104,7 +104,7 @@ def count_launches(env: Any) -> Dict[str, int]:
         return {}
     import warp as wp
 
-    from parc_core.engines.warp_graph import on_torch_stream
+    from parc_core.engines.mujoco_warp.graph import on_torch_stream
 
     counts: Dict[str, int] = {}
     saved, originals = env.state_dict(), {name: getattr(wp, name) for name in ("launch", "launch_tiled")}
@@ -141,7 +141,7 @@ def physics_profile(engine: Any) -> List[str]:
     import warp as wp
     from mujoco_warp._src.warp_util import EventTracer
 
-    from parc_core.engines.warp_graph import on_torch_stream
+    from parc_core.engines.mujoco_warp.graph import on_torch_stream
 
     with on_torch_stream(engine.wp_device, engine.device):
         engine.launch_step()

@@ -29,13 +29,13 @@ from parc_core.config.dataset_config import DatasetConfig
 from parc_core.config.env_config import DeepMimicConfig, EnvConfig, EnvFileConfig
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.envs.terrain_layout import TerrainLayout
-from parc_core.motion.build import create_dataset
-from parc_core.motion.dataset_cache import FROM_MOTIONS, cache_path
+from parc_core.motion.dataset.build import create_dataset
+from parc_core.motion.dataset.dataset_cache import FROM_MOTIONS, cache_path
+from parc_core.motion.dataset.loading import load_dataset
 from parc_core.motion.library import MotionLibrary
-from parc_core.motion.loading import load_dataset
-from parc_core.motion.parallel import usable_cores
 from parc_core.motion.synthetic import KINDS, make_dataset
-from parc_core.storage.atomic import write_json
+from parc_core.system.files import write_json
+from parc_core.system.processes import usable_cores
 
 HUMANOID = PROJECT_ROOT / "data" / "assets" / "humanoid.xml"
 

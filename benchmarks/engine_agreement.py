@@ -28,9 +28,9 @@ from parc_core.engines.engine import ResetState
 from parc_core.envs.factory import make_env
 from parc_core.envs.terminations import TIME_EPS
 from parc_core.envs.tracking_env import TrackingEnv
-from parc_core.evaluation.policy import load_policy
+from parc_core.playback.policy import load_policy
 from parc_core.rotations import quat_diff_angle
-from parc_core.storage.atomic import write_json
+from parc_core.system.files import write_json
 
 TIMES = (0.1, 0.25, 0.5, 1.0, 2.0)  # s after the start
 PERCENTILES = (50, 90, 100)

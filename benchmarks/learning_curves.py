@@ -17,7 +17,7 @@ from rich.table import Table
 
 from parc_core.evaluation.curves import LearningCurves, read_curves
 from parc_core.evaluation.result import percent
-from parc_core.storage.atomic import write_json
+from parc_core.system.files import write_json
 
 COLUMNS = {
     "Eval_Completed": "clips completed",

@@ -22,12 +22,12 @@ from rich.table import Table
 
 from benchmarks.timing import machine, machine_line
 from parc_core.config.dataset_config import DatasetConfig
-from parc_core.motion.merge import merge_folders
-from parc_core.motion.remote_motions import find_remote
+from parc_core.motion.dataset.merge import merge_folders
+from parc_core.motion.dataset.remote_folders import find_remote
 from parc_core.motion.synthetic import KINDS, make_dataset
-from parc_core.object_server import ObjectServer
-from parc_core.storage.atomic import write_json
 from parc_core.storage.store import Store
+from parc_core.system.files import write_json
+from parc_tracker.object_server import ObjectServer
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

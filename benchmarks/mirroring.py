@@ -21,16 +21,16 @@ from rich.table import Table
 
 from benchmarks.timing import machine, machine_line
 from parc_core.config.dataset_config import DatasetConfig
-from parc_core.config.emit import ARGS_FILE, emit_configs
 from parc_core.config.paths import PROJECT_ROOT
+from parc_core.config.resolve import ARGS_FILE, emit_configs
 from parc_core.config.tracker_config import load_tracker_config
-from parc_core.motion.build import create_dataset
+from parc_core.motion.dataset.build import create_dataset
 from parc_core.motion.synthetic import make_dataset
-from parc_core.object_server import ObjectServer
-from parc_core.storage.atomic import write_json
 from parc_core.storage.store import Store
-from parc_core.supervise import Listener, trainer_command
-from parc_core.training_run import TrainingRun, run_training
+from parc_core.supervisor.supervise import Listener, trainer_command
+from parc_core.supervisor.training_session import TrainingRun, run_training
+from parc_core.system.files import write_json
+from parc_tracker.object_server import ObjectServer
 
 GOAL = 0.03
 """Of the throughput."""

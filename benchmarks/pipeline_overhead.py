@@ -24,11 +24,11 @@ from rich.table import Table
 
 from benchmarks.timing import machine, machine_line
 from parc_core.character.mjcf import load_character
-from parc_core.config.emit import ARGS_FILE, PRIVATE_FOLDER
 from parc_core.config.paths import PROJECT_ROOT
-from parc_core.motion.files import write_motion_terrain
+from parc_core.config.resolve import ARGS_FILE, PRIVATE_FOLDER
+from parc_core.motion.formats.container import write_motion_terrain
 from parc_core.motion.synthetic import make_motion
-from parc_core.storage.atomic import write_json
+from parc_core.system.files import write_json
 
 GOALS = {"overhead": 15.0, "cached": 10.0}
 """In seconds."""
@@ -64,7 +64,7 @@ def _round(folder: Path, prefect: Path, samples: int) -> Dict[str, float]:
         "DO_NOT_TRACK": "1",
         "OMP_NUM_THREADS": "1",
     }
-    run = [sys.executable, "-m", "parc_core.cli.main", "run", "--config", str(config)]
+    run = [sys.executable, "-m", "parc_tracker.main", "run", "--config", str(config)]
     times = {"run": _seconds(run, folder, environment), "cached": _seconds(run, folder, environment)}
     trained = folder / "trained"
     arguments = trained / PRIVATE_FOLDER / ARGS_FILE

@@ -18,10 +18,10 @@ from rich.table import Table
 from benchmarks.timing import machine, machine_line
 from parc_core.character.mjcf import load_character
 from parc_core.config.paths import resolve
-from parc_core.motion.files import motion_terrain_bytes, read_motion_terrain
-from parc_core.motion.preprocessing import Preprocessor, preprocess
+from parc_core.motion.dataset.preprocessing import Preprocessor, preprocess
+from parc_core.motion.formats.container import motion_terrain_bytes, read_motion_terrain
 from parc_core.motion.synthetic import KINDS, make_dataset
-from parc_core.storage.atomic import write_bytes, write_json
+from parc_core.system.files import write_bytes, write_json
 
 
 def measure(num_files: int, seconds: float) -> list[dict[str, Any]]:

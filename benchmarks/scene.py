@@ -12,7 +12,7 @@ import torch
 from parc_core.config.env_config import EnvConfig, EnvFileConfig
 from parc_core.envs.factory import make_env
 from parc_core.envs.tracking_env import TrackingEnv
-from parc_core.motion.dataset_file import MotionEntry, MotionsFile, write_motions_yaml
+from parc_core.motion.dataset.dataset_file import MotionEntry, MotionsFile, write_motions_yaml
 from parc_core.motion.synthetic.dataset import make_dataset
 from parc_core.motion.synthetic.kinds import KINDS
 

@@ -25,9 +25,9 @@ from rich.console import Console
 from benchmarks.learning_curves import read_run, table, table_rows
 from benchmarks.training_scene import AGENT_CONFIG, ENV_CONFIG, motion_listing
 from parc_core.config.agent_config import AgentConfig
-from parc_core.config.emit import write_yaml
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.config.paths import load_yaml
+from parc_core.config.resolve import write_yaml
 from parc_core.config.schema import from_mapping
 from parc_core.errors import ParcError
 

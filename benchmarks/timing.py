@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Tuple
 
 import torch
 
-from parc_core.config.preflight import check_device
+from parc_core.engines.devices import check_device
 from parc_core.errors import ConfigError
 
 

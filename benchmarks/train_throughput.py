@@ -39,7 +39,7 @@ from parc_core.errors import ParcError
 from parc_core.learning.memory import MemoryBudget
 from parc_core.learning.networks import hidden_sizes
 from parc_core.learning.precision import resolve_precision
-from parc_core.storage.atomic import write_json
+from parc_core.system.files import write_json
 
 PRECISIONS = ("auto", "float32", "tf32", "bf16")
 IN_LOOP = ("step", "reset", "policy", "update", "other")  # together the whole; "step" has parts of its own

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from benchmarks.synthetic_rollout import IdleEnv, make_case
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
+from parc_core.learning.mlp_bf16 import relu_tower
 from parc_core.learning.optimizers import (
     load_optimizer_state,
     make_optimizer,
@@ -19,7 +20,6 @@ from parc_core.learning.optimizers import (
 )
 from parc_core.learning.precision import matmul_precision, resolve_precision
 from parc_core.learning.rollout import collect
-from parc_core.learning.towers import relu_tower
 from parc_core.learning.update import Updater
 
 BOUNDS = (0.0, 100.0)

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from prefect.client.schemas.schedules import CronSchedule
 from pydantic import ValidationError
 
-from flows.parameters import Form
+from flows.form import Form
 from parc_core.errors import ConfigError
-from parc_core.storage.credentials import VARIABLE as BLOCK_VARIABLE
 from parc_core.storage.store import Store
+from tasks.credentials import VARIABLE as BLOCK_VARIABLE
 
 POOL = "parc"
 QUEUE = "training"

@@ -9,20 +9,12 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
 
+from flows.form import Environment, Form, Learning, Motions, Registration, StageName, Training
 from flows.form_configs import write_configs
-from flows.parameters import (
-    Environment,
-    Form,
-    Learning,
-    Motions,
-    Registration,
-    StageName,
-    Training,
-)
 from flows.tracker_iteration import dataset_of, tracker_iteration
 from parc_core.errors import ParcError
-from parc_core.iterations import begin_iteration, end_iteration, is_trained
-from parc_core.run_folder import work_folder
+from parc_core.registry.iterations import begin_iteration, end_iteration, is_trained
+from parc_core.storage.references import work_folder
 from parc_core.storage.store import Store
 from tasks.cancel import RunCancelled, watching_for_cancel
 from tasks.settings import load_settings

@@ -9,17 +9,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from flows.parameters import Environment, Form, Learning, Motions
+from flows.folder_patterns import expand_folders
+from flows.form import Environment, Form, Learning, Motions
 from parc_core.config.agent_config import AgentConfig, load_agent_config
 from parc_core.config.dataset_config import DatasetConfig
-from parc_core.config.emit import portable, write_yaml
 from parc_core.config.env_config import EnvFileConfig, load_env_config
-from parc_core.config.folder_patterns import expand_folders
 from parc_core.config.paths import PathLike, expand, read_mapping, resolve
+from parc_core.config.resolve import portable, write_yaml
 from parc_core.config.schema import from_mapping, to_mapping
 from parc_core.config.tracker_config import TrackerConfig, none_or_path
 from parc_core.errors import ConfigError
-from parc_core.storage.atomic import write_text
+from parc_core.system.files import write_text
 
 _LIMITS = ("min_num_frames", "max_terrain_dim_x", "max_terrain_dim_y")
 _TRAINING = ("max_samples", "num_envs", "device", "engine", "seed", "trainer_python")

@@ -8,14 +8,15 @@ from typing import Any
 from prefect import flow
 from prefect.states import Cancelled
 
-from tasks.caching import Result, refreshing
 from tasks.cancel import RunCancelled, watching_for_cancel
 from tasks.configs import emit_configs
 from tasks.dataset import build_dataset, given_dataset
 from tasks.evaluate import evaluate
 from tasks.merge import merge_motions
 from tasks.register import register
+from tasks.results import Result
 from tasks.settings import Settings, load_settings
+from tasks.stage import refreshing
 from tasks.train import train
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any, List, Optional
 
 from parc_core.config.agent_config import AgentConfig, load_agent_config
-from parc_core.config.emit import AGENT_FILE, ARGS_FILE, ENV_FILE, write_yaml
 from parc_core.config.env_config import EnvFileConfig, env_warnings, load_env_config
 from parc_core.config.paths import expand
-from parc_core.config.preflight import check_device
+from parc_core.config.resolve import AGENT_FILE, ARGS_FILE, ENV_FILE, write_yaml
 from parc_core.config.schema import no_effect_warnings
 from parc_core.config.train_args import (
     TrainArgs,
@@ -25,10 +24,11 @@ from parc_core.config.train_args import (
     read_train_args,
     write_train_args,
 )
-from parc_core.engines import isaac_api
+from parc_core.engines.devices import check_device
+from parc_core.engines.isaac_gym import api as isaac_api
 from parc_core.errors import EXIT_DONE, Interrupted, ParcError
-from parc_core.learning.logger import ProgressFile
-from parc_core.learning.stop import StopSignals
+from parc_core.system.signals import StopSignals
+from parc_core.training.logger import ProgressFile
 
 MANY_TERRAINS = 1000
 """With more terrains a training writes no terrain.pkl unless `terrain_save_path` asks for it."""
@@ -103,9 +103,9 @@ def _train_locked(
 ) -> None:
     """With the output folder held: configs, environment, terrain.pkl, training."""
     from parc_core.envs.factory import make_env
-    from parc_core.learning.fingerprint import training_fingerprint
     from parc_core.learning.memory import MemoryBudget
-    from parc_core.learning.trainer import Trainer, TrainerOptions
+    from parc_core.training.fingerprint import training_fingerprint
+    from parc_core.training.trainer import Trainer, TrainerOptions
 
     if args.in_model_file is not None:  # its normalizer comes with it and stays
         agent_config = dataclasses.replace(agent_config, normalizer_samples=0)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from parc_core.direct_training import train_from_config
+import tasks  # noqa: F401 - credentials of a Prefect block, before any store is opened
 from parc_core.errors import ParcError
-from parc_core.supervise import Listener
+from parc_core.supervisor.local_training import train_from_config
+from parc_core.supervisor.supervise import Listener
 
 DEFAULT_CONFIG = "data/configs/parc_3_tracker_default.yaml"
 

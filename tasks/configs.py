@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from parc_core.config.agent_config import AgentConfig, load_agent_config
-from parc_core.config.emit import (
+from parc_core.config.env_config import EnvFileConfig, load_env_config
+from parc_core.config.paths import PROJECT_ROOT, existing_file, expand
+from parc_core.config.resolve import (
     AGENT_FILE,
     ENV_FILE,
     placed_env,
@@ -17,16 +19,15 @@ from parc_core.config.emit import (
     write_request,
     write_yaml,
 )
-from parc_core.config.env_config import EnvFileConfig, load_env_config
-from parc_core.config.paths import PROJECT_ROOT, existing_file, expand
 from parc_core.config.schema import from_mapping
 from parc_core.config.tracker_config import TrackerConfig
 from parc_core.config.train_args import TrainArgs
-from parc_core.references import content_of
-from parc_core.run_folder import run_key, work_folder
-from parc_core.storage.atomic import sha256_file
-from tasks.caching import Result, content_key, file_ref, local_path, stage
+from parc_core.storage.references import content_of, file_ref, local_path, work_folder
+from parc_core.supervisor.run_folder import run_key
+from parc_core.system.files import sha256_file
 from tasks.dataset import dataset_here
+from tasks.results import Result, content_key
+from tasks.stage import stage
 
 NAMED_FILES = ("env_config", "agent_config", "in_model_file")
 ARGUMENTS = ("num_envs", "max_samples", "device", "engine", "seed")
@@ -49,7 +50,9 @@ def _character(tracker: TrackerConfig) -> Path:
     return existing_file(env.char_file, "env.char_file", tracker.env_config)
 
 
-@stage(name="emit configs", code=("parc_core/config",), inputs=_inputs)
+@stage(
+    name="emit configs", runs=("parc_core.config.resolve", "parc_core.supervisor.run_folder"), inputs=_inputs
+)
 def emit_configs(tracker: dict[str, Any], dataset: Result) -> Result:
     """Writes the resolved configs into the store, without any place on this machine.
 
@@ -62,7 +65,7 @@ def emit_configs(tracker: dict[str, Any], dataset: Result) -> Result:
         `dm_env`, `agent_config`, `character` and `in_model_file` (references; the last may be None).
     """
     config = from_mapping(TrackerConfig, tracker, "tracker config")
-    name = content_key("configs", (), _inputs({"tracker": tracker, "dataset": dataset})).rpartition("-")[2]
+    name = content_key("configs", "", _inputs({"tracker": tracker, "dataset": dataset})).rpartition("-")[2]
     folder = work_folder() / "configs" / name[:16]
     character = _character(config)
     env_file = load_env_config(config.env_config)

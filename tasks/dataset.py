@@ -12,15 +12,15 @@ from prefect import get_run_logger
 from parc_core.config.dataset_config import DatasetConfig
 from parc_core.config.schema import from_mapping
 from parc_core.errors import DataError
-from parc_core.learning.fingerprint import dataset_content
-from parc_core.motion.build import build_dataset as build
-from parc_core.motion.dataset_file import MotionsFile, read_motions_yaml, write_motions_yaml
-from parc_core.references import content_of, fetch
-from parc_core.run_folder import work_folder
-from parc_core.storage.atomic import PathLike
+from parc_core.motion.dataset.build import build_dataset as build
+from parc_core.motion.dataset.dataset_file import MotionsFile, read_motions_yaml, write_motions_yaml
+from parc_core.storage.references import content_of, fetch, file_ref, local_path, work_folder
 from parc_core.storage.store import Store
-from tasks.caching import Result, content_key, file_ref, local_path, stage
+from parc_core.system.files import PathLike
+from parc_core.training.fingerprint import dataset_content
 from tasks.merge import copies, merged_here, settings_of
+from tasks.results import Result, content_key
+from tasks.stage import stage
 
 
 def _motions_are_there(result: Result) -> bool:
@@ -39,7 +39,7 @@ def _inputs(parameters: dict[str, Any]) -> Any:
 
 @stage(
     name="build dataset",
-    code=tuple(f"parc_core/motion/{name}.py" for name in ("build", "dataset_file", "merge_result")),
+    runs=("parc_core.motion.dataset.build",),
     inputs=_inputs,
     still_good=_motions_are_there,
 )
@@ -56,7 +56,7 @@ def build_dataset(merged: Result, dataset_config: dict[str, Any]) -> Result:
     config = from_mapping(DatasetConfig, dataset_config, "dataset config")
     merge_result = merged_here(merged)
     inputs = _inputs({"merged": merged, "dataset_config": dataset_config})
-    key = content_key("dataset", (), inputs).rpartition("-")[2][:16]
+    key = content_key("dataset", "", inputs).rpartition("-")[2][:16]
     built = build(merge_result, config, work_folder() / "datasets" / key)
     if Store().root is None:
         _make_relative(Path(built["motions_yaml"]))

@@ -7,37 +7,19 @@ from typing import Any
 
 from prefect import get_run_logger
 
-from parc_core.assess import Runner, assess, assess_and_show
 from parc_core.config.schema import to_mapping
-from parc_core.engines.factory import parse_device, resolve_engine
+from parc_core.engines.devices import parse_device
+from parc_core.engines.registry import resolve_engine
+from parc_core.evaluate import Runner, assess, assess_and_show
 from parc_core.evaluation.result import Summary, load
-from parc_core.run_folder import work_folder
+from parc_core.storage.references import file_ref, local_path, work_folder
 from parc_core.storage.store import Ref
 from tasks.artifacts import show_page
-from tasks.caching import SIMULATION, Result, by_result, content_key, file_ref, local_path, stage
 from tasks.cancel import check_cancelled
 from tasks.configs import configs_here
 from tasks.links import file_line
-
-CODE = (
-    *SIMULATION,
-    *(
-        f"parc_core/learning/{name}.py"
-        for name in (
-            "agent",
-            "clip_test",
-            "distribution",
-            "model_file",
-            "networks",
-            "normalizer",
-            "plain_values",
-            "towers",
-        )
-    ),
-    "parc_core/evaluation",
-    "parc_core/recording",
-    "parc_core/assess.py",
-)
+from tasks.results import Result, content_key
+from tasks.stage import by_result, stage
 
 
 def _inputs(parameters: dict[str, Any]) -> Any:
@@ -63,7 +45,7 @@ def _evaluation_of(result: Result | None) -> Any:
     return result and result["evaluation"]
 
 
-@stage(name="evaluate", code=CODE, inputs=_inputs, lease=by_result)
+@stage(name="evaluate", runs=("parc_core.evaluate",), inputs=_inputs, lease=by_result)
 def evaluate(
     configs: Result,
     dataset: Result,
@@ -95,7 +77,7 @@ def evaluate(
         "before": before,
         "model_name": model_name,
     }
-    folder = work_folder() / "evaluations" / content_key("", (), _inputs(inputs))[1:17]
+    folder = work_folder() / "evaluations" / content_key("", "", _inputs(inputs))[1:17]
     env_file, agent_config, args = configs_here(configs, dataset)
 
     def progress(done: int, total: int) -> None:

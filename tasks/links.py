@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from urllib.parse import quote, urlsplit
 
-from parc_core.storage.mask import has_credentials, masked
+from parc_core.storage.redact import has_credentials, masked
 from parc_core.storage.store import Ref, Store
 
 PATIENCE = 2.0

@@ -10,25 +10,15 @@ from prefect import get_run_logger
 from parc_core.config.dataset_config import DatasetConfig
 from parc_core.config.paths import existing_file
 from parc_core.config.schema import from_mapping
-from parc_core.motion.merge import inputs_fingerprint, merge_folders
-from parc_core.motion.merge_result import MergeResult, read_merge_result, write_merge_result
-from parc_core.references import fetch, publish
-from parc_core.run_folder import work_folder
-from parc_core.storage.atomic import dump_json, sha256_bytes, sha256_file
+from parc_core.motion.dataset.merge import inputs_fingerprint, merge_folders
+from parc_core.motion.dataset.merge_result import MergeResult, read_merge_result, write_merge_result
+from parc_core.storage.references import fetch, file_ref, local_path, publish, work_folder
 from parc_core.storage.store import Store
-from tasks.caching import Result, content_key, file_ref, local_path, stage
+from parc_core.system.files import dump_json, sha256_bytes, sha256_file
 from tasks.cancel import check_cancelled
+from tasks.results import Result, content_key
+from tasks.stage import stage
 
-_MOTION = (
-    "clip file_index files merge merge_result motion_folders parallel pickle_limits pickle_values prepared_copies"
-    " preprocessing remote_motions safe_pickle"
-)
-CODE = (
-    *(f"parc_core/motion/{name}.py" for name in _MOTION.split()),
-    "parc_core/rotations.py",
-    "parc_core/character",
-    "parc_core/terrain/heightfield.py",
-)
 PLACES = ("folder_paths", "save_path", "char_filepath")
 """Keys of the dataset config that are places; what lies there counts by content."""
 MOTIONS = "motions"
@@ -75,7 +65,7 @@ def _copies_are_there(result: Result) -> bool:
 
 @stage(
     name="merge motions",
-    code=CODE,
+    runs=("parc_core.motion.dataset.merge",),
     inputs=_inputs,
     still_good=_copies_are_there,
 )
@@ -98,7 +88,7 @@ def merge_motions(dataset_config: dict[str, Any]) -> Result:
     merged = merge_folders(config, work_folder(), progress=progress)
     publish(copies(merged))
     # The same inputs merged with other settings are another result.
-    name = content_key("merge", (), [settings_of(dataset_config), merged.fingerprint]).rpartition("-")[2][:16]
+    name = content_key("merge", "", [settings_of(dataset_config), merged.fingerprint]).rpartition("-")[2][:16]
     path = work_folder() / "merges" / f"{name}.json"
     write_merge_result(path, dataclasses.replace(merged, motions_dir=MOTIONS))
     for item in merged.rejected[:20]:

@@ -7,15 +7,18 @@ from typing import Any
 from prefect import get_run_logger
 
 from parc_core.config.env_config import load_env_config
-from parc_core.storage.atomic import PathLike
-from parc_core.storage.manifest import Manifest
-from parc_core.storage.registry import list_aliases, register_model
+from parc_core.registry.manifest import Manifest
+from parc_core.registry.models import list_aliases, register_model
+from parc_core.storage.references import local_path
 from parc_core.storage.store import Store
+from parc_core.system.files import PathLike
 from tasks.artifacts import show_page
-from tasks.caching import Result, by_result, code_version, local_path, stage
+from tasks.code_version import code_version
 from tasks.configs import write_here
 from tasks.events import model_registered
 from tasks.links import file_line, pull_command
+from tasks.results import Result
+from tasks.stage import by_result, stage
 
 SHOWN = ("report.html", "rollout.gif", "model.pt")
 """Files with a line on the model's page."""
@@ -34,7 +37,7 @@ def _inputs(parameters: dict[str, Any]) -> Any:
     ]
 
 
-@stage(name="register model", code=("parc_core/storage",), inputs=_inputs, lease=by_result)
+@stage(name="register model", runs=("parc_core.registry.models",), inputs=_inputs, lease=by_result)
 def register(
     model_name: str,
     training: Result,

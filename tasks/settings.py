@@ -12,12 +12,11 @@ from prefect.runtime import flow_run
 
 from parc_core.config.dataset_config import load_dataset_config
 from parc_core.config.paths import expand, resolve
-from parc_core.config.preflight import check_runnable, tracker_warnings
 from parc_core.config.schema import to_mapping
-from parc_core.references import model_on_this_machine
-from parc_core.storage.atomic import dump_json, sha256_bytes
-from parc_core.storage.model_reference import resolve_reference
+from parc_core.registry.names import model_on_this_machine, resolve_reference
 from parc_core.storage.store import Store
+from parc_core.supervisor.preflight import check_runnable, tracker_warnings
+from parc_core.system.files import dump_json, sha256_bytes
 
 _INPUTS = ("env_config", "agent_config", "dataset_file", "in_model_file", "create_dataset_config")
 

@@ -9,17 +9,18 @@ from typing import Any
 
 from prefect import get_run_logger
 
-from parc_core.config.emit import ARGS_FILE
+from parc_core.config.resolve import ARGS_FILE
+from parc_core.storage.references import file_ref
 from parc_core.storage.store import Store
-from parc_core.supervise import Listener, trainer_command
-from parc_core.training_run import TrainingRun, run_training
+from parc_core.supervisor.supervise import Listener, trainer_command
+from parc_core.supervisor.training_session import TrainingRun, run_training
 from tasks.artifacts import TrainingArtifacts
-from tasks.caching import SIMULATION, Result, file_ref, held_lease, stage
 from tasks.cancel import check_cancelled
 from tasks.configs import training_folder, write_here
 from tasks.progress import ProgressLines
+from tasks.results import Result
+from tasks.stage import held_lease, stage
 
-CODE = (*SIMULATION, "parc_core/learning", "parc_core/train.py")
 BACK_OFF = (10.0, 60.0, 300.0)  # s
 
 
@@ -42,7 +43,7 @@ def _lease(parameters: dict[str, Any], _key: str) -> str | None:
     return f"runs/{configs['run_key']}/lease.json"
 
 
-@stage(name="train", code=CODE, inputs=_inputs, lease=_lease)
+@stage(name="train", runs=("parc_core.train",), inputs=_inputs, lease=_lease)
 def train(configs: Result, dataset: Result, max_samples: int, trainer_python: str | None = None) -> Result:
     """Runs the trainer process to its end; every attempt goes on from the newest good checkpoint.
 
@@ -79,7 +80,7 @@ def _heard(lines: ProgressLines, artifacts: TrainingArtifacts) -> Iterator[Liste
     with contextlib.ExitStack() as stack:
         hearers: list[Callable[[dict[str, Any]], None]] = [lines.event, artifacts.event]
         if sys.stdout.isatty():
-            from parc_core.cli.progress import TrainingBar
+            from parc_core.supervisor.console import TrainingBar
 
             hearers.append(stack.enter_context(TrainingBar()).listener.event)
 

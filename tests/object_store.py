@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from parc_core.errors import ConfigError
-from parc_core.object_server import ObjectServer
+from parc_tracker.object_server import ObjectServer
 
 
 @functools.lru_cache(maxsize=1)

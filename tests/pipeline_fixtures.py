@@ -11,9 +11,9 @@ import yaml
 import tasks  # noqa: F401 - sets Prefect's environment before Prefect is imported
 from parc_core.character.mjcf import load_character
 from parc_core.config.paths import PROJECT_ROOT
-from parc_core.motion.files import write_motion_terrain
+from parc_core.motion.formats.container import write_motion_terrain
 from parc_core.motion.synthetic import make_motion
-from parc_core.run_folder import work_folder
+from parc_core.storage.references import work_folder
 
 PROBE = f'[ "$1" = -m ] || exec {sys.executable} "$@"\n'
 """For scripts that play the trainer: the questions before training are answered by this interpreter."""

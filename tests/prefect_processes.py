@@ -95,7 +95,7 @@ class Server:
 
     def deploy(self, config: Path, *options: str, **variables: str) -> str:
         """`parc-tracker deploy`, its output."""
-        command = [sys.executable, "-m", "parc_core.cli.main", "deploy", "--config", str(config), *options]
+        command = [sys.executable, "-m", "parc_tracker.main", "deploy", "--config", str(config), *options]
         env = {**os.environ, **self.environment(), "COLUMNS": "200", **variables}
         done = subprocess.run(command, capture_output=True, text=True, env=env, check=False, cwd=PROJECT_ROOT)
         assert done.returncode == 0, done.stderr

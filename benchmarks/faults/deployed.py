@@ -18,7 +18,7 @@ from benchmarks.faults.processes import end_all, of_hosts
 from benchmarks.faults.scene import Scene
 from parc_core.character.mjcf import load_character
 from parc_core.config.paths import PROJECT_ROOT
-from parc_core.motion.files import write_motion_terrain
+from parc_core.motion.formats.container import write_motion_terrain
 from parc_core.motion.synthetic import make_motion
 from tests.prefect_processes import Server, free_port
 

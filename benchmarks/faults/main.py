@@ -27,7 +27,7 @@ from benchmarks.faults.account import damaged_files, samples_lost
 from benchmarks.faults.injections import FAULTS
 from benchmarks.faults.scene import SAMPLES_BETWEEN_CHECKPOINTS, Scene
 from benchmarks.timing import machine, machine_line
-from parc_core.storage.atomic import write_json
+from parc_core.system.files import write_json
 
 MAX_STARTS = 25  # of one training: one that needs more has not survived
 PATIENCE = 240.0  # s until a training moves on after a fault

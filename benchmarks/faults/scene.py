@@ -19,10 +19,10 @@ from benchmarks.faults.processes import end_all, trainers
 from benchmarks.faults.proxy import SlowProxy
 from parc_core.character.mjcf import load_character
 from parc_core.config.paths import PROJECT_ROOT
-from parc_core.motion.files import write_motion_terrain
+from parc_core.motion.formats.container import write_motion_terrain
 from parc_core.motion.synthetic import make_motion
-from parc_core.object_server import ObjectServer
 from parc_core.storage.store import Store
+from parc_tracker.object_server import ObjectServer
 
 NUM_ENVS, STEPS, ITERATIONS_PER_CHECKPOINT = 16, 32, 4
 SAMPLES_BETWEEN_CHECKPOINTS = NUM_ENVS * STEPS * ITERATIONS_PER_CHECKPOINT
@@ -84,7 +84,7 @@ class Scene:
         config = self.scratch / f"tracker_{number}.yaml"
         tracker = yaml.safe_load((self.scratch / "tracker.yaml").read_text(encoding="utf-8"))
         config.write_text(yaml.safe_dump({**tracker, "seed": number}), encoding="utf-8")
-        command = [sys.executable, "-m", "parc_core.cli.main", "run", "--config", str(config)]
+        command = [sys.executable, "-m", "parc_tracker.main", "run", "--config", str(config)]
         with open(self.scratch / f"flow_{number}.log", "ab") as log:
             self.flow = subprocess.Popen(
                 command, cwd=self.scratch, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL

@@ -24,8 +24,8 @@ from benchmarks.faults.processes import end_all, of_hosts
 from benchmarks.faults.scene import SAMPLES_BETWEEN_CHECKPOINTS
 from benchmarks.timing import machine, machine_line
 from parc_core.errors import DataError
-from parc_core.storage.atomic import write_json
-from parc_core.storage.registry import resolve_model
+from parc_core.registry.models import resolve_model
+from parc_core.system.files import write_json
 
 FAULTS = {
     "worker": "SIGKILL of the worker, which is started again",

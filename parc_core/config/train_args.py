@@ -16,7 +16,7 @@ from parc_core.config.paths import PathLike, expand, resolve
 from parc_core.config.schema import from_mapping, nearest_key, setting
 from parc_core.config.tracker_config import Engine, check_device_name, none_or_path
 from parc_core.errors import ConfigError
-from parc_core.storage.atomic import write_text
+from parc_core.system.files import write_text
 
 PARC_NAMES = {"rand_seed": "seed", "model_file": "in_model_file"}
 """PARC's names of arguments that mean the same here."""

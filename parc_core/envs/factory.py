@@ -11,12 +11,13 @@ from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.config.paths import resolve
-from parc_core.engines.factory import check_engine, make_engine, parse_device
+from parc_core.engines.devices import parse_device
+from parc_core.engines.registry import check_engine, make_engine
 from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.errors import ConfigError, DataError
+from parc_core.motion.dataset.loading import LoadedDataset, load_dataset
 from parc_core.motion.library import MotionLibrary
-from parc_core.motion.loading import LoadedDataset, load_dataset
 
 
 def make_env(
@@ -64,7 +65,7 @@ def _environment_class(engine: str) -> Type[TrackingEnv]:
     """The environment whose step is one graph of kernels where the engine can be part of such a graph."""
     if engine != "mujoco_warp":
         return TrackingEnv
-    from parc_core.envs.fused_env import FusedTrackingEnv
+    from parc_core.envs.warp.env import FusedTrackingEnv
 
     return FusedTrackingEnv
 

@@ -9,7 +9,7 @@ from parc_core.character.kinematics import Kinematics
 from parc_core.config.env_config import EnvConfig
 from parc_core.engines.engine import EngineState
 from parc_core.envs import observations as terms
-from parc_core.envs.settings import TaskTensors
+from parc_core.envs.task import TaskTensors
 from parc_core.motion.library import MotionLibrary
 from parc_core.terrain.packed import PackedTerrain
 

@@ -10,11 +10,11 @@ import torch
 
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.errors import DataError
-from parc_core.motion.loading import LoadedDataset
-from parc_core.motion.terrain_file import read_terrain_pkl, write_terrain_pkl
-from parc_core.terrain.flat import FlatTerrains
+from parc_core.motion.dataset.loading import LoadedDataset
+from parc_core.motion.formats.terrain_grid import read_terrain_pkl, write_terrain_pkl
 from parc_core.terrain.grid import TerrainGrid, build_grid
 from parc_core.terrain.heightfield import Heightfield, padding_cells
+from parc_core.terrain.heightfield_arrays import FlatTerrains
 from parc_core.terrain.packed import PackedTerrain
 
 

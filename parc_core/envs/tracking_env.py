@@ -17,12 +17,12 @@ from parc_core.config.env_config import EnvConfig
 from parc_core.engines.engine import Engine, ResetState
 from parc_core.envs import terminations as ends
 from parc_core.envs.actions import ActionMap
-from parc_core.envs.episodes import EpisodeStats
+from parc_core.envs.episode_stats import EpisodeStats
 from parc_core.envs.observer import Observer
 from parc_core.envs.reference import Reference
 from parc_core.envs.rewards import Pose, contact_reward, tracking_reward_terms
 from parc_core.envs.sampling import MotionSampler
-from parc_core.envs.settings import TaskTensors
+from parc_core.envs.task import TaskTensors
 from parc_core.envs.terminations import TIME_EPS, DoneFlag, FailReason
 from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_error import joint_error, tracking_errors

@@ -19,11 +19,11 @@ from parc_core.envs.terminations import FailReason
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.envs.tracking_error import NAMES as ERROR_NAMES
 from parc_core.errors import ConfigError
-from parc_core.evaluation.policy import load_policy
 from parc_core.evaluation.result import COMPLETED, ClipResult, EvalResult, summarize
-from parc_core.learning.clip_test import Policy, Tracked, track_clips
-from parc_core.motion.dataset_file import read_motions_yaml
-from parc_core.storage.atomic import PathLike
+from parc_core.motion.dataset.dataset_file import read_motions_yaml
+from parc_core.playback.play import Policy, Tracked, track_clips
+from parc_core.playback.policy import load_policy
+from parc_core.system.files import PathLike
 
 Progress = Callable[[int, int], None]
 """Called with the number of clips done and of all clips, once a wave and every second or so within it."""

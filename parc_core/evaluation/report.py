@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from parc_core.evaluation.curves import LearningCurves, read_curves
 from parc_core.evaluation.result import COMPLETED, ClipResult, EvalResult, percent
 from parc_core.evaluation.svg import line_chart
-from parc_core.storage.atomic import PathLike, write_text
+from parc_core.system.files import PathLike, write_text
 
 MAX_BARS = 60
 """More clips are shown by class, and as bars only the worst."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, List, Optional
 
 from parc_core.errors import DataError
-from parc_core.storage.atomic import PathLike, write_json
+from parc_core.system.files import PathLike, write_json
 
 SCHEMA = "parc-tracker evaluation 1"
 COMPLETED = "completed"

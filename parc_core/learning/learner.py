@@ -9,13 +9,13 @@ from torch import Tensor
 
 from parc_core.config.agent_config import AgentConfig
 from parc_core.learning.agent import make_agent
-from parc_core.learning.clock import StageClock
 from parc_core.learning.model_file import check_architecture
 from parc_core.learning.optimizers import load_optimizer_state, make_optimizer, optimizer_state
 from parc_core.learning.precision import hidden_dtype, matmul_precision, resolve_precision
 from parc_core.learning.returns import value_bounds
 from parc_core.learning.rollout import Rollout, collect
 from parc_core.learning.schedules import action_std, explore_probability, learning_rate
+from parc_core.learning.stage_timer import StageClock
 from parc_core.learning.update import Updater
 
 

@@ -16,7 +16,7 @@ from parc_core.learning.agent import Agent
 from parc_core.learning.networks import ActorCritic
 from parc_core.learning.normalizer import Normalizer
 from parc_core.learning.plain_values import with_floats
-from parc_core.storage.atomic import PathLike, atomic_write
+from parc_core.system.files import PathLike, atomic_write
 
 CHECKPOINT_FORMAT = "parc-tracker checkpoint 1"
 REQUIRED_KEYS = (

@@ -13,7 +13,7 @@ from torch.nn.parameter import Parameter
 
 from parc_core.errors import ConfigError
 from parc_core.learning.distribution import DiagGaussian
-from parc_core.learning.towers import relu_tower
+from parc_core.learning.mlp_bf16 import relu_tower
 
 # The published network names do not follow one rule: a 3-layer 2048 net is not 2048-2048-1024.
 NAMED_NETS = {"fc_3layers_2048units": [2048, 1024, 512]}

@@ -17,7 +17,7 @@ from torch import Tensor
 from parc_core import rotations
 from parc_core.character.kinematics import Kinematics
 from parc_core.motion.clip import MotionClip
-from parc_core.motion.joined_frames import JoinedFrames, join_clips, normalized_weights
+from parc_core.motion.dataset.joined_frames import JoinedFrames, join_clips, normalized_weights
 
 _CHUNK_FRAMES = (
     1 << 17

@@ -7,13 +7,10 @@ import os
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from parc_core.errors import ConfigError
-from parc_core.storage.atomic import PathLike, sha256_file, unwritable
-
-if TYPE_CHECKING:
-    from parc_core.storage.store import Store
+from parc_core.system.files import PathLike, sha256_file, unwritable
 
 DEFAULT_GB = 50.0
 IN_USE_S = 3600.0
@@ -86,19 +83,6 @@ class LocalCache:
         """Remove a file that is not what it should be."""
         with contextlib.suppress(FileNotFoundError):
             self.path(sha256).unlink()
-
-    def get(self, store: Store, key: str, sha256: str) -> Path:
-        """The file with this content, fetched from the store where it is not here.
-
-        Raises:
-            DataError: missing in the store, or damaged there.
-            ConfigError: the cache cannot be written.
-        """
-        found = self.find(sha256)
-        if found is None:
-            found = store.get_file(key, self.path(sha256), sha256)
-            self.trim()
-        return found
 
     @contextlib.contextmanager
     def incoming(self) -> Iterator[Path]:

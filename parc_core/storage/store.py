@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, Union
 
 from parc_core.errors import ConfigError, DataError
-from parc_core.storage.atomic import PathLike, atomic_write, dump_json, sha256_bytes, sha256_file
-from parc_core.storage.batch import Counter, fetch_all, in_threads
-from parc_core.storage.files import Failed, Fetched, Files, Listed, Progress, Wanted, damaged, not_there
-from parc_core.storage.folder_files import FolderFiles
+from parc_core.storage.backend import Failed, Fetched, Files, Listed, Progress, Wanted, damaged, not_there
+from parc_core.storage.folder import FolderFiles
 from parc_core.storage.keys import checked, is_hidden, is_safe
-from parc_core.storage.mask import masked
-from parc_core.storage.remote_files import open_remote
+from parc_core.storage.redact import has_credentials, masked
+from parc_core.storage.transfers import Counter, fetch_all, in_threads
+from parc_core.system.files import PathLike, atomic_write, dump_json, sha256_bytes, sha256_file
 
 Ref = Dict[str, str]
 """`{"uri": where, "sha256": of the content}`: what stages hand to each other."""
@@ -220,32 +219,6 @@ class Store:
             checked(key)
         return fetch_all(self._files, self.uri, wanted, progress, failed)
 
-    def local(self, ref_or_key: Union[Ref, str], sha256: Optional[str] = None) -> Path:
-        """A verified file on this machine with the content of a reference, or of a key with its SHA-256.
-
-        Of a local store it is the file itself, of a remote one a copy in the cache; only read it.
-
-        Raises:
-            DataError: missing or damaged.
-        """
-        if isinstance(ref_or_key, str):
-            key = ref_or_key
-        else:
-            key, sha256 = self.key_of(ref_or_key["uri"]), ref_or_key["sha256"]
-        if sha256 is None:
-            raise TypeError("a key needs the SHA-256 that its content must have")
-        if self.root is None:
-            from parc_core.storage.cache import LocalCache
-
-            return LocalCache().get(self, key, sha256)
-        path = self.root / checked(key)
-        if not path.is_file():
-            raise not_there(self.uri(key))
-        found = sha256_file(path)
-        if found != sha256:
-            raise damaged(self.uri(key), sha256, found)
-        return path
-
     def read_bytes(self, key: str, sha256: Optional[str] = None) -> bytes:
         """The content of `key`, checked where `sha256` is given.
 
@@ -314,3 +287,33 @@ def local_root(url: str) -> Optional[Path]:
     if url.startswith(("s3:", "s3a:")):  # would quietly become a folder of that name
         raise ConfigError("an S3 address is written s3://bucket/prefix, with two slashes")
     return Path(os.path.expanduser(url)).absolute()
+
+
+def open_remote(url: str) -> Files:
+    """The files at an fsspec URL.
+
+    Raises:
+        ConfigError: an unknown protocol, a missing package, no address, or credentials or a query in it.
+    """
+    shown = masked(url)
+    if has_credentials(url):
+        raise ConfigError(
+            f"store '{shown}': credentials do not belong into the URL; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    if "?" in url or not url.partition("://")[2]:  # a query would be in every reference, signatures with it
+        raise ConfigError(f"store '{shown}': an address is written like s3://bucket/prefix, without a query")
+    if url.startswith(("s3://", "s3a://")):
+        from parc_core.storage.s3 import open_s3
+
+        return open_s3(url)
+    try:
+        from fsspec.core import url_to_fs
+
+        from parc_core.storage.fsspec_backend import RemoteFiles
+    except ImportError as error:
+        raise ConfigError(f"store '{shown}': needs fsspec; install parc-tracker[pipeline]") from error
+    try:
+        fs, base = url_to_fs(url)
+    except (ValueError, ImportError) as error:
+        raise ConfigError(f"store '{shown}': cannot be opened ({masked(str(error))})") from error
+    return RemoteFiles(url, fs, base.rstrip("/"))

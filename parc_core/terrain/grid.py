@@ -13,8 +13,8 @@ from typing import List, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from parc_core.errors import ConfigError, DataError
-from parc_core.terrain.flat import FlatTerrains
 from parc_core.terrain.heightfield import Heightfield
+from parc_core.terrain.heightfield_arrays import FlatTerrains
 from parc_core.terrain.mesh import Mesh, heightfield_mesh, rectangle_mesh
 
 BUILD_MODES = ("square", "wide", "file")

@@ -7,8 +7,8 @@ from typing import Sequence, Union
 import torch
 from torch import Tensor
 
-from parc_core.terrain.flat import FlatTerrains
 from parc_core.terrain.heightfield import Heightfield
+from parc_core.terrain.heightfield_arrays import FlatTerrains
 
 
 class PackedTerrain:

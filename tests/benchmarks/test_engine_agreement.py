@@ -12,7 +12,7 @@ from benchmarks import engine_agreement as agreement
 from parc_core.engines.engine import ResetState
 from parc_core.envs.factory import make_env
 from parc_core.envs.tracking_env import TrackingEnv
-from parc_core.motion.dataset_file import MotionEntry, MotionsFile, write_motions_yaml
+from parc_core.motion.dataset.dataset_file import MotionEntry, MotionsFile, write_motions_yaml
 from parc_core.motion.synthetic.dataset import make_dataset
 from tests.envs.scenes import env_file
 

@@ -11,14 +11,14 @@ import torch
 import yaml
 
 from parc_core.config.dataset_config import load_dataset_config
-from parc_core.config.emit import emit_configs
 from parc_core.config.env_config import load_env_config
 from parc_core.config.paths import PROJECT_ROOT
+from parc_core.config.resolve import emit_configs
 from parc_core.config.tracker_config import load_tracker_config
-from parc_core.motion.build import create_dataset
-from parc_core.motion.dataset_file import read_motions_yaml
-from parc_core.motion.files import read_misc, read_motion_terrain
-from parc_core.motion.terrain_file import read_terrain_pkl
+from parc_core.motion.dataset.build import create_dataset
+from parc_core.motion.dataset.dataset_file import read_motions_yaml
+from parc_core.motion.formats.container import read_misc, read_motion_terrain
+from parc_core.motion.formats.terrain_grid import read_terrain_pkl
 from tests.config.parc_values import AGENT_YAML, ENV_YAML
 from tests.motion.small_files import write_small
 

@@ -1,10 +1,6 @@
 import pytest
 
-from tests.object_store import object_server, s3_url
-from tests.pipeline_fixtures import motions, store, tracker_config
 from tests.prefect_processes import running_server
-
-__all__ = ["motions", "object_server", "s3_url", "store", "tracker_config"]
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.automations import wanted
 from deployments.settings import DeploySettings, deployed_store
+from flows.form import Form
 from flows.form_configs import form_from_config
-from flows.parameters import Form
-from parc_core.cli.main import app
 from parc_core.errors import ConfigError
+from parc_tracker.main import app
 from tests.pipeline_fixtures import change
 from tests.prefect_processes import wait_for
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tasks  # noqa: F401 - sets Prefect's environment before Prefect is imported
-from parc_core.storage.registry import resolve_model
+from parc_core.registry.models import resolve_model
 from parc_core.storage.store import Store
 from tests.pipeline_fixtures import change
 from tests.prefect_processes import wait_for

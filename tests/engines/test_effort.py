@@ -48,7 +48,7 @@ def test_a_joint_without_gain_has_no_reach() -> None:
 def test_a_light_limb_turns_to_a_far_target_without_shaking() -> None:
     """A clamped torque of 200 N·m would turn the thigh by 60 rad/s within one physics step, and back in the next."""
     from parc_core.config.env_config import EnvFileConfig
-    from parc_core.engines.mujoco_engine import MujocoEngine
+    from parc_core.engines.mujoco.engine import MujocoEngine
 
     engine = MujocoEngine(humanoid(), PackedTerrain([flat()], torch.device("cpu")), EnvFileConfig(), 1, 1)
     engine.reset(torch.arange(1), state(1, HIGH))

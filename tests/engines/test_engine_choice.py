@@ -14,9 +14,9 @@ from torch.testing import assert_close
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
 from parc_core.config.env_config import EnvConfig, EnvFileConfig
-from parc_core.engines.factory import check_engine, make_engine, resolve_engine
 from parc_core.engines.memory import environments_that_fit
-from parc_core.engines.mujoco_model import ModelOptions, build_model
+from parc_core.engines.mujoco.model import ModelOptions, build_model
+from parc_core.engines.registry import check_engine, make_engine, resolve_engine
 from parc_core.errors import ConfigError
 from parc_core.rotations import normalize
 from parc_core.terrain.packed import PackedTerrain
@@ -51,7 +51,7 @@ def test_missing_packages_are_named_in_one_line(missing: str, monkeypatch: pytes
 
 
 def test_a_broken_package_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "parc_core.engines.mujoco_engine", None)
+    monkeypatch.setitem(__import__("sys").modules, "parc_core.engines.mujoco.engine", None)
     with pytest.raises(ConfigError, match=r"^engine mujoco needs `pip install 'mujoco>=3.17,<4'` \("):
         make_engine("mujoco", humanoid(), PackedTerrain([flat()], CPU), EnvFileConfig(), 1, CPU)
 
@@ -71,7 +71,7 @@ def test_environments_must_take_something() -> None:
 
 @needs_warp
 def test_a_failed_allocation_names_the_number_that_fits() -> None:
-    from parc_core.engines import warp_memory
+    from parc_core.engines.mujoco_warp import memory as warp_memory
 
     model = build_model(humanoid(), ModelOptions(timestep=1 / 120, window=5, dx=0.4, warp=True))
     each = warp_memory.bytes_per_environment(model, 40, 200)
@@ -136,7 +136,7 @@ ARM = """
 @needs_warp
 def test_other_characters_are_placed_and_read(tmp_path: Path) -> None:
     """Turned bodies, a hinge off the axes, a fixed joint between others: against the kinematics in torch."""
-    from parc_core.engines.warp_engine import MujocoWarpEngine
+    from parc_core.engines.mujoco_warp.engine import MujocoWarpEngine
 
     (tmp_path / "arm.xml").write_text(ARM)
     character = load_character(tmp_path / "arm.xml")

@@ -13,12 +13,12 @@ from parc_core.character.mjcf import load_character
 from parc_core.character.model import Character
 from parc_core.config.env_config import EnvConfig, EnvFileConfig
 from parc_core.config.paths import PROJECT_ROOT
-from parc_core.engines.mujoco_engine import MujocoEngine
+from parc_core.engines.mujoco.engine import MujocoEngine
 from parc_core.envs.factory import make_env
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.motion.clip import MotionClip, MotionTerrain
-from parc_core.motion.dataset_file import MotionEntry, MotionsFile, write_motions_yaml
-from parc_core.motion.files import write_motion_terrain
+from parc_core.motion.dataset.dataset_file import MotionEntry, MotionsFile, write_motions_yaml
+from parc_core.motion.formats.container import write_motion_terrain
 from parc_core.motion.synthetic.generate import make_motion
 
 HUMANOID = PROJECT_ROOT / "data" / "assets" / "humanoid.xml"

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from parc_core.envs.factory import make_env
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.clip import MotionTerrain
-from parc_core.motion.files import read_motion_terrain, write_motion_terrain
+from parc_core.motion.formats.container import read_motion_terrain, write_motion_terrain
 from tests.envs.scenes import (
     HUMANOID,
     env_file,

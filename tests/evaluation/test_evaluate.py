@@ -12,12 +12,12 @@ from parc_core.envs.terminations import FailReason
 from parc_core.envs.tracking_error import NAMES
 from parc_core.errors import ConfigError
 from parc_core.evaluation.evaluate import evaluate_clips, evaluate_model, make_evaluation_env
-from parc_core.evaluation.policy import load_policy
 from parc_core.evaluation.result import COMPLETED
 from parc_core.learning.agent import make_agent
 from parc_core.learning.model_file import write_model_file
-from parc_core.motion.dataset_file import read_motions_yaml
-from parc_core.motion.files import read_motion_terrain
+from parc_core.motion.dataset.dataset_file import read_motions_yaml
+from parc_core.motion.formats.container import read_motion_terrain
+from parc_core.playback.policy import load_policy
 from tests.evaluation.sample_data import SMALL_NETS, make_env_file
 
 

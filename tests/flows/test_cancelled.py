@@ -8,8 +8,8 @@ from flows import deployed
 from flows import tracker_iteration as module
 from flows.deployed import tracker_iteration_deployed, tracker_iteration_scheduled
 from flows.form_configs import form_from_config
-from parc_core.cli.flow import run_flow
 from parc_core.errors import EXIT_INTERRUPTED, Interrupted
+from parc_tracker.flow import run_flow
 from tasks.cancel import RunCancelled
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "store")

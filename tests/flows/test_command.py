@@ -42,7 +42,7 @@ def start(tmp_path: Path, store: Path) -> Iterator[Callable[[Path], subprocess.P
     env.update(PREFECT_HOME=str(tmp_path / "prefect"), DO_NOT_TRACK="1", COLUMNS="500")
 
     def begin(config: Path) -> subprocess.Popen:
-        command = [sys.executable, "-m", "parc_core.cli.main", "run", "--config", str(config)]
+        command = [sys.executable, "-m", "parc_tracker.main", "run", "--config", str(config)]
         with open(tmp_path / "run.log", "wb") as log:
             runs.append(
                 subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT, cwd=PROJECT_ROOT)

@@ -17,9 +17,9 @@ from flows.deployed import (
 from flows.form_configs import form_from_config
 from parc_core.character.mjcf import load_character
 from parc_core.config.paths import PROJECT_ROOT
-from parc_core.motion.files import write_motion_terrain
+from parc_core.motion.formats.container import write_motion_terrain
 from parc_core.motion.synthetic import make_motion
-from parc_core.storage.registry import list_aliases, resolve_model
+from parc_core.registry.models import list_aliases, resolve_model
 from parc_core.storage.store import Store
 from tests.pipeline_fixtures import change
 

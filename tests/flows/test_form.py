@@ -9,8 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 import tasks  # noqa: F401 - sets Prefect's environment before Prefect is imported
+from flows.form import Form
 from flows.form_configs import form_from_config, write_configs
-from flows.parameters import Form
 from parc_core.config.agent_config import load_agent_config
 from parc_core.config.dataset_config import load_dataset_config
 from parc_core.config.env_config import load_env_config

@@ -18,7 +18,7 @@ from prefect.settings import get_current_settings
 from flows.tracker_iteration import tracker_iteration
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.errors import DataError, StoreUnreachable
-from parc_core.storage.registry import register_model
+from parc_core.registry.models import register_model
 from parc_core.storage.store import Store
 from tests.motion.small_files import RunsCode
 from tests.pipeline_fixtures import change, write_yaml
@@ -41,7 +41,7 @@ def bucket(store, s3_url, tmp_path, monkeypatch):
 
 def run(config: Path, code: int, **variables: str) -> str:
     """`parc-tracker run`, its exit code and all that it printed; the last line says what is wrong."""
-    command = [sys.executable, "-m", "parc_core.cli.main", "run", "--config", str(config)]
+    command = [sys.executable, "-m", "parc_tracker.main", "run", "--config", str(config)]
     env = {**os.environ, "COLUMNS": "500", **variables}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd=PROJECT_ROOT)
     text = done.stdout + done.stderr
@@ -97,7 +97,7 @@ def test_a_wrong_endpoint_with_a_password_in_it(bucket, tracker_config, tmp_path
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws"))
     monkeypatch.setenv("PARC_STORE_PATIENCE", "1")
-    monkeypatch.setattr("tasks.caching.STORE_RETRIES", [])
+    monkeypatch.setattr("tasks.stage.STORE_RETRIES", [])
     config = change(tracker_config, in_model_file="registry:tiny@latest")
     with pytest.raises(StoreUnreachable, match=r"does not answer .*credentials encoded in URL") as caught:
         tracker_iteration(str(config))

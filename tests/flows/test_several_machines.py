@@ -11,11 +11,11 @@ import pytest
 
 import tasks.train
 from flows.tracker_iteration import tracker_iteration
-from parc_core.motion.merge_result import read_merge_result
-from parc_core.storage.registry import fetch_model, resolve_model
+from parc_core.motion.dataset.merge_result import read_merge_result
+from parc_core.registry.models import fetch_model, resolve_model
+from parc_core.storage.references import local_path, missing
 from parc_core.storage.store import Store
-from parc_core.supervise import TrainerCrashed
-from tasks.caching import local_path, missing
+from parc_core.supervisor.supervise import TrainerCrashed
 from tests.pipeline_fixtures import PROBE, change
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from flows.tracker_iteration import tracker_iteration
-from parc_core.storage.registry import resolve_model
+from parc_core.registry.models import resolve_model
+from parc_core.storage.references import local_path
 from parc_core.storage.store import Store
-from tasks.caching import local_path
 from tests.pipeline_fixtures import change
 
 

@@ -16,7 +16,7 @@ from prefect.states import Cancelling
 
 import tasks.cancel
 from flows.tracker_iteration import tracker_iteration
-from parc_core.storage.registry import list_versions
+from parc_core.registry.models import list_versions
 from parc_core.storage.store import Store
 from tests.pipeline_fixtures import change
 

@@ -12,9 +12,9 @@ import pytest
 import tasks.train
 from flows.tracker_iteration import tracker_iteration
 from parc_core.errors import DataError
-from parc_core.storage.registry import resolve_model
+from parc_core.registry.models import resolve_model
+from parc_core.storage.references import local_path
 from parc_core.storage.store import Store
-from tasks.caching import local_path
 from tests.pipeline_fixtures import PROBE, change
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]

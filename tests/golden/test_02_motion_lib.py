@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
-from parc_core.motion.files import read_motion_terrain
+from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.motion.library import MotionLibrary
 from tests.golden.conftest import load_numbers
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from parc_core.motion.files import read_motion_terrain
+from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.terrain.grid import build_grid
 from parc_core.terrain.heightfield import padding_cells
 

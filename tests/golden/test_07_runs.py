@@ -48,7 +48,7 @@ def run(*command: object) -> None:
 
 def test_it_is_played_and_drawn(run_folder: Path) -> None:
     out = run_folder / "evaluation"
-    run("parc_core.cli.main", "eval", "--model", run_folder / "model.pt", "--engine", "mujoco", "--out", out)
+    run("parc_tracker.main", "eval", "--model", run_folder / "model.pt", "--engine", "mujoco", "--out", out)
     result = json.loads((out / "evaluation.json").read_text())
     assert len(result["clips"]) == 1
     assert (out / "report.html").is_file()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from parc_core import rotations
-from parc_core.motion.files import read_motion_terrain
+from parc_core.motion.formats.container import read_motion_terrain
 from tests.golden.test_08_recorded_obs import Recording, recording, worst
 
 __all__ = ["recording"]

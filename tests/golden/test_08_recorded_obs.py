@@ -19,7 +19,7 @@ from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.envs import observations
-from parc_core.motion.files import read_motion_terrain
+from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.motion.library import MotionLibrary
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.packed import PackedTerrain

@@ -11,7 +11,7 @@ from parc_core.errors import ConfigError, DataError
 from parc_core.learning.agent import make_agent
 from parc_core.learning.model_file import build_agent, load_into, read_model_file, write_model_file
 from tests.learning.fake_env import FakeEnv
-from tests.learning.run_fake import ModelConfig, small_config, train
+from tests.training.run_fake import ModelConfig, small_config, train
 
 
 def agent_of(net="fc_2layers_32units", std="FIXED"):

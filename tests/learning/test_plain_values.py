@@ -8,9 +8,9 @@ import zipfile
 
 import torch
 
-from parc_core.learning.checkpoint import load_checkpoint, save_checkpoint
 from parc_core.learning.plain_values import with_floats, with_marked_floats
-from tests.learning.test_trainer import assert_same
+from parc_core.training.checkpoint import load_checkpoint, save_checkpoint
+from tests.training.test_trainer import assert_same
 
 STATE = {
     "samples": 64,

@@ -12,7 +12,7 @@ from parc_core.learning.agent import make_agent
 from parc_core.learning.distribution import DiagGaussian
 from parc_core.learning.rollout import Rollout, collect
 from tests.learning.fake_env import FakeEnv
-from tests.learning.run_fake import small_config
+from tests.training.run_fake import small_config
 
 
 class Recorder(FakeEnv):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from parc_core.motion.clip import MotionClip, MotionTerrain
-from parc_core.motion.files import write_motion_terrain
+from parc_core.motion.formats.container import write_motion_terrain
 from parc_core.terrain.heightfield import Heightfield
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from parc_core import trainer_probe
 from parc_core.config.paths import PROJECT_ROOT
-from parc_core.config.preflight import check_runnable
-from parc_core.config.trainer_python import check_trainer_python
 from parc_core.errors import ConfigError
+from parc_core.supervisor import probe
+from parc_core.supervisor.interpreter import check_trainer_python
+from parc_core.supervisor.preflight import check_runnable
 from tests.pipeline_fixtures import change, motions, prefect_server, store, tracker_config
 
 __all__ = ["motions", "prefect_server", "store", "tracker_config"]
@@ -58,7 +58,7 @@ def test_a_missing_package_comes_with_the_command_that_mends_it(tmp_path, tracke
     ],
 )
 def test_engine_and_device_are_asked_there(engine, device, words):
-    if engine == "isaac_gym" and not trainer_probe.import_error("isaacgym"):
+    if engine == "isaac_gym" and not probe.import_error("isaacgym"):
         pytest.skip("Isaac Gym is installed")
     with pytest.raises(ConfigError, match="which cannot train: ") as caught:
         check_trainer_python(sys.executable, engine, device, "t.yaml")
@@ -100,7 +100,7 @@ def test_the_flow_trains_with_python_38_and_goes_on_when_that_is_killed(
 ):
     import tasks.train
     from flows.tracker_iteration import tracker_iteration
-    from tasks.caching import local_path
+    from parc_core.storage.references import local_path
 
     monkeypatch.setattr(tasks.train, "BACK_OFF", (0.01,))
     assert check_trainer_python(str(PYTHON38), "mujoco", "cpu", "t.yaml").startswith("3.8.")
@@ -120,9 +120,9 @@ def test_the_flow_trains_with_python_38_and_goes_on_when_that_is_killed(
 @pytest.mark.slow
 def test_both_pythons_go_on_from_each_others_checkpoints(tracker_config, store):
     """`parc-tracker train`: PyTorch of today, 1.13, and today's again, in one folder."""
-    from parc_core.direct_training import train_from_config
-    from parc_core.learning.checkpoint import load_checkpoint
-    from parc_core.supervise import Listener
+    from parc_core.supervisor.local_training import train_from_config
+    from parc_core.supervisor.supervise import Listener
+    from parc_core.training.checkpoint import load_checkpoint
 
     folders = set()
     for samples, python in ((64, sys.executable), (128, str(PYTHON38)), (192, sys.executable)):

@@ -14,9 +14,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from parc_core.config.paths import PROJECT_ROOT
-from tests.learning.test_train_process import AGENT, ENV
 from tests.pipeline_fixtures import motions
 from tests.py38.test_trainer_python import PYTHON38, needs_python38
+from tests.training.test_train_process import AGENT, ENV
 
 __all__ = ["motions"]
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ import zipfile
 import pytest
 import torch
 
-from parc_core.engines.mujoco_single import SteppedBatch
+from parc_core.engines.mujoco.stepped_batch import SteppedBatch
 from parc_core.errors import DataError
 from parc_core.learning.model_file import load_tensors
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from parc_core.errors import ConfigError, DataError
-from parc_core.storage.atomic import sha256_bytes
 from parc_core.storage.store import Store
+from parc_core.system.files import sha256_bytes
 
 
 @pytest.fixture(params=["folder", "file url", "memory", "s3"])
@@ -152,7 +152,7 @@ def test_what_is_there_already_is_not_sent_again(
 
 
 def test_a_large_file_goes_up_in_parts(s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from parc_core.storage import s3_files
+    from parc_core.storage import s3 as s3_files
 
     monkeypatch.setattr(s3_files, "IN_ONE_PUT", 1 << 20)
     with open(tmp_path / "in", "wb") as file:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from parc_core.errors import ConfigError, DataError, StoreUnreachable
-from parc_core.object_server import ObjectServer
-from parc_core.storage.mask import masked
+from parc_core.storage.redact import masked
 from parc_core.storage.store import Store
+from parc_tracker.object_server import ObjectServer
 
 
 def free_port() -> int:

@@ -10,15 +10,16 @@ from parc_core.config.dataset_config import load_dataset_config
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.config.schema import to_mapping
 from parc_core.errors import ConfigError, DataError, StoreUnreachable
-from parc_core.motion.dataset_file import read_motions_yaml
-from parc_core.supervise import TrainerCrashed
-from tasks.caching import local_path, missing, store_is_away
+from parc_core.motion.dataset.dataset_file import read_motions_yaml
+from parc_core.storage.references import local_path, missing
+from parc_core.supervisor.supervise import TrainerCrashed
 from tasks.configs import emit_configs
 from tasks.dataset import build_dataset, given_dataset
 from tasks.evaluate import evaluate
 from tasks.merge import merge_motions
 from tasks.register import register
 from tasks.settings import load_settings
+from tasks.stage import store_is_away
 from tasks.train import train
 from tests.pipeline_fixtures import change, write_yaml
 

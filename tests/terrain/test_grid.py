@@ -9,8 +9,8 @@ import pytest
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.clip import MotionTerrain
-from parc_core.motion.files import write_motion_terrain
-from parc_core.motion.terrain_file import read_terrain_pkl, write_terrain_pkl
+from parc_core.motion.formats.container import write_motion_terrain
+from parc_core.motion.formats.terrain_grid import read_terrain_pkl, write_terrain_pkl
 from parc_core.terrain.grid import build_grid
 from parc_core.terrain.heightfield import Heightfield, heights_at
 from parc_core.terrain.mesh import heightfield_mesh

@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.pipeline_fixtures import motions, store, tracker_config
 from tests.prefect_processes import running_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
-
-__all__ = ["motions", "store", "tracker_config"]
 
 SETTLED = 1000
 """Milliseconds until fades and the drawing of a run have ended."""

@@ -8,7 +8,7 @@ import re
 import pytest
 
 import tasks  # noqa: F401 - sets Prefect's environment before Prefect is imported
-from parc_core.storage.registry import resolve_model
+from parc_core.registry.models import resolve_model
 from parc_core.storage.store import Store
 from tests.prefect_processes import wait_for
 

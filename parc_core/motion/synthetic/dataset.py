@@ -16,9 +16,9 @@ from parc_core.character.mjcf import load_character
 from parc_core.character.model import Character
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.errors import ConfigError
-from parc_core.motion.files import write_motion_terrain
-from parc_core.motion.parallel import usable_cores
+from parc_core.motion.formats.container import write_motion_terrain
 from parc_core.motion.synthetic.generate import check_kind, make_motion
+from parc_core.system.processes import usable_cores
 
 _Job = Tuple[str, int, str, float]  # kind, seed, path, longest duration (s)
 _CHUNK = 16  # motions handed to a process at a time

@@ -13,8 +13,8 @@ from parc_core import rotations
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.model import Character
 from parc_core.errors import ConfigError
-from parc_core.motion import safe_pickle
 from parc_core.motion.clip import MotionClip, MotionTerrain
+from parc_core.motion.formats import safe_pickle
 from parc_core.motion.synthetic import balance
 from parc_core.motion.synthetic.feet import FootTrack, track_foot
 from parc_core.motion.synthetic.ground import make_terrain, to_world

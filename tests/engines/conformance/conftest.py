@@ -14,7 +14,7 @@ from parc_core.character.model import Character
 from parc_core.config.env_config import EnvConfig, EnvFileConfig
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.engines.engine import Engine
-from parc_core.engines.factory import make_engine
+from parc_core.engines.registry import make_engine
 from parc_core.errors import ConfigError
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.packed import PackedTerrain

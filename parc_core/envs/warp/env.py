@@ -1,0 +1,171 @@
+"""The tracking environment for engine `mujoco_warp`: a control step as one recorded graph that never leaves the device.
+
+Clock, reference and PD targets, physics, observation, reward, done and episode statistics are Warp kernels, replayed
+together; so is the restart of ended environments. Nothing in `step` and `reset_done` waits for the device. The torch
+environment `TrackingEnv` says what is computed and is the oracle of the tests.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, Tuple
+
+import torch
+import warp as wp
+from torch import Tensor
+
+from parc_core.character.kinematics import Kinematics
+from parc_core.config.env_config import EnvConfig
+from parc_core.engines.mujoco_warp.types import state_arrays
+from parc_core.envs.terminations import DoneFlag, FailReason
+from parc_core.envs.terrain_layout import TerrainLayout
+from parc_core.envs.tracking_env import TrackingEnv
+from parc_core.envs.warp.arrays import EpisodeTensors, empty_poses
+from parc_core.envs.warp.episodes import BookStep
+from parc_core.envs.warp.observation import ObservationStep, layout_of
+from parc_core.envs.warp.reference import ReferenceStep
+from parc_core.envs.warp.reset import ResetStep
+from parc_core.envs.warp.reward import RewardStep, task_tables
+from parc_core.envs.warp.tables import body_tables, motion_tables, terrain_tables, view
+from parc_core.motion.library import MotionLibrary
+from parc_core.terrain.packed import PackedTerrain
+
+if TYPE_CHECKING:
+    from parc_core.engines.mujoco_warp.engine import MujocoWarpEngine
+
+
+class FusedTrackingEnv(TrackingEnv):
+    """A `TrackingEnv` whose observations are written in place.
+
+    The tensor that `step`, `reset` and `observe` return is always the same one. What `step` returned is the true next
+    observation until `reset_done`, which overwrites the rows of the environments that it starts anew.
+    """
+
+    engine: MujocoWarpEngine
+
+    def __init__(
+        self,
+        config: EnvConfig,
+        engine: MujocoWarpEngine,
+        kinematics: Kinematics,
+        library: MotionLibrary,
+        terrain: PackedTerrain,
+        seed: int,
+        layout: TerrainLayout,
+    ) -> None:
+        wp.init()
+        super().__init__(config, engine, kinematics, library, terrain, seed, layout)
+        self._build_steps()
+        everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
+        self._everyone = view(everyone)
+        self._launch_step = engine.capture(self._step_launches)
+        self._launch_reset = engine.capture(self._reset_launches)
+        self._launch_observe = engine.capture(lambda: self._observation.launch(self._everyone))
+        self._clear()
+
+    def _build_steps(self) -> None:
+        """The parts of a step over shared tables and arrays."""
+        c, device = self.config, self.device
+        motions, tree = motion_tables(self.library), body_tables(self.kinematics)
+        terrains, sim = terrain_tables(self.terrain), state_arrays(self.engine.state)
+        self._reward_of_step = torch.zeros(self.num_envs, device=device)
+        self._episodes = EpisodeTensors(
+            self.motion_ids,
+            self.start_times,
+            self.steps,
+            self.done,
+            self.fail_reason,
+            self.stats.returns,
+            self._reward_of_step,
+        )
+        episodes = self._episodes.arrays(self.control_dt)
+        ref = empty_poses(self.num_envs, tree.num_bodies, self.action_dim, device)
+        layout = layout_of(c, self.task, tree.num_bodies, self.action_dim)
+        self._lookup = ReferenceStep(self.actions, self.engine.pd_targets, episodes, motions, tree, ref)
+        self._observation = ObservationStep(layout, tree, motions, terrains, episodes, sim, self._obs)
+        task = task_tables(c, self.task)
+        self._scoring = RewardStep(task, tree, motions, terrains, episodes, sim, ref, device)
+        self._booking = BookStep(episodes, self.sampler.fail_rates)
+        self._start = ResetStep(self.engine.reset_state, motions, tree, terrains, episodes)
+
+    def _step_launches(self) -> None:
+        self._lookup.launch()
+        self.engine.launch_step()
+        self._observation.launch(self._everyone)
+        self._scoring.launch()
+        self._booking.launch()
+
+    def _reset_launches(self) -> None:
+        self._start.launch()
+        self.engine.launch_reset()
+        self._observation.launch(self._start.mask_array)
+
+    def _clear(self) -> None:
+        """Undoes what trial launches of the recording left."""
+        for tensor in vars(self._episodes).values():
+            tensor.zero_()
+        self.sampler.fail_rates.fill_(1.0)
+        self.engine.counters()
+
+    def reset(self) -> Tensor:
+        """See `TrackingEnv.reset`."""
+        self._start.mask.fill_(True)
+        return self._restart_random()
+
+    def reset_done(self) -> Tensor:
+        """Starts those environments anew whose episode ended in the last step and overwrites their observations.
+
+        Returns:
+            (N, obs_dim), the same tensor as `step`'s.
+        """
+        torch.ne(self.done, DoneFlag.NULL, out=self._start.mask)
+        return self._restart_random()
+
+    def reset_to(self, motion_ids: Tensor, times: Tensor) -> Tensor:
+        """See `TrackingEnv.reset_to`.
+
+        Raises:
+            IndexError: there is no such motion.
+        """
+        if bool(((motion_ids < 0) | (motion_ids >= self.library.num_motions)).any()):
+            raise IndexError(f"motion ids must be 0 to {self.library.num_motions - 1}")
+        self._start.mask.fill_(True)
+        self._start.motion_ids.copy_(motion_ids)
+        self._start.times.copy_(times)
+        self._start.shift.zero_()
+        return self._restart()
+
+    def _restart_random(self) -> Tensor:
+        """Draws for all environments, so that nobody has to count the masked ones."""
+        start, n = self._start, self.num_envs
+        motions, times = self.sampler.sample(n, self.config.rand_reset)
+        start.motion_ids.copy_(motions)
+        start.times.copy_(times)
+        unit = torch.rand(n, 2, generator=self._generator, device=self.device) * 2.0 - 1.0
+        torch.mul(unit, self.config.rand_root_pos_offset_scale, out=start.shift)
+        return self._restart()
+
+    def _restart(self) -> Tensor:
+        self.engine.reset_mask.copy_(self._start.mask)
+        self._launch_reset()
+        self._reference = None
+        return self._obs
+
+    def step(self, action: Tensor) -> Tuple[Tensor, Tensor, Tensor, Dict[str, Any]]:
+        """See `TrackingEnv.step`; the observation is valid until `reset_done` or the next step."""
+        self._lookup.action.copy_(action)
+        self._launch_step()
+        self._reference = None  # of the time before; looked up again only if errors are asked for
+        self.stats.add_rows(self._booking.rows)
+        ended = self.fail_reason == FailReason.MOTION_END
+        return self._obs, self._reward_of_step.clone(), self.done.clone(), {"motion_end": ended}
+
+    def observe(self) -> Tensor:
+        """Observation of the current state, (N, obs_dim), always the same tensor."""
+        self._launch_observe()
+        return self._obs
+
+    def episode_stats(self) -> Dict[str, float]:
+        """See `TrackingEnv.episode_stats`; with the engine's counts since the last call (environment-steps) as
+        Window_Exits, Contact_Overflows, Constraint_Overflows, Diverged."""
+        counts = self.engine.counters()
+        return {**super().episode_stats(), **{name.title(): value for name, value in counts.items()}}

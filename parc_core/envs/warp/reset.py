@@ -1,0 +1,118 @@
+"""Starting environments anew: those of a mask go to the drawn motions and times.
+
+The same as `TrackingEnv._place`, for as many environments as the mask names, without knowing how many these are.
+"""
+
+# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc"
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import warp as wp
+
+from parc_core.engines.engine import ResetState
+from parc_core.engines.mujoco_warp.rotations import quat_to_exp_map, slerp
+from parc_core.envs.warp.arrays import Episodes
+from parc_core.envs.warp.tables import (
+    MODULE_OPTIONS,
+    Motions,
+    Terrains,
+    Tree,
+    joint_dof,
+    locate,
+    reference_root_pos,
+    terrain_of,
+    view,
+)
+
+wp.set_module_options(MODULE_OPTIONS)
+
+
+@wp.struct
+class Start:
+    """What was drawn for every environment, and where its state goes."""
+
+    mask: wp.array[wp.bool]  # (N,)
+    motion_ids: wp.array[wp.int64]
+    times: wp.array[wp.float32]  # s
+    shift: wp.array[wp.vec2]  # m, along x and y
+    root_pos: wp.array[wp.vec3]
+    root_rot: wp.array[wp.quat]
+    root_vel: wp.array[wp.vec3]
+    root_ang_vel: wp.array[wp.vec3]
+    dof_pos: wp.array2d[wp.float32]
+    dof_vel: wp.array2d[wp.float32]
+    terrain_ids: wp.array[wp.int64]
+
+
+@wp.kernel
+def _roots(start: Start, motions: Motions, terrains: Terrains, episodes: Episodes):
+    env = wp.tid()
+    if not start.mask[env]:
+        return
+    motion = int(start.motion_ids[env])
+    place = locate(motions, motion, start.times[env])
+    shift = start.shift[env]
+    start.root_pos[env] = reference_root_pos(motions, place) + wp.vec3(shift[0], shift[1], 0.0)
+    start.root_rot[env] = slerp(motions.root_rot[place.lower], motions.root_rot[place.upper], place.blend)
+    start.root_vel[env] = motions.root_vel[place.lower]
+    start.root_ang_vel[env] = motions.root_ang_vel[place.lower]
+    start.terrain_ids[env] = wp.int64(terrain_of(terrains, motion))
+    episodes.motion_ids[env] = wp.int64(motion)
+    episodes.start_times[env] = start.times[env]
+    episodes.steps[env] = wp.int64(0)
+    episodes.done[env] = wp.int64(0)
+    episodes.fail_reason[env] = wp.int64(0)
+    episodes.returns[env] = 0.0
+
+
+@wp.kernel
+def _joints(start: Start, motions: Motions, tree: Tree):
+    env, joint = wp.tid()
+    if not start.mask[env]:
+        return
+    place = locate(motions, int(start.motion_ids[env]), start.times[env])
+    lower, upper = motions.joint_rot[place.lower, joint], motions.joint_rot[place.upper, joint]
+    vector = quat_to_exp_map(slerp(lower, upper, place.blend))
+    body = joint + 1
+    for k in range(tree.num_dofs[body]):
+        dof = tree.first_dof[body] + k
+        start.dof_pos[env, dof] = joint_dof(tree, body, k, vector)
+        start.dof_vel[env, dof] = motions.dof_vel[place.lower, dof]
+
+
+class ResetStep:
+    """Launches the placing of environments.
+
+    Attributes:
+        mask: (N,) bool: which start anew. Filled in before, as are:
+        motion_ids, times, shift: (N,) int64, (N,) s, (N, 2) m.
+    """
+
+    def __init__(self, state: ResetState, motions: Any, tree: Any, terrains: Any, episodes: Any) -> None:
+        n, device = state.root_pos.shape[0], state.root_pos.device
+        self.mask = torch.zeros(n, dtype=torch.bool, device=device)
+        self.motion_ids = torch.zeros(n, dtype=torch.long, device=device)
+        self.times = torch.zeros(n, device=device)
+        self.shift = torch.zeros(n, 2, device=device)
+        start = Start()
+        start.mask, start.motion_ids = view(self.mask), view(self.motion_ids)
+        start.times, start.shift = view(self.times), view(self.shift, wp.vec2)
+        start.root_pos, start.root_rot = view(state.root_pos, wp.vec3), view(state.root_rot, wp.quat)
+        start.root_vel = view(state.root_vel, wp.vec3)
+        start.root_ang_vel = view(state.root_ang_vel, wp.vec3)
+        start.dof_pos, start.dof_vel = view(state.dof_pos), view(state.dof_vel)
+        start.terrain_ids = view(state.terrain_ids)
+        self.mask_array = start.mask
+        self._roots = [start, motions, terrains, episodes]
+        self._joints = [start, motions, tree]
+        self._shape = (n, tree.num_bodies - 1)
+        self._device = wp.device_from_torch(device)
+
+    def launch(self) -> None:
+        """Warp launches alone: episode fields and the engine's reset state of the masked environments."""
+        wp.launch(_roots, self._shape[0], inputs=self._roots, device=self._device)
+        if self._shape[1] > 0:
+            wp.launch(_joints, self._shape, inputs=self._joints, device=self._device)

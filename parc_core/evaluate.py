@@ -1,0 +1,122 @@
+"""A model's evaluation with all there is to see of it: numbers, video, one HTML page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping, Optional
+
+from parc_core.config.agent_config import AgentConfig
+from parc_core.config.env_config import EnvFileConfig
+from parc_core.evaluation.evaluate import Progress, evaluate_model
+from parc_core.evaluation.result import EvalResult
+from parc_core.system.files import PathLike
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Where the results lie."""
+
+    result: EvalResult
+    evaluation: Path
+    """JSON of all numbers."""
+    report: Optional[Path] = None
+    """HTML page."""
+    video: Optional[Path] = None
+    """GIF, or a PNG where nothing can draw."""
+    note: str = ""
+    """Why there is no video."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Where a model is evaluated."""
+
+    engine: str = "auto"
+    device: str = "cpu"
+    seed: int = 0
+    progress: Optional[Progress] = None
+    """Called with (clips done, clips in all)."""
+
+
+def assess(
+    model_file: Optional[PathLike],
+    env_file: EnvFileConfig,
+    agent_config: AgentConfig,
+    out_dir: PathLike,
+    runner: Runner = Runner(),
+) -> Assessment:
+    """Plays every clip once and writes `evaluation.json`.
+
+    Args:
+        model_file: PARC's or our model.pt, or a checkpoint; None is the untrained policy.
+
+    Raises:
+        ConfigError, DataError: as `evaluate_model`.
+    """
+    result = evaluate_model(
+        model_file,
+        env_file,
+        agent_config=agent_config,
+        engine=runner.engine,
+        device=runner.device,
+        seed=runner.seed,
+        progress=runner.progress,
+    )
+    path = Path(out_dir) / "evaluation.json"
+    result.save(path)
+    return Assessment(result, path)
+
+
+def assess_and_show(
+    model_file: PathLike,
+    env_file: EnvFileConfig,
+    agent_config: AgentConfig,
+    out_dir: PathLike,
+    runner: Runner = Runner(),
+    *,
+    title: str = "",
+    before: Optional[EvalResult] = None,
+    training_dir: Optional[PathLike] = None,
+    settings: Optional[Mapping[str, Any]] = None,
+) -> Assessment:
+    """`assess`, and `rollout.gif` and `report.html` with it.
+
+    Args:
+        title: of the page; the model's name, or its file where it is empty.
+        before: evaluation of the model that the training started from, on the same clips.
+        training_dir: folder of the training, for its curves.
+        settings: shown at the end of the page.
+    """
+    from parc_core.evaluation.report import write_report
+    from parc_core.video.video import record_rollout
+
+    found = assess(model_file, env_file, agent_config, out_dir, runner)
+    recording = record_rollout(
+        model_file,
+        env_file,
+        Path(out_dir) / "rollout.gif",
+        evaluation=found.result,
+        agent_config=agent_config,
+        engine=runner.engine,
+        device=runner.device,
+        seed=runner.seed,
+    )
+    report = Path(out_dir) / "report.html"
+    write_report(
+        report,
+        found.result,
+        before,
+        title=title or _place(Path(model_file)),
+        training_dir=training_dir,
+        video=recording.path,
+        video_note=recording.reason,
+        settings=settings,
+    )
+    video = Path(recording.path) if recording.path else None
+    return Assessment(found.result, found.evaluation, report, video, recording.reason)
+
+
+def _place(model_file: Path) -> str:
+    """The end of a model's path: `<run>/model.pt` says more than `model.pt`."""
+    return "/".join(model_file.absolute().parts[-2:])

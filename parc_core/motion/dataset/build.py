@@ -1,0 +1,158 @@
+"""The weighted data set from merged motions (spec section 2, dataset creation)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+
+from parc_core.errors import DataError
+from parc_core.motion.dataset.dataset_file import MotionEntry, MotionsFile, manifest_path, write_motions_yaml
+from parc_core.motion.dataset.merge import Progress, merge_folders, output_folder
+from parc_core.motion.dataset.merge_result import MergedMotion, MergeResult
+from parc_core.system.files import PathLike, dump_json, sha256_bytes, sha256_file, write_json
+
+if TYPE_CHECKING:
+    from parc_core.config.dataset_config import DatasetConfig
+
+
+def build_dataset(
+    merged: MergeResult, config: DatasetConfig, out_dir: PathLike, file_name: str = "motions.yaml"
+) -> Dict[str, Any]:
+    """Write `motions.yaml` and its manifest for merged motions.
+
+    Args:
+        merged: what `merge_folders` gave.
+        config: the settings it was merged with (kept in the manifest).
+        out_dir: where both files go.
+        file_name: name of the data set file.
+
+    Returns:
+        `motions_yaml` and `manifest` (absolute paths), `sha256` (of the data set's content: names, motions
+        and weights, wherever it lies), `motions_yaml_sha256` (of the file), `num_motions`, `num_rejected`,
+        `num_duplicates`, `length` (s), `classes` (name -> number of motions).
+
+    Raises:
+        DataError: no motion at all, or a class without one.
+        ConfigError: `out_dir` cannot be written.
+    """
+    _check_classes(merged)
+    weights = motion_weights(merged.motions)
+    motions_yaml = output_folder(out_dir) / file_name
+    entries = [MotionEntry(str(merged.path_of(m)), w) for m, w in zip(merged.motions, weights)]
+    content = [[m.name, m.sha256, w] for m, w in zip(merged.motions, weights)]
+    sha256 = sha256_bytes(dump_json(content).encode("utf-8"))
+    manifest = _manifest(merged, config, weights, sha256)
+    write_json(manifest_path(motions_yaml), manifest)
+    write_motions_yaml(motions_yaml, MotionsFile(entries))
+    return {
+        "motions_yaml": str(motions_yaml),
+        "manifest": str(manifest_path(motions_yaml)),
+        "sha256": sha256,
+        "motions_yaml_sha256": sha256_file(motions_yaml),
+        "num_motions": len(entries),
+        "num_rejected": len(merged.rejected),
+        "num_duplicates": len(merged.duplicates),
+        "length": sum(m.length for m in merged.motions),
+        "classes": {name: facts["motions"] for name, facts in manifest["classes"].items()},
+    }
+
+
+def create_dataset(
+    config: DatasetConfig,
+    progress: Optional[Progress] = None,
+    workers: Optional[int] = None,
+    index_path: Optional[PathLike] = None,
+) -> Dict[str, Any]:
+    """Merge and build in one call, as PARC's script does: writes the data set file at `save_path`.
+
+    `save_path` ending in .yaml or .yml is the file; anything else is the folder of a `motions.yaml`. The
+    copies of the motions go to `motions/` beside it.
+
+    Returns:
+        As `build_dataset`.
+
+    Raises:
+        ConfigError, DataError: as `merge_folders` and `build_dataset`.
+    """
+    folder, name = save_place(config)
+    merged = merge_folders(config, folder, progress, workers, index_path)
+    return build_dataset(merged, config, folder, name)
+
+
+def save_place(config: DatasetConfig) -> Tuple[Path, str]:
+    """Folder and name of the data set file that `save_path` means."""
+    path = output_folder(config.save_path)
+    return (path.parent, path.name) if path.suffix in (".yaml", ".yml") else (path, "motions.yaml")
+
+
+def motion_weights(motions: List[MergedMotion]) -> List[float]:
+    """Weight = length · (1 / number of classes) / (class length / total length): classes are drawn alike.
+
+    Args:
+        motions: all motions of the data set.
+
+    Returns:
+        One weight per motion; those of a class sum to total length / number of classes, in seconds.
+    """
+    class_length: Dict[str, float] = {}
+    for motion in motions:
+        class_length[motion.motion_class] = class_length.get(motion.motion_class, 0.0) + motion.length
+    total = sum(class_length.values())
+    share = 1.0 / max(len(class_length), 1)
+    return [m.length * share / (class_length[m.motion_class] / total) for m in motions]
+
+
+def _check_classes(merged: MergeResult) -> None:
+    if not merged.motions:
+        raise DataError(f"the data set would be empty: {_why(merged, None)}")
+    present = {motion.motion_class for motion in merged.motions}
+    for name in merged.classes:
+        if name not in present:
+            raise DataError(
+                f"class '{name}' has no motion to train on: {_why(merged, name)}; mend or remove it,"
+                " or put 'ignore' into the folder's name"
+            )
+
+
+def _why(merged: MergeResult, name: Optional[str]) -> str:
+    """What became of the files of a class (of all, for None)."""
+    rejected = [r for r in merged.rejected if name in (None, r.motion_class)]
+    duplicates = [d for d in merged.duplicates if name in (None, d.motion_class)]
+    if rejected:
+        return f"{len(rejected)} file(s) rejected, the first {rejected[0].path}: {rejected[0].reason}"
+    if duplicates:
+        return f"its files are copies of others, {duplicates[0].path} of {duplicates[0].same_as}"
+    return "its folders hold no .pkl file"
+
+
+def _manifest(
+    merged: MergeResult, config: DatasetConfig, weights: List[float], sha256: str
+) -> Dict[str, Any]:
+    classes: Dict[str, Dict[str, Any]] = {c: {"motions": 0, "length": 0.0} for c in merged.classes}
+    motions = []
+    for motion, weight in zip(merged.motions, weights):
+        facts = classes[motion.motion_class]
+        facts["motions"] += 1
+        facts["length"] += motion.length
+        motions.append({**asdict(motion), "length": motion.length, "weight": weight})
+    return {
+        "format": 1,
+        "sha256": sha256,
+        "inputs": merged.fingerprint,
+        "settings": {
+            "folder_paths": [str(folder) for folder in config.folder_paths],
+            "compute_preprocessing_data": config.compute_preprocessing_data,
+            "override_old_hf_mask_inds": config.override_old_hf_mask_inds,
+            "min_num_frames": config.min_num_frames,
+            "max_terrain_dim_x": config.max_terrain_dim_x,
+            "max_terrain_dim_y": config.max_terrain_dim_y,
+            "cut_some_classes_in_half": config.cut_some_classes_in_half,
+            "motion_classes_to_cut_in_half": list(config.motion_classes_to_cut_in_half or ()),
+        },
+        "classes": classes,
+        "names": {m.sha256: m.name for m in merged.motions},
+        "motions": motions,
+        "rejected": [asdict(item) for item in merged.rejected],
+        "duplicates": [asdict(item) for item in merged.duplicates],
+    }

@@ -1,0 +1,103 @@
+"""What merging motion folders gave, as plain data that fits a JSON file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Dict, List
+
+from parc_core.errors import DataError
+from parc_core.system.files import PathLike, write_json
+
+
+@dataclass(frozen=True)
+class MergedMotion:
+    """One motion that was kept."""
+
+    file: str
+    """Name of the copy inside the motions folder: `<class>__<stem>__<first 8 of sha256>.pkl`."""
+    name: str
+    """For people, unique: `<class>/<stem>`, with `-<first 8 of sha256>` where that is not enough."""
+    motion_class: str
+    """First folder below the root."""
+    sha256: str
+    """Of the file's content."""
+    frames: int
+    fps: int
+    nx: int
+    """Terrain cells along x."""
+    ny: int
+    """Terrain cells along y."""
+    dx: float
+    """Cell size, m."""
+    source: str
+    """The input file that it was copied from."""
+
+    @property
+    def length(self) -> float:
+        """Seconds for the weights: n / fps (spec section 2)."""
+        return self.frames / self.fps
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An input file that is not in the data set."""
+
+    path: str
+    motion_class: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """An input file whose content is in the data set already."""
+
+    path: str
+    motion_class: str
+    same_as: str
+
+
+@dataclass(frozen=True)
+class MergeResult:
+    """The whole result of `merge_folders`."""
+
+    motions_dir: str
+    """Absolute folder of the copies."""
+    fingerprint: str
+    """Of all inputs; see `merge.inputs_fingerprint`."""
+    classes: List[str]
+    """Sorted; also those of which no motion was kept."""
+    motions: List[MergedMotion]
+    """Sorted by class and name."""
+    rejected: List[Rejected]
+    duplicates: List[Duplicate]
+    num_read: int = 0
+    """Input files that this merge had to read (the others were unchanged); not kept in the file."""
+
+    def path_of(self, motion: MergedMotion) -> Path:
+        """Absolute path of a motion's copy."""
+        return Path(self.motions_dir) / motion.file
+
+
+def write_merge_result(path: PathLike, result: MergeResult) -> None:
+    """Write `result` as JSON, atomically; merging the same again gives the same file."""
+    data = asdict(result)
+    del data["num_read"]
+    write_json(path, data)
+
+
+def read_merge_result(path: PathLike) -> MergeResult:
+    """Read what `write_merge_result` wrote.
+
+    Raises:
+        DataError: missing, or not such a file.
+    """
+    try:
+        data: Dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        data["motions"] = [MergedMotion(**item) for item in data["motions"]]
+        data["rejected"] = [Rejected(**item) for item in data["rejected"]]
+        data["duplicates"] = [Duplicate(**item) for item in data["duplicates"]]
+        return MergeResult(**data)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not the result of a merge ({error}); merge again") from error

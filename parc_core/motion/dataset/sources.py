@@ -1,0 +1,46 @@
+"""Motion folders on this machine and in object stores, found by one call."""
+
+from __future__ import annotations
+
+from typing import List, Optional, Sequence, Set, Tuple
+
+from parc_core.config.paths import expand, resolve
+from parc_core.errors import DataError
+from parc_core.motion.dataset.inputs import InputFile, Progress
+from parc_core.motion.dataset.local_folders import find_local
+from parc_core.motion.dataset.remote_folders import find_remote
+from parc_core.storage.store import local_root
+
+
+def find_motions(
+    folder_paths: Sequence[str], progress: Optional[Progress] = None
+) -> Tuple[List[str], List[InputFile]]:
+    """The classes (first-level folders of all roots) and every motion file below the roots, sorted.
+
+    Folders whose name contains "ignore", hidden folders and folders of copies are skipped. Remote files that are not
+    known yet are fetched, because what they hold decides what they count as.
+
+    Args:
+        folder_paths: the roots, as in the config: folders and addresses (`s3://bucket/iteration_3/recorded`).
+        progress: of the fetch.
+
+    Raises:
+        DataError: a root is missing or none holds a class folder.
+        ConfigError, StoreUnreachable: a remote root cannot be had.
+    """
+    classes: Set[str] = set()
+    files: List[InputFile] = []
+    for entry in folder_paths:
+        text = expand(entry)
+        folder = local_root(text) if "://" in text else resolve(entry).absolute()
+        if folder is None:
+            found = find_remote(text, progress)
+            classes.update(file.motion_class for file in found if file.motion_class)
+            files += found
+        else:
+            find_local(folder, classes, files)
+    if not classes:
+        roots = ", ".join(str(folder) for folder in folder_paths)
+        raise DataError(f"folder_paths: {roots}: no class folder inside; give the folder above the classes")
+    # Python's sort is stable: equal paths of two roots stay in the order of the roots.
+    return sorted(classes), sorted(files, key=lambda f: (f.motion_class, f.relative))

@@ -1,0 +1,301 @@
+"""Motion-terrain files (spec section 2): reading, writing, checking."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Dict, Optional, Tuple, Union
+
+import numpy as np
+
+from parc_core.errors import DataError
+from parc_core.motion.clip import MotionClip, MotionTerrain
+from parc_core.motion.formats import safe_pickle
+from parc_core.system.files import write_bytes
+from parc_core.terrain.heightfield import Heightfield
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+CONTAINER_KEYS = ("motion_data", "terrain_data", "misc_data")
+NPZ_MAGIC = b"PK\x03\x04"
+LEGACY_KEYS = ("frames", "loop_mode")
+LOOP_MODES = ("CLAMP", "WRAP")
+
+# Published clips are unit to 1e-6; a wrong component order or a raw network output is far off.
+UNIT_TOLERANCE = 1e-3
+CONTACT_TOLERANCE = 1e-2
+
+
+def read_motion_terrain(source: Union[PathLike, bytes], where: Optional[str] = None) -> MotionTerrain:
+    """Read a motion-terrain file through the restricted unpickler.
+
+    Shapes are checked as far as they do not depend on the character; `validate` checks the rest.
+    misc_data stays unread (see `read_misc`).
+
+    Args:
+        source: path of the file, or its content.
+        where: name for messages; the path by default.
+
+    Raises:
+        DataError: no such file, corrupt, not allowed, the flat legacy layout, or a key missing or misshapen.
+    """
+    if isinstance(source, bytes):
+        data, where = source, where or "<bytes>"
+    else:
+        where = where or str(source)
+        data = _read_bytes(source, where)
+    parts = _container(data, where)
+    motion = terrain = None
+    if parts["motion_data"] is not None:
+        motion = _motion(_part(parts["motion_data"], f"{where}: motion_data"), f"{where}: motion_data")
+    if parts["terrain_data"] is not None:
+        terrain = _terrain(_part(parts["terrain_data"], f"{where}: terrain_data"), f"{where}: terrain_data")
+    return MotionTerrain(motion, terrain, parts["misc_data"])
+
+
+def write_motion_terrain(path: PathLike, mt: MotionTerrain) -> None:
+    """Write `mt` atomically as a file that PARC's own tools read (plain pickle, numpy 1.x and 2.x).
+
+    Raises:
+        ConfigError: the place cannot be written.
+    """
+    write_bytes(path, motion_terrain_bytes(mt))
+
+
+def motion_terrain_bytes(mt: MotionTerrain) -> bytes:
+    """The content of `mt`'s file; equal contents give equal bytes."""
+    parts: Dict[str, Optional[bytes]] = {"motion_data": None, "terrain_data": None, "misc_data": mt.misc}
+    if mt.motion is not None:
+        clip = mt.motion
+        contacts = None if clip.body_contacts is None else _float32(clip.body_contacts)
+        parts["motion_data"] = safe_pickle.dumps(
+            {
+                "root_pos": _float32(clip.root_pos),
+                "root_rot": _float32(clip.root_rot),
+                "joint_rot": _float32(clip.joint_rot),
+                "body_contacts": contacts,
+                "fps": int(clip.fps),
+                "loop_mode": str(clip.loop_mode),
+            }
+        )
+    if mt.terrain is not None:
+        hf = _float32(mt.terrain.hf)
+        maxmin = _height_bounds(hf) if mt.terrain.hf_maxmin is None else mt.terrain.hf_maxmin
+        parts["terrain_data"] = safe_pickle.dumps(
+            {
+                "hf": hf,
+                "hf_maxmin": _float32(maxmin),
+                "min_point": _float32(mt.terrain.min_point),
+                "dx": float(mt.terrain.dx),
+            }
+        )
+    return safe_pickle.dumps(parts)
+
+
+def read_misc(mt: MotionTerrain, allow_torch: bool = False, where: str = "misc_data") -> Dict[str, Any]:
+    """Read misc_data ({} where there is none).
+
+    Args:
+        mt: the file's content.
+        allow_torch: also read torch tensors, as numpy arrays.
+        where: file name for messages.
+
+    Raises:
+        DataError: corrupt, or a global that is not allowed.
+    """
+    if mt.misc is None:
+        return {}
+    misc = safe_pickle.loads(mt.misc, where, allow_torch)
+    if not isinstance(misc, dict):
+        raise DataError(f"{where}: misc_data is a {type(misc).__name__}, not a dict")
+    return misc
+
+
+def validate(mt: MotionTerrain, where: str, num_bodies: int = 15, require_terrain: bool = True) -> None:
+    """Check that `mt` is a motion to train on.
+
+    Args:
+        mt: the file's content.
+        where: file name for messages.
+        num_bodies: J of the character, root included.
+        require_terrain: whether a motion without terrain is an error.
+
+    Raises:
+        DataError: the first thing wrong, with file and key.
+    """
+    if mt.motion is None:
+        raise DataError(f"{where}: holds no motion (motion_data is None); leave it out of the data set")
+    _validate_motion(mt.motion, where, num_bodies)
+    if mt.terrain is not None:
+        _validate_terrain(mt.terrain, where)
+    elif require_terrain:
+        raise DataError(f"{where}: holds no terrain (terrain_data is None); give the motion a flat one")
+
+
+def _validate_motion(clip: MotionClip, where: str, num_bodies: int) -> None:
+    n = clip.num_frames
+    if n < 2:
+        raise DataError(f"{where}: root_pos has {n} frame(s), a motion needs at least 2")
+    _expect(clip.joint_rot, (n, num_bodies - 1, 4), f"{where}: joint_rot")
+    if clip.fps <= 0:
+        raise DataError(f"{where}: fps is {clip.fps}, it must be above 0")
+    if clip.loop_mode not in LOOP_MODES:
+        raise DataError(f"{where}: loop_mode is {clip.loop_mode!r}, known are CLAMP and WRAP")
+    _finite(clip.root_pos, f"{where}: root_pos")
+    for key, quaternions in (("root_rot", clip.root_rot), ("joint_rot", clip.joint_rot)):
+        _finite(quaternions, f"{where}: {key}")
+        norms = np.linalg.norm(quaternions.astype(np.float64), axis=-1)
+        worst = float(np.abs(norms - 1.0).max()) if norms.size else 0.0
+        if worst > UNIT_TOLERANCE:
+            raise DataError(f"{where}: {key} has non-unit quaternions (norm off by up to {worst:.3g})")
+    if clip.body_contacts is not None:
+        _expect(clip.body_contacts, (n, num_bodies), f"{where}: body_contacts")
+        _finite(clip.body_contacts, f"{where}: body_contacts")
+        low, high = float(clip.body_contacts.min()), float(clip.body_contacts.max())
+        if low < -CONTACT_TOLERANCE or high > 1.0 + CONTACT_TOLERANCE:
+            raise DataError(f"{where}: body_contacts range from {low:.3g} to {high:.3g}, not within [0, 1]")
+
+
+def _validate_terrain(terrain: Heightfield, where: str) -> None:
+    if terrain.hf.size == 0:
+        raise DataError(f"{where}: hf is empty ({terrain.hf.shape[0]} x {terrain.hf.shape[1]} cells)")
+    _finite(terrain.hf, f"{where}: hf")
+    _finite(terrain.min_point, f"{where}: min_point")
+    if not (np.isfinite(terrain.dx) and terrain.dx > 0):
+        raise DataError(f"{where}: dx is {terrain.dx}, it must be above 0")
+
+
+def _height_bounds(hf: np.ndarray) -> np.ndarray:
+    """hf_maxmin (nx, ny, 2) for a terrain without: PARC's tools need one; published files hold this one."""
+    bounds = np.empty((*hf.shape, 2), dtype=np.float32)
+    bounds[..., 0] = hf.max() + 3.0
+    bounds[..., 1] = hf.min() - 3.0
+    return bounds
+
+
+def _read_bytes(path: PathLike, where: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{where}: no such motion file; check the path (and DATA_DIR)") from None
+    except OSError as error:
+        raise DataError(f"{where}: cannot be read ({error.strerror or error})") from error
+
+
+def _container(data: bytes, where: str) -> Dict[str, Any]:
+    if data.startswith(NPZ_MAGIC):
+        raise DataError(f"{where}: an .npz file; convert it: parc-tracker convert FILE --out FOLDER")
+    try:
+        outer = safe_pickle.loads(data, where)
+    except DataError as error:
+        # Older releases keep objects of their own classes in the flat layout: still say what the file is.
+        if set(LEGACY_KEYS) <= set(safe_pickle.strings(data)):
+            raise DataError(f"{_legacy(where)} ({str(error)[len(where) + 2 :]})") from None
+        raise
+    if not isinstance(outer, dict):
+        raise DataError(f"{where}: not a motion-terrain file, it holds a {type(outer).__name__}, not a dict")
+    if "frames" in outer:
+        raise DataError(_legacy(where))
+    missing = [key for key in CONTAINER_KEYS[:2] if key not in outer]
+    if missing:
+        keys = _keys(outer)
+        raise DataError(f"{where}: not a motion-terrain file, {missing[0]} is missing (keys: {keys})")
+    parts = {key: outer.get(key) for key in CONTAINER_KEYS}
+    for key, value in parts.items():
+        if value is not None and not isinstance(value, bytes):
+            raise DataError(f"{where}: {key} is a {type(value).__name__}, not bytes or None")
+    return parts
+
+
+def _legacy(where: str) -> str:
+    return (
+        f"{where}: the flat legacy layout of an older PARC release (frames [n, 34], contacts, fps, "
+        "loop_mode, terrain), which is not read; convert it: parc-tracker convert FILE --out FOLDER"
+    )
+
+
+def _part(data: bytes, where: str) -> Dict[str, Any]:
+    part = safe_pickle.loads(data, where)
+    if not isinstance(part, dict):
+        raise DataError(f"{where} is a {type(part).__name__}, not a dict")
+    return part
+
+
+def _motion(part: Dict[str, Any], where: str) -> MotionClip:
+    root_pos = _array(part, "root_pos", where, 2)
+    n = root_pos.shape[0]
+    root_rot = _array(part, "root_rot", where, 2)
+    joint_rot = _array(part, "joint_rot", where, 3)
+    _expect(root_pos, (n, 3), f"{where}: root_pos")
+    _expect(root_rot, (n, 4), f"{where}: root_rot")
+    _expect(joint_rot, (n, joint_rot.shape[1], 4), f"{where}: joint_rot")
+    contacts = None
+    if part.get("body_contacts") is not None:
+        contacts = _array(part, "body_contacts", where, 2)
+        _expect(contacts, (n, joint_rot.shape[1] + 1), f"{where}: body_contacts")
+    fps = _number(part, "fps", where)
+    if fps != int(fps):
+        raise DataError(f"{where}: fps is {fps}, a whole number is needed")
+    loop_mode = _get(part, "loop_mode", where)
+    if loop_mode not in LOOP_MODES:
+        raise DataError(f"{where}: loop_mode is {loop_mode!r}, known are CLAMP and WRAP")
+    return MotionClip(root_pos, root_rot, joint_rot, contacts, int(fps), loop_mode)
+
+
+def _terrain(part: Dict[str, Any], where: str) -> Heightfield:
+    hf = _array(part, "hf", where, 2)
+    min_point = _array(part, "min_point", where, 1)
+    _expect(min_point, (2,), f"{where}: min_point")
+    maxmin = None
+    if part.get("hf_maxmin") is not None:
+        maxmin = _array(part, "hf_maxmin", where, 3)
+        _expect(maxmin, (*hf.shape, 2), f"{where}: hf_maxmin")
+    return Heightfield(hf, min_point, _number(part, "dx", where), maxmin)
+
+
+def _keys(part: Dict[str, Any]) -> str:
+    return safe_pickle.printable(", ".join(sorted(map(str, part))[:8])) or "none"
+
+
+def _get(part: Dict[str, Any], key: str, where: str) -> Any:
+    if key not in part:
+        keys = _keys(part)
+        raise DataError(f"{where}: {key} is missing (keys: {keys})")
+    return part[key]
+
+
+def _array(part: Dict[str, Any], key: str, where: str, ndim: int) -> np.ndarray:
+    value = _get(part, key, where)
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
+        raise DataError(f"{where}: {key} is not an array of numbers")
+    if value.ndim != ndim:
+        raise DataError(f"{where}: {key} has shape {list(value.shape)}, {ndim} dimension(s) are needed")
+    return _float32(value)
+
+
+def _number(part: Dict[str, Any], key: str, where: str) -> float:
+    value = _get(part, key, where)
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise DataError(f"{where}: {key} is {value!r}, a number is needed")
+    if not np.isfinite(value):
+        raise DataError(f"{where}: {key} is {value!r}, a finite number is needed")
+    return float(value)
+
+
+def _expect(value: np.ndarray, shape: Tuple[int, ...], where: str) -> None:
+    if value.shape != shape:
+        raise DataError(f"{where} has shape {list(value.shape)}, {list(shape)} is needed")
+
+
+def _finite(value: np.ndarray, where: str) -> None:
+    bad = ~np.isfinite(value)
+    if bad.any():
+        raise DataError(f"{where} holds {int(bad.sum())} non-finite number(s), the first at {_first(bad)}")
+
+
+def _first(mask: np.ndarray) -> str:
+    return str([int(i) for i in np.argwhere(mask)[0]])
+
+
+def _float32(value: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(value, dtype=np.float32)

@@ -1,0 +1,98 @@
+"""terrain.pkl: the terrain grid of a training, as a motion-terrain container (spec section 2).
+
+PARC's own tools read it, and theirs can be read here.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, Union
+
+import numpy as np
+
+from parc_core.errors import DataError
+from parc_core.motion.clip import MotionTerrain
+from parc_core.motion.formats import safe_pickle
+from parc_core.motion.formats.container import read_misc, read_motion_terrain, write_motion_terrain
+from parc_core.terrain.grid import TerrainGrid
+from parc_core.terrain.heightfield import Heightfield
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+
+def write_terrain_pkl(path: PathLike, grid: TerrainGrid, with_meshes: bool = True) -> None:
+    """Writes motion_data None, terrain_data = the whole grid, misc_data = offsets and meshes.
+
+    Args:
+        path: the file, replaced atomically.
+        grid: what to write.
+        with_meshes: also `all_terrain_verts` and `all_terrain_tris` ([M][T] arrays), about 30 times as large
+            as the heights. A terrain shared by all motions is written once, as [1][1].
+
+    Raises:
+        ConfigError: the place cannot be written.
+    """
+    misc: Dict[str, Any] = {
+        "terrains_per_motion": grid.terrains_per_motion,
+        "motion_offsets": grid.motion_offsets,
+    }
+    if with_meshes:
+        motions, copies = (1, 1) if grid.shared else grid.motion_offsets.shape[:2]
+        meshes = [[grid.patch_mesh(m, t) for t in range(copies)] for m in range(motions)]
+        misc["all_terrain_verts"] = [[vertices for vertices, _ in row] for row in meshes]
+        misc["all_terrain_tris"] = [[triangles for _, triangles in row] for row in meshes]
+    write_motion_terrain(path, MotionTerrain(motion=None, terrain=grid.terrain, misc=safe_pickle.dumps(misc)))
+
+
+class TerrainFile:
+    """The content of a terrain.pkl. It is made for one data set: `is_of` says whether for this one.
+
+    Attributes:
+        terrain: the whole grid.
+        terrains_per_motion: T.
+        motion_offsets: (M, T, 2) float32 m.
+        vertices, triangles: [M][T] arrays; empty lists where the file has no meshes.
+    """
+
+    def __init__(self, terrain: Heightfield, misc: Dict[str, Any]) -> None:
+        self.terrain = terrain
+        self.terrains_per_motion = int(misc["terrains_per_motion"])
+        self.motion_offsets = np.asarray(misc["motion_offsets"], dtype=np.float32)
+        self.vertices: List[List[np.ndarray]] = misc.get("all_terrain_verts", [])
+        self.triangles: List[List[np.ndarray]] = misc.get("all_terrain_tris", [])
+
+    def is_of(self, grid: TerrainGrid) -> bool:
+        """Whether it holds this grid: the same motions at the same places, on the same heights up to rounding."""
+        return (
+            self.motion_offsets.shape == grid.motion_offsets.shape
+            and self.terrain.hf.shape == grid.terrain.hf.shape
+            and bool(np.allclose(self.motion_offsets, grid.motion_offsets, atol=1e-3))
+            and all(
+                bool(
+                    np.allclose(
+                        self.terrain.hf[i : i + nx, j : j + ny], grid.terrain.hf[i : i + nx, j : j + ny]
+                    )
+                )
+                for i, j, nx, ny in grid.patches.reshape(
+                    -1, 4
+                )  # beside them PARC has other heights than we have
+            )
+        )
+
+
+def read_terrain_pkl(path: PathLike) -> TerrainFile:
+    """Reads a terrain.pkl of this project or of PARC.
+
+    Raises:
+        DataError: no such file, not a motion-terrain container, or without the grid's offsets.
+    """
+    content = read_motion_terrain(path)
+    misc = read_misc(content, allow_torch=True, where=str(path))
+    if content.terrain is None:
+        raise DataError(
+            f"{path}: terrain_data is None, so this is no terrain grid; delete it to build a new one"
+        )
+    for key in ("terrains_per_motion", "motion_offsets"):
+        if key not in misc:
+            raise DataError(f"{path}: misc_data lacks {key}, so this is no terrain grid; give a terrain.pkl")
+    return TerrainFile(content.terrain, misc)

@@ -1,0 +1,100 @@
+"""Whether a tracker config can run on this machine, asked before hours of work begin."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Callable, List, Optional
+
+from parc_core.config.agent_config import load_agent_config
+from parc_core.config.dataset_config import load_dataset_config
+from parc_core.config.env_config import env_warnings, load_env_config
+from parc_core.config.paths import PathLike, existing_file, expand, resolve
+from parc_core.config.schema import no_effect_warnings
+from parc_core.config.tracker_config import TrackerConfig, load_tracker_config
+from parc_core.engines.devices import check_device
+from parc_core.errors import ConfigError
+from parc_core.registry.names import is_reference
+from parc_core.storage.store import Store, local_root
+from parc_core.supervisor.interpreter import check_trainer_python
+
+
+def check_runnable(path: PathLike, registry_model: Optional[Callable[[str], Path]] = None) -> TrackerConfig:
+    """Read a tracker config and all that it names, and look whether data, device and output are there.
+
+    Args:
+        path: the config.
+        registry_model: from `registry:NAME@latest` to a file, which the returned config then names; None: a model
+            of the registry is not looked for.
+
+    Raises:
+        ConfigError: the first thing that is not, in one line that says what to set.
+    """
+    tracker = load_tracker_config(path)
+    where = str(path)
+    env_file = load_env_config(tracker.env_config)
+    load_agent_config(tracker.agent_config)
+    existing_file(env_file.env.char_file, "env.char_file", tracker.env_config)
+    if tracker.create_dataset_config is not None:
+        _check_motion_folders(tracker.create_dataset_config)
+    else:
+        existing_file(str(tracker.dataset_file), "dataset_file", where)
+    if tracker.in_model_file is not None:
+        tracker = _with_model_file(tracker, where, registry_model)
+    if tracker.trainer_python is None:
+        check_device(tracker.device, where)
+    else:
+        python = existing_file(tracker.trainer_python, "trainer_python", where)
+        check_trainer_python(str(python), tracker.engine, tracker.device, where)
+    if tracker.output_dir is not None:
+        check_writable(Path(tracker.output_dir), "output_dir", where)
+    return tracker
+
+
+def _with_model_file(
+    tracker: TrackerConfig, where: str, registry_model: Optional[Callable[[str], Path]]
+) -> TrackerConfig:
+    name = str(tracker.in_model_file)
+    if not is_reference(name):
+        existing_file(name, "in_model_file", where)
+    elif registry_model is not None:
+        tracker = dataclasses.replace(tracker, in_model_file=str(registry_model(name)))
+    return tracker
+
+
+def tracker_warnings(tracker: TrackerConfig) -> List[str]:
+    """One line for each key of the environment and agent files that is set and has no effect here."""
+    env_lines = env_warnings(load_env_config(tracker.env_config), tracker.engine)
+    agent_lines = no_effect_warnings(load_agent_config(tracker.agent_config))
+    return [f"{tracker.env_config}: {line}" for line in env_lines] + [
+        f"{tracker.agent_config}: {line}" for line in agent_lines
+    ]
+
+
+def check_writable(folder: Path, key: str, where: str) -> None:
+    """Look whether a folder can be made or written, without making it.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    there = folder.absolute()
+    while not os.path.exists(str(there)):  # unlike Path.exists, False where looking is not allowed
+        there = there.parent
+    if not there.is_dir() or not os.access(str(there), os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{where}: '{key}' is {folder}, but {there} cannot be written; choose another folder"
+        )
+
+
+def _check_motion_folders(path: PathLike) -> None:
+    config = load_dataset_config(path)
+    for folder in config.folder_paths:
+        text = expand(folder)
+        resolved = local_root(text) if "://" in text else resolve(text)
+        if resolved is None:
+            Store(text)  # says what is wrong with the address; what lies there shows at the merge
+        elif not resolved.is_dir():
+            raise ConfigError(
+                f"{path}: 'folder_paths' names {resolved}, which is no folder; correct the path or DATA_DIR"
+            )

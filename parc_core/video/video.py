@@ -1,0 +1,254 @@
+"""A short video of a policy's character beside its reference.
+
+Drawn by MuJoCo without a display or GPU (EGL, else OSMesa). Where nothing can draw, a still of stick figures takes the
+video's place and the result says why.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, List, Optional, Sequence, Set, Tuple
+
+from parc_core.character.model import Character
+from parc_core.config.agent_config import AgentConfig
+from parc_core.config.env_config import EnvFileConfig
+from parc_core.config.paths import resolve
+from parc_core.envs.factory import make_env
+from parc_core.errors import ConfigError
+from parc_core.evaluation.result import EvalResult
+from parc_core.motion.dataset.dataset_file import (
+    MotionsFile,
+    display_names,
+    read_motions_yaml,
+    write_motions_yaml,
+)
+from parc_core.playback.policy import load_policy
+from parc_core.playback.tracks import Track, record_tracks
+from parc_core.system.files import PathLike, write_bytes
+from parc_core.video.draw import CannotRenderError, draw
+from parc_core.video.gif import caption, montage, write_gif
+from parc_core.video.scene import build_scene
+from parc_core.video.stick_figure import draw_stick_figures
+
+MAX_CLIPS = 3
+_OVERSAMPLING = 1.5  # drawn larger and scaled down: smooth edges
+_HOLD_S = 0.5  # a clip's last frame stays for so long
+_STILL_COLUMNS = 3
+_MOVING_M = 0.8  # a reference whose root travels less stays in its place
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a recording gave."""
+
+    path: Optional[str]
+    """The GIF; the PNG of stick figures where nothing can draw; None where that fails too."""
+    motions: List[str]
+    """Display names of the clips in it, in order."""
+    reason: str
+    """Why there is no video, or ""."""
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """How a video looks."""
+
+    width: int = 640
+    height: int = 360
+    fps: float = 20.0
+    max_seconds: float = 8.0
+    """Of all clips together."""
+    max_bytes: int = 4_000_000
+    """The GIF is made coarser until it is no larger."""
+
+
+def record_rollout(
+    model_file: Optional[PathLike],
+    env_file: EnvFileConfig,
+    out_path: PathLike,
+    *,
+    motion_ids: Optional[Sequence[int]] = None,
+    evaluation: Optional[EvalResult] = None,
+    agent_config: Optional[AgentConfig] = None,
+    engine: str = "auto",
+    device: str = "cpu",
+    seed: int = 0,
+    options: VideoOptions = VideoOptions(),
+) -> Recording:
+    """Records clips one after the other, each from its first frame.
+
+    Args:
+        model_file: the model; None is the untrained policy.
+        env_file: the environment; `env.dm.motion_file` names the data set.
+        out_path: of the GIF.
+        motion_ids: places in the data set; default: `choose_motions` of the evaluation, without one the first clips.
+        agent_config, engine, device, seed: as in `evaluate_model`.
+
+    Raises:
+        ConfigError, DataError: environment, data set or model cannot be used, or the place not be written.
+    """
+    chosen = _chosen(env_file, motion_ids, evaluation, options.max_seconds)
+    tracks, character = _record(model_file, env_file, chosen, agent_config, engine, device, seed, options)
+    names = [track.name for track in tracks]
+    try:
+        images = _pictures(tracks, character, options, _label(model_file))
+    except CannotRenderError as error:
+        still = Path(out_path).with_suffix(".png")
+        try:
+            draw_stick_figures(tracks[0], character.parent_indices.tolist(), still)
+        except ImportError:
+            return Recording(None, names, f"no video: {error}; install matplotlib for a still")
+        return Recording(str(still), names, f"no video, a still of stick figures: {error}")
+    shown: List[Any] = []
+    for part in images:
+        shown += part + [part[-1]] * round(_HOLD_S * options.fps)
+    write_gif(out_path, shown, options.fps, options.max_bytes)
+    return Recording(str(out_path), names, "")
+
+
+def render_still(
+    model_file: Optional[PathLike],
+    env_file: EnvFileConfig,
+    out_path: PathLike,
+    *,
+    motion_id: int = 0,
+    moments: Sequence[float] = (0.1, 0.5, 0.9),
+    agent_config: Optional[AgentConfig] = None,
+    engine: str = "auto",
+    device: str = "cpu",
+    seed: int = 0,
+    options: VideoOptions = VideoOptions(),
+) -> Recording:
+    """Writes a PNG of some moments of one clip side by side (shares of what is tracked, 0 to 1).
+
+    Raises:
+        ConfigError, DataError: as `record_rollout`.
+    """
+    tracks, character = _record(
+        model_file, env_file, [motion_id], agent_config, engine, device, seed, options
+    )
+    names = [tracks[0].name]
+    try:
+        images = _pictures(tracks, character, options, _label(model_file), moments)[0]
+    except CannotRenderError as error:
+        draw_stick_figures(tracks[0], character.parent_indices.tolist(), out_path)
+        return Recording(str(out_path), names, f"stick figures: {error}")
+    data = io.BytesIO()
+    montage(images, _STILL_COLUMNS).save(data, "PNG", optimize=True)
+    write_bytes(out_path, data.getvalue())
+    return Recording(str(out_path), names, "")
+
+
+def choose_motions(evaluation: EvalResult, max_seconds: float, count: int = MAX_CLIPS) -> List[int]:
+    """Clips worth showing: completed ones, those that go somewhere first, then long ones, of different classes.
+
+    Where no clip that goes somewhere was completed, those that were followed for longest come after the completed.
+
+    Returns:
+        at least one and at most `count` places in the data set, together no longer than max_seconds if possible.
+    """
+    clips = evaluation.clips
+    moving = [clip.path_m >= _MOVING_M for clip in clips]
+    order = sorted(
+        range(len(clips)), key=lambda k: (-clips[k].completed, -moving[k], -clips[k].end_time_s, k)
+    )
+    if clips[order[0]].completed and moving[order[0]]:
+        order = [k for k in order if clips[k].completed]
+    seen: Set[str] = set()
+    first: List[int] = []
+    again: List[int] = []
+    for k in order:
+        (again if clips[k].motion_class in seen else first).append(k)
+        seen.add(clips[k].motion_class)
+    chosen: List[int] = []
+    left = max_seconds
+    for k in first + again:
+        seconds = clips[k].length_s + _HOLD_S
+        if len(chosen) < count and (seconds <= left or not chosen):
+            chosen.append(k)
+            left -= seconds
+    return chosen
+
+
+def _chosen(
+    env_file: EnvFileConfig,
+    motion_ids: Optional[Sequence[int]],
+    evaluation: Optional[EvalResult],
+    seconds: float,
+) -> List[int]:
+    if motion_ids is None:
+        return choose_motions(evaluation, seconds) if evaluation is not None else [0]
+    if not motion_ids:
+        raise ConfigError("motion_ids is empty; name at least one motion to record")
+    return list(motion_ids)
+
+
+def _record(
+    model_file: Optional[PathLike],
+    env_file: EnvFileConfig,
+    motion_ids: Sequence[int],
+    agent_config: Optional[AgentConfig],
+    engine: str,
+    device: str,
+    seed: int,
+    options: VideoOptions,
+) -> Tuple[List[Track], Character]:
+    """Tracks of some clips in an environment of these alone."""
+    dm = env_file.env.dm
+    if not dm.motion_file:
+        raise ConfigError("env.dm.motion_file is not set; name the data set's motions.yaml")
+    source = resolve(dm.motion_file)
+    listing = read_motions_yaml(source)
+    wrong = [k for k in motion_ids if not 0 <= k < len(listing.entries)]
+    if wrong:
+        raise ConfigError(f"motion {wrong[0]}: {source} has motions 0 to {len(listing.entries) - 1}")
+    names = display_names(source, listing)
+    with tempfile.TemporaryDirectory(prefix="parc-record-") as folder:
+        subset = Path(folder) / "motions.yaml"
+        entries = [
+            dataclasses.replace(
+                listing.entries[k], file=str(Path(listing.entries[k].file).absolute()), weight=1.0
+            )
+            for k in motion_ids
+        ]
+        write_motions_yaml(subset, MotionsFile(entries, listing.terrain))
+        own = dataclasses.replace(dm, motion_file=str(subset), ignore_fail_rates=True, fail_rates_path=None)
+        config = dataclasses.replace(env_file, env=dataclasses.replace(env_file.env, dm=own))
+        env = make_env(config, len(entries), device, engine)
+    policy = load_policy(model_file, env, agent_config, seed)
+    seconds = options.max_seconds - _HOLD_S * len(entries)
+    tracks = record_tracks(env, policy.act_mode, range(len(entries)), seconds)
+    tracks = [dataclasses.replace(track, name=names[k]) for track, k in zip(tracks, motion_ids)]
+    return tracks, env.kinematics.character.to("cpu")
+
+
+def _label(model_file: Optional[PathLike]) -> str:
+    return "untrained" if model_file is None else "trained"
+
+
+def _pictures(
+    tracks: List[Track],
+    character: Character,
+    options: VideoOptions,
+    label: str,
+    moments: Optional[Sequence[float]] = None,
+) -> List[List[Any]]:
+    """Captioned pictures of each track, at the video's rate or at some moments (shares of the track)."""
+    large = round(_OVERSAMPLING * options.width), round(_OVERSAMPLING * options.height)
+    scenes = [build_scene(track, character, *large, options.fps) for track in tracks]
+    if moments is not None:
+        scenes = [scene.at([round(m * (len(scene.lookat) - 1)) for m in moments]) for scene in scenes]
+    size = (options.width, options.height)
+    result = []
+    for track, scene, frames in zip(tracks, scenes, draw(scenes, *large, size)):
+        part = []
+        for frame, seconds in zip(frames, scene.seconds):
+            lost = track.lost_at_s is not None and seconds >= track.lost_at_s
+            note = f"lost at {track.lost_at_s:.1f} s: {track.reason}" if lost else f"{seconds:.1f} s"
+            part.append(caption(frame, size, track.name, note, lost, label))
+        result.append(part)
+    return result

@@ -1,0 +1,277 @@
+"""What this machine can run: one line a check, each with its mend. Plain data; the command line prints it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, List
+
+from parc_core.config.paths import PROJECT_ROOT, USER_CONFIG, data_dir
+from parc_core.engines.isaac_gym import api as isaac_api
+from parc_core.errors import ParcError
+from parc_core.system.processes import usable_cores
+
+MIN_FREE_GIB = 5
+RENDER_TIMEOUT_S = 60
+
+RENDER_SCRIPT = """
+import mujoco
+model = mujoco.MjModel.from_xml_string(
+    '<mujoco><worldbody><light pos="0 0 3"/><geom type="sphere" size=".1"/></worldbody></mujoco>')
+data = mujoco.MjData(model)
+mujoco.mj_forward(model, data)
+with mujoco.Renderer(model, 32, 32) as renderer:
+    renderer.update_scene(data)
+    assert renderer.render().max() > 0, 'the picture is black'
+"""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    """What: "PyTorch", "engine mujoco", …"""
+    ok: bool
+    """It is there and works."""
+    detail: str
+    """Version, place, size, or what is wrong."""
+    mend: str = ""
+    """What to do where it is not ok; empty otherwise."""
+    needed: bool = True
+    """False for what only some uses need (a GPU, Isaac Gym, …)."""
+
+
+def checks() -> List[Check]:
+    """Look at everything; no check raises, a failing one is a line with its mend."""
+    return [
+        _guarded(name, check)
+        for name, check in (
+            ("Python", check_python),
+            ("PyTorch", check_torch),
+            ("CUDA GPU", check_cuda),
+            ("engine mujoco", check_mujoco),
+            ("engine mujoco_warp", check_mujoco_warp),
+            ("engine isaac_gym", check_isaac_gym),
+            ("rendering", check_rendering),
+            ("Prefect", check_prefect),
+            ("store", check_store),
+            ("DATA_DIR", check_data_dir),
+            ("disk", check_disk),
+            ("CPU cores", check_cores),
+        )
+    ]
+
+
+def _guarded(name: str, check: Callable[[], Check]) -> Check:
+    # A half-installed package can raise anything at import; the doctor's work is to say so and go on.
+    try:
+        return check()
+    except Exception as error:  # noqa: BLE001
+        return Check(name, False, f"{type(error).__name__}: {_one_line(error)}", "repair or reinstall it")
+
+
+def check_python() -> Check:
+    """3.11 for the pipeline; the trainer process alone runs on 3.8."""
+    version = platform.python_version()
+    if sys.version_info >= (3, 11):  # noqa: UP036 - who runs an older one is told so
+        return Check("Python", True, version)
+    return Check("Python", False, f"{version}: enough for the trainer alone", "install Python 3.11 or newer")
+
+
+def check_torch() -> Check:
+    """PyTorch's version."""
+    torch = _import("torch")
+    if torch is None:
+        return Check("PyTorch", False, "not installed", "pip install torch")
+    return Check("PyTorch", True, f"{torch.__version__}, {torch.get_num_threads()} threads")
+
+
+def check_cuda() -> Check:
+    """GPUs that PyTorch sees."""
+    torch = _import("torch")
+    mend = "install an NVIDIA driver and a CUDA build of PyTorch; without a GPU use device: cpu"
+    if torch is None or not torch.cuda.is_available():
+        return Check("CUDA GPU", False, "none that PyTorch can use", mend, needed=False)
+    names = []
+    for index in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(index)
+        name = torch.cuda.get_device_name(index)
+        names.append(f"cuda:{index} {name}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free")
+    return Check("CUDA GPU", True, "; ".join(names), needed=False)
+
+
+def check_mujoco() -> Check:
+    """MuJoCo with its batch stepping (3.17)."""
+    name, mend = "engine mujoco", "pip install -e '.[mujoco]'"
+    mujoco = _import("mujoco")
+    if mujoco is None:
+        return Check(name, False, "not installed", mend)
+    if _import("mujoco.batch") is None and sys.version_info < (3, 10):
+        return Check(
+            name, True, f"{mujoco.__version__}, environments one by one (3.17 steps them in parallel)"
+        )
+    if _import("mujoco.batch") is None:
+        return Check(name, False, f"{mujoco.__version__} has no mujoco.batch (3.17 has)", mend)
+    return Check(name, True, mujoco.__version__)
+
+
+def check_mujoco_warp() -> Check:
+    """MuJoCo Warp, and a GPU that Warp can use; without one the engine runs for tests alone."""
+    name, mend = "engine mujoco_warp", "pip install -e '.[gpu]'"
+    missing = [package for package in ("warp", "mujoco", "mujoco_warp") if _import(package) is None]
+    if missing:
+        return Check(name, False, f"{', '.join(missing)} not installed", mend, needed=False)
+    warp, mujoco_warp, torch = _import("warp"), _import("mujoco_warp"), _import("torch")
+    versions = f"{mujoco_warp.__version__}, Warp {warp.__version__}"
+    driver = "install an NVIDIA driver for CUDA 12.4 or newer and a CUDA build of PyTorch; without a GPU use "
+    driver += "engine: mujoco"
+    if torch is None or not torch.cuda.is_available():
+        return Check(name, False, f"{versions}, but PyTorch sees no CUDA GPU", driver, needed=False)
+    warp.config.log_level = max(warp.config.log_level, warp.LOG_WARNING)  # no greeting on standard output
+    warp.init()
+    if not warp.is_conditional_graph_supported():
+        found = warp.get_cuda_driver_version()
+        detail = f"{versions}, but the driver is for CUDA {'.'.join(map(str, found or ('?',)))}"
+        return Check(name, False, detail, driver, needed=False)
+    gpus = ", ".join(f"{device.alias} {device.name}" for device in warp.get_cuda_devices())
+    return Check(name, True, f"{versions} on {gpus}", needed=False)
+
+
+def check_isaac_gym() -> Check:
+    """Isaac Gym Preview 4 in this interpreter; looked for and not imported, which would have to come before torch."""
+    name, mend = "engine isaac_gym", "see docs/isaac-gym.md, and name its interpreter as trainer_python"
+    if not isaac_api.is_installed():
+        return Check(name, False, "Isaac Gym is not installed in this interpreter", mend, needed=False)
+    return Check(name, True, "Isaac Gym is installed (not tried)", needed=False)
+
+
+def check_rendering() -> Check:
+    """Draw one small picture without a screen, in an own process (a broken driver can crash it)."""
+    name, mend = (
+        "rendering",
+        "install EGL (Debian and Ubuntu: apt-get install libegl1 libgl1); videos need it",
+    )
+    if _import("mujoco") is None:
+        return Check(name, False, "needs MuJoCo", "pip install -e '.[mujoco]'", needed=False)
+    env = dict(os.environ)
+    backend = env.setdefault("MUJOCO_GL", "egl")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", RENDER_SCRIPT],
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=RENDER_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Check(name, False, f"{backend}: no picture after {RENDER_TIMEOUT_S} s", mend, needed=False)
+    if done.returncode == 0:
+        return Check(name, True, f"offscreen, {backend}", needed=False)
+    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    reason = lines[-1] if lines else f"ended with {done.returncode}"
+    return Check(name, False, f"{backend}: {reason}", mend, needed=False)
+
+
+def check_prefect() -> Check:
+    """Prefect, which runs the flow."""
+    prefect = _import("prefect")
+    if prefect is None:
+        return Check("Prefect", False, "not installed", "pip install -e '.[pipeline]'")
+    return Check("Prefect", True, prefect.__version__)
+
+
+def check_store() -> Check:
+    """The folder or URL of `PARC_STORE`: something small is written to it, for a test."""
+    url = os.environ.get("PARC_STORE", "")
+    if "://" in url and not url.startswith("file://"):
+        return _check_remote_store(url)
+    path = Path(url.replace("file://", "", 1) or ".parc/store").expanduser().absolute()
+    folder = existing_parent(path)
+    try:
+        with tempfile.TemporaryFile(dir=str(folder)) as file:
+            file.write(b"parc")
+    except OSError as error:
+        return Check(
+            "store",
+            False,
+            f"{path}: {error.strerror}",
+            "set PARC_STORE to a folder that can be written, or a URL",
+        )
+    return Check("store", True, f"{path}, writable")
+
+
+def _check_remote_store(url: str) -> Check:
+    from parc_core.storage.store import Store
+
+    before = os.environ.get("PARC_STORE_PATIENCE")
+    os.environ["PARC_STORE_PATIENCE"] = before or "5"  # whoever asks the doctor does not wait a minute
+    try:
+        store = Store(url)
+        probe = f".probe-{uuid.uuid4().hex}"
+        store.put_bytes(b"parc", probe)
+        store.delete(probe)
+        sure = "" if store.conditional else ", without conditional writes: only one writer at a time is safe"
+        return Check("store", True, f"{store.url}, writable{sure}")
+    except ParcError as error:
+        return Check("store", False, str(error), "correct PARC_STORE or the AWS_… variables")
+    finally:
+        if before is None:
+            del os.environ["PARC_STORE_PATIENCE"]
+
+
+def check_data_dir() -> Check:
+    """The folder that `$DATA_DIR` in configs means."""
+    mend = f"set the environment variable DATA_DIR, or write 'DATA_DIR: /your/folder' into {USER_CONFIG}"
+    try:
+        folder = data_dir()
+    except ParcError as error:
+        return Check("DATA_DIR", False, str(error), f"correct {USER_CONFIG}", needed=False)
+    if folder is None:
+        return Check("DATA_DIR", False, "not set (configs with $DATA_DIR need it)", mend, needed=False)
+    if not Path(folder).is_dir():
+        return Check("DATA_DIR", False, f"{folder} is no folder", mend, needed=False)
+    return Check("DATA_DIR", True, folder, needed=False)
+
+
+def check_disk() -> Check:
+    """Room in the working folder, where outputs go by default."""
+    free = shutil.disk_usage(str(Path.cwd())).free / 2**30
+    detail = f"{free:.0f} GiB free in {Path.cwd()}"
+    if free < MIN_FREE_GIB:
+        return Check(
+            "disk", False, detail, f"make room: {MIN_FREE_GIB} GiB or more, or put output_dir elsewhere"
+        )
+    return Check("disk", True, detail)
+
+
+def check_cores() -> Check:
+    """CPU cores that this process may use."""
+    return Check("CPU cores", True, f"{usable_cores()}; project in {PROJECT_ROOT}")
+
+
+def existing_parent(path: Path) -> Path:
+    """The nearest folder above (or at) `path` that is there."""
+    while not os.path.exists(str(path)):
+        path = path.parent
+    return path if path.is_dir() else path.parent
+
+
+def _import(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,128 @@
+"""Running the flow from the command line, and showing what came out."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from rich.console import Console
+from rich.table import Table
+
+from parc_core.errors import Interrupted
+from parc_tracker.embedded_server import EmbeddedServer
+
+if TYPE_CHECKING:
+    from parc_core.evaluation.result import ClipResult, EvalResult
+
+Numbers = tuple[float, float, float]
+"""Completed share, joint error (m), return."""
+RESUME = "the same command goes on from the last checkpoint"
+
+
+def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
+    """Runs the flow in this process, with Prefect's embedded server unless one is configured.
+
+    Args:
+        config: a tracker config.
+        refresh: stages to run though their result is kept.
+    """
+    from parc_core.supervisor.preflight import check_runnable
+
+    with _terminated_in_one_line():
+        check_runnable(config)  # said in one line, before a server starts
+        server = EmbeddedServer()
+        server.start()
+        importlib.import_module("parc_core.evaluate")  # seconds in which the server starts
+        server.use()
+        from prefect.exceptions import CancelledRun
+
+        from flows.tracker_iteration import tracker_iteration
+
+        with _with_own_server() if server.wait() else contextlib.nullcontext():
+            try:
+                return cast(dict[str, Any], tracker_iteration(str(config), list(refresh)))
+            except CancelledRun as error:  # what Prefect makes of the flow's state Cancelled
+                raise Interrupted(f"the run was cancelled; {RESUME}") from error
+
+
+@contextlib.contextmanager
+def _with_own_server() -> Iterator[None]:
+    """What a run needs not where its server ends with it."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    logging.getLogger("prefect.flow_runs").addFilter(_is_no_address)
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):  # its end costs up to a second
+        yield
+
+
+def _is_no_address(record: logging.LogRecord) -> bool:
+    """Leaves out where Prefect says the run can be viewed: the embedded server has no UI."""
+    return not record.getMessage().startswith("View at ")
+
+
+@contextlib.contextmanager
+def _terminated_in_one_line() -> Iterator[None]:
+    """SIGTERM ends what is inside as Interrupted: Prefect, which catches it during a flow, passes it on to us."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+
+    def stop(number: int, _frame: object) -> None:
+        raise Interrupted(f"stopped by {signal.Signals(number).name}; {RESUME}")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def show_result(result: dict[str, Any], console: Console | None = None) -> None:
+    """A table of the motions before and after, and where things lie."""
+    from parc_core.evaluation.result import load
+    from parc_core.storage.references import local_path
+
+    console = console or Console()
+    before, after = (load(local_path(result[name]["evaluation"])) for name in ("before", "after"))
+    console.print(comparison(before, after))
+    model = result["model"]
+    places = {"model": model["model"], "report": result["after"]["report"], "video": result["after"]["video"]}
+    for name, ref in places.items():
+        if ref is not None:
+            print(f"{name:<8}{local_path(ref)}")
+    print(f"{'registry':<8} {model['name']} version {model['version']}")
+
+
+def comparison(before: EvalResult, after: EvalResult) -> Table:
+    """One row per motion and their mean: completed %, joint error and return before → after."""
+    table = Table(title="Before → after training, each clip once from its start")
+    table.add_column("motion")
+    for name in ("completed %", "joint error (m)", "return"):
+        table.add_column(name, justify="right")
+    old = {clip.name: clip for clip in before.clips}
+    for clip in after.clips:
+        table.add_row(clip.name, *_cells(_clip_numbers(old[clip.name]), _clip_numbers(clip)))
+    table.add_section()
+    means = [
+        (summary.mean_completed_fraction, summary.joint_error_m, summary.mean_return)
+        for summary in (before.summary, after.summary)
+    ]
+    table.add_row("mean", *_cells(*means))
+    return table
+
+
+def _clip_numbers(clip: ClipResult) -> Numbers:
+    return clip.shown_share, clip.joint_error_m, clip.episode_return
+
+
+def _cells(before: Numbers, after: Numbers) -> list[str]:
+    from parc_core.evaluation.result import percent
+
+    forms = (percent, "{:.3f}".format, "{:.1f}".format)
+    return [f"{form(old)} → {form(new)}" for form, old, new in zip(forms, before, after, strict=True)]

@@ -1,0 +1,59 @@
+"""Prefect's API server for one run: `python -m parc_tracker.prefect_server <parent pid>`.
+
+Prints its address as soon as it has a port, then serves; ends when its parent ends, however that happens. Where the
+user's settings (environment, profile) name a server, or forbid a temporary one, it prints an empty line and ends.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+LOOK_SECONDS = 0.5
+PATIENCE = 5.0
+"""Seconds for an orderly end."""
+
+
+def main() -> None:
+    """Serves until SIGTERM, or until the parent is gone."""
+    _end_with(int(sys.argv[1]))
+    from prefect.settings import get_current_settings
+
+    settings = get_current_settings()
+    if settings.api.url or not settings.server.ephemeral.enabled:
+        print(flush=True)
+        return
+    # As Prefect's own temporary server has it: no UI.
+    os.environ.update(PREFECT_UI_ENABLED="0", PREFECT__SERVER_EPHEMERAL="1", PREFECT__SERVER_FINAL="1")
+    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    print(f"http://127.0.0.1:{listener.getsockname()[1]}/api", flush=True)
+    os.dup2(2, 1)  # nobody reads our output from here on
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    config = uvicorn.Config(create_app(), log_level="error", lifespan="on")
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process soon after its parent.
+
+    A thread looks, instead of the kernel's PR_SET_PDEATHSIG: that one follows the parent's *thread* that started us.
+    """
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(PATIENCE)
+        os._exit(1)
+
+    threading.Thread(target=look, name="parent", daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

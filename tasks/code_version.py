@@ -1,0 +1,80 @@
+"""Which source files a stage can run, and a hash of them: part of its cache key."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from parc_core.config.paths import PROJECT_ROOT
+
+PACKAGES = ("parc_core", "tasks", "flows", "deployments", "parc_tracker")
+"""Whose source counts; other packages' versions do not."""
+
+
+@functools.cache
+def code_version(*roots: str) -> str:
+    """SHA-256 of all source that these modules can run: their own and what they import, lazily too.
+
+    Args:
+        roots: module names, such as `parc_core.train`.
+
+    Raises:
+        ValueError: a root is no module of this project.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(source_files(*roots)):
+        digest.update(path.relative_to(PROJECT_ROOT).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def source_files(*roots: str) -> set[Path]:
+    """Files of the modules that can be reached from `roots`, with the templates that lie beside them."""
+    found: dict[str, Path] = {}
+    queue = list(roots)
+    while queue:
+        name = queue.pop()
+        path = module_file(name)
+        if path is None and name in roots:
+            raise ValueError(f"{name} is no module of this project")
+        if path is None or name in found:
+            continue
+        found[name] = path
+        if "." in name:
+            queue.append(name.rpartition(".")[0])
+        queue += imported_names(path)
+    templates = {template for path in found.values() for template in path.parent.glob("*.j2")}
+    return {*found.values(), *templates}
+
+
+def module_file(name: str) -> Path | None:
+    """The source of a module of this project; None for other packages' modules and for what is no module."""
+    if name.partition(".")[0] not in PACKAGES or not all(map(str.isidentifier, name.split("."))):
+        return None
+    base = PROJECT_ROOT.joinpath(*name.split("."))
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Names that a file imports anywhere, or writes as a text.
+
+    `from a import b` gives `a` and `a.b`. A text that names a module counts: engines are imported by name, and
+    processes are started as `python -m parc_core.train`. What stands under `if TYPE_CHECKING` is never run.
+    """
+    queue: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while queue:
+        node = queue.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            queue += node.orelse
+            continue
+        queue += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value:
+            yield node.value

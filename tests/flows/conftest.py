@@ -1,4 +1,0 @@
-from tests.object_store import object_server, s3_url
-from tests.pipeline_fixtures import motions, prefect_server, store, tracker_config
-
-__all__ = ["motions", "object_server", "prefect_server", "s3_url", "store", "tracker_config"]

@@ -1,0 +1,154 @@
+"""The doctor names what is missing and its mend, and survives what is broken."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from parc_core.config import paths
+from parc_core.storage.store import Store
+from parc_tracker import doctor
+from tests.object_store import object_server, s3_url
+
+__all__ = ["object_server", "s3_url"]
+
+
+@pytest.fixture(autouse=True)
+def quick_rendering(monkeypatch):
+    """No test here needs a driver: the picture is drawn by a script that only ends well."""
+    monkeypatch.setattr(doctor, "RENDER_SCRIPT", "pass")
+
+
+def test_every_line_has_a_detail_and_every_failure_a_mend():
+    found = doctor.checks()
+    assert len({check.name for check in found}) == len(found) == 12
+    for check in found:
+        assert check.detail
+        assert "\n" not in check.detail + check.mend
+        assert bool(check.mend) != check.ok, check
+
+
+def test_this_python_and_torch_are_seen():
+    import torch
+
+    by_name = {check.name: check for check in doctor.checks()}
+    assert torch.__version__ in by_name["PyTorch"].detail
+    assert by_name["Python"].ok == (sys.version_info >= (3, 11))
+
+
+def test_a_check_that_breaks_is_a_line(monkeypatch):
+    def broken(name):
+        raise RuntimeError("driver\nmismatch")
+
+    monkeypatch.setattr(doctor, "_import", broken)
+    by_name = {check.name: check for check in doctor.checks()}
+    assert by_name["PyTorch"].detail == "RuntimeError: driver mismatch"
+    assert not by_name["PyTorch"].ok
+
+
+def test_missing_packages(monkeypatch):
+    monkeypatch.setattr(doctor, "_import", lambda name: None)
+    for check in (doctor.check_torch(), doctor.check_mujoco(), doctor.check_prefect()):
+        assert not check.ok
+        assert check.needed
+        assert "pip install" in check.mend
+
+
+def test_rendering_failure_tells_the_reason(monkeypatch):
+    pytest.importorskip("mujoco")
+    monkeypatch.setattr(doctor, "RENDER_SCRIPT", "raise OSError('no EGL here')")
+    check = doctor.check_rendering()
+    assert not check.ok
+    assert "OSError: no EGL here" in check.detail
+
+
+def test_rendering_that_hangs(monkeypatch):
+    pytest.importorskip("mujoco")
+
+    def hang(*args, **kwargs):
+        raise subprocess.TimeoutExpired("python", doctor.RENDER_TIMEOUT_S)
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    assert "no picture after" in doctor.check_rendering().detail
+
+
+def test_store_that_cannot_be_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("PARC_STORE", str(tmp_path / "new" / "store"))
+    assert doctor.check_store().ok
+    assert list(tmp_path.iterdir()) == []  # looking leaves nothing behind
+
+    def refuse(**kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
+    check = doctor.check_store()
+    assert not check.ok
+    assert "PARC_STORE" in check.mend
+
+
+def test_store_on_s3(s3_url, monkeypatch):
+    monkeypatch.setenv("PARC_STORE", s3_url)
+    assert doctor.check_store() == doctor.Check("store", True, f"{s3_url}, writable")
+    assert Store(s3_url).list_details(hidden=True) == []  # looking leaves nothing behind
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret")
+    check = doctor.check_store()
+    assert not check.ok and "check AWS_ACCESS_KEY_ID" in check.detail and "wrong-secret" not in check.detail
+
+
+def test_data_dir(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "USER_CONFIG", "no_such_user_config.yaml")
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    assert not doctor.check_data_dir().ok
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "nothing"))
+    assert "is no folder" in doctor.check_data_dir().detail
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    assert doctor.check_data_dir().ok
+
+
+def test_little_disk_is_said(monkeypatch):
+    monkeypatch.setattr(doctor, "MIN_FREE_GIB", 1e9)
+    assert "make room" in doctor.check_disk().mend
+
+
+def test_the_gpu_engine_without_its_packages(monkeypatch):
+    monkeypatch.setattr(doctor, "_import", lambda name: None)
+    check = doctor.check_mujoco_warp()
+    assert not check.ok
+    assert not check.needed
+    assert check.detail == "warp, mujoco, mujoco_warp not installed"
+    assert "pip install" in check.mend
+
+
+def test_the_gpu_engine_without_a_gpu(monkeypatch):
+    pytest.importorskip("mujoco_warp", reason="MuJoCo Warp is not installed")
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    check = doctor.check_mujoco_warp()
+    assert not check.ok
+    assert check.detail.endswith("PyTorch sees no CUDA GPU")
+    assert "driver" in check.mend
+
+
+def test_the_gpu_engine_on_a_gpu(monkeypatch):
+    warp = pytest.importorskip("warp", reason="Warp is not installed")
+    pytest.importorskip("mujoco_warp", reason="MuJoCo Warp is not installed")
+    import torch
+
+    class Gpu:
+        alias, name = "cuda:0", "Some GPU"
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(warp, "init", lambda: None)
+    monkeypatch.setattr(warp, "get_cuda_devices", lambda: [Gpu])
+    monkeypatch.setattr(warp, "is_conditional_graph_supported", lambda: True)
+    check = doctor.check_mujoco_warp()
+    assert check.ok
+    assert check.detail.endswith("on cuda:0 Some GPU")
+    monkeypatch.setattr(warp, "is_conditional_graph_supported", lambda: False)
+    monkeypatch.setattr(warp, "get_cuda_driver_version", lambda: (12, 2))
+    check = doctor.check_mujoco_warp()
+    assert not check.ok
+    assert check.detail.endswith("the driver is for CUDA 12.2")

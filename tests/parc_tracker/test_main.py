@@ -1,0 +1,117 @@
+"""The command line: what a user can mend is one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from parc_core.config.paths import PROJECT_ROOT
+from parc_core.motion.formats.container import read_motion_terrain
+from parc_tracker.main import app
+from tests.pipeline_fixtures import PROBE
+
+
+def invoke(*args: str):
+    return CliRunner().invoke(app, list(args))
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DATA_DIR", raising=False)
+
+
+@pytest.mark.parametrize("command", ["run", "train"])
+def test_the_default_config_says_what_to_set(command):
+    result = invoke(command)
+    assert result.exit_code == 78
+    assert result.stderr.count("\n") == 1
+    assert "DATA_DIR is not set" in result.stderr
+
+
+def test_parcs_command_says_the_same_without_a_config(tmp_path):
+    script = PROJECT_ROOT / "scripts" / "parc_3_tracker.py"
+    result = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert result.returncode == 78
+    assert result.stderr.count("\n") == 1
+    assert "DATA_DIR is not set" in result.stderr
+
+
+def test_an_unknown_key_names_the_nearest(tmp_path):
+    (tmp_path / "t.yaml").write_text("num_env: 5\ndataset_file: x.yaml\n")
+    result = invoke("train", "--config", "t.yaml")
+    assert result.exit_code == 78
+    assert "num_envs" in result.stderr
+
+
+def test_config_and_arg_file_exclude_each_other():
+    assert invoke("train", "--config", "a", "--arg_file", "b").exit_code == 78
+
+
+def test_a_missing_model_is_bad_data(tmp_path):
+    (tmp_path / "dm_env.yaml").write_text("env_name: ig_parkour\nenv: {}\n")
+    result = invoke("eval", "--model", "model.pt")
+    assert result.exit_code in (65, 78)
+    assert result.stderr.startswith("error: ")
+
+
+def test_make_motions_writes_folders_of_kinds(tmp_path):
+    result = invoke("make-motions", "--kind", "stand", "--count", "1", "--seed", "3", "--out", "m")
+    assert result.exit_code == 0, result.output
+    assert read_motion_terrain(tmp_path / "m" / "stand" / "stand_3.pkl").motion is not None
+    assert invoke("make-motions", "--kind", "wlak").exit_code == 78
+
+
+def test_doctor_has_one_line_for_each_check():
+    result = invoke("doctor")
+    assert result.exit_code == 0, result.output
+    assert all(line.split()[0] in ("ok", "no") for line in result.output.splitlines())
+    assert "PyTorch" in result.output
+
+
+def test_sigterm_ends_a_training_with_75(tmp_path):
+    """`train` in a process of its own, its trainer played by a script that leaves at SIGTERM."""
+    trainer = tmp_path / "python"
+    trainer.write_text(
+        f"#!/bin/sh\n{PROBE}"
+        "trap 'touch stopped; exit 75' TERM\necho '{\"event\": \"start\"}' > out/progress.jsonl\n"
+        "while true; do sleep 0.1; done\n"
+    )
+    trainer.chmod(0o755)
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump({"motions": [{"file": "none.pkl", "weight": 1}]}))
+    tracker = {
+        "env_config": str(PROJECT_ROOT / "data/configs/demo/env.yaml"),
+        "agent_config": str(PROJECT_ROOT / "data/configs/demo/agent.yaml"),
+        "dataset_file": "data.yaml",
+        "output_dir": "out",
+        "device": "cpu",
+        "trainer_python": str(trainer),
+    }
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(tracker))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "parc_tracker.main", "train", "--config", "t.yaml"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT)},
+    )
+    wait_for(tmp_path / "out" / "progress.jsonl", process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 75
+    assert (tmp_path / "stopped").exists()
+
+
+def wait_for(path: Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

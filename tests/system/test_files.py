@@ -1,0 +1,74 @@
+"""Files that are whole or absent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from parc_core.errors import ConfigError
+from parc_core.system.files import atomic_write, sha256_bytes, sha256_file, write_json, write_text
+
+
+def test_writes_and_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b.txt"
+    write_text(path, "one")
+    write_text(path, "zwei ü")
+    assert path.read_text(encoding="utf-8") == "zwei ü"
+    assert os.listdir(path.parent) == ["b.txt"]
+
+
+def test_an_error_leaves_the_old_content_and_no_temporary_file(tmp_path: Path) -> None:
+    path = tmp_path / "b.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(RuntimeError, match="half-way"), atomic_write(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_bytes() == b"old"
+        raise RuntimeError("half-way")
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["b.bin"]
+
+
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.write_text("")
+    write_text(tmp_path / "atomic", "")
+    assert (tmp_path / "atomic").stat().st_mode == plain.stat().st_mode
+
+
+@pytest.mark.parametrize("name", ["file/x", "file/deeper/x", "folder"])
+def test_unwritable_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder" / "full").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r": cannot be written \(.+\); choose a place") as caught:
+        write_text(tmp_path / name, "x")
+    assert "\n" not in str(caught.value)
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+def test_full_disk_is_one_line(tmp_path: Path) -> None:
+    refused = pytest.raises(ConfigError, match="No space left on device")
+    with refused, atomic_write(tmp_path / "x"), open("/dev/full", "wb") as full:
+        full.write(b"x" * (1 << 20))
+    assert os.listdir(tmp_path) == []
+
+
+def test_json(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"b": [1, 2.5, None], "a": "ü"})
+    assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8")) == {"b": [1, 2.5, None], "a": "ü"}
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "x.json", {"a": float("nan")})
+    assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))["a"] == "ü"
+
+
+def test_sha256(tmp_path: Path) -> None:
+    # NIST's vector for "abc".
+    abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    (tmp_path / "x").write_bytes(b"abc")
+    assert sha256_bytes(b"abc") == sha256_file(tmp_path / "x") == abc
+    data = bytes(range(256)) * 10_000  # several blocks
+    (tmp_path / "x").write_bytes(data)
+    assert sha256_file(tmp_path / "x") == hashlib.sha256(data).hexdigest()
