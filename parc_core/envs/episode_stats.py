@@ -7,11 +7,26 @@ from typing import Any, Dict
 import torch
 from torch import Tensor
 
-from parc_core.envs.terminations import FailReason
+from parc_core.envs.terminations import FAILURES, FailReason
 
 _FIELDS = ("count", "total_return", "total_steps", "completed", "timed_out")
-NUM_TOTALS = len(_FIELDS) + len(FailReason.NAMES)
+NUM_TOTALS = len(_FIELDS) + len(FailReason)
 """Numbers that an episode adds to: how often, return, steps, completed, timed out, then one for each reason."""
+
+
+_NAMES = (*_FIELDS, *(reason.label for reason in FailReason))
+"""Of the totals, in a checkpoint."""
+_UNNAMED = (
+    *_FIELDS,
+    "none",
+    "simulation diverged",
+    "fall",
+    "root position",
+    "root rotation",
+    "body position",
+    "motion end",
+)
+"""Their order in checkpoints without names."""
 
 
 class EpisodeStats:
@@ -21,7 +36,7 @@ class EpisodeStats:
         self.returns = torch.zeros(num_envs, device=device)
         """(N,) return of the running episodes."""
         self._totals = torch.zeros(NUM_TOTALS, dtype=torch.float64, device=device)
-        self._sums, self._reasons = self._totals.split((len(_FIELDS), len(FailReason.NAMES)))
+        self._sums, self._reasons = self._totals.split((len(_FIELDS), len(FailReason)))
 
     def add(self, finished: Tensor, steps: Tensor, timed_out: Tensor, reasons: Tensor) -> None:
         """Counts episodes that finished in this step; all (N,): bool, int64, bool, int64."""
@@ -57,15 +72,19 @@ class EpisodeStats:
             "Train_Episode_Length": sums["total_steps"] / n,
             "Completed": sums["completed"] / n,
         }
-        for name, count in zip(FailReason.NAMES, reasons):
-            if name not in ("none", "motion end"):
-                stats["Fail_" + name.title().replace(" ", "_")] = count / n
+        for reason, count in zip(FailReason, reasons):
+            if reason in FAILURES:
+                stats[reason.column] = count / n
         return stats
 
     def state_dict(self) -> Dict[str, Any]:
-        return {"returns": self.returns.clone(), "sums": self._sums.clone(), "reasons": self._reasons.clone()}
+        return {"returns": self.returns.clone(), "names": list(_NAMES), "totals": self._totals.clone()}
 
     def load_state_dict(self, state: Dict[str, Any]) -> None:
         self.returns.copy_(state["returns"])
-        self._sums.copy_(state["sums"])
-        self._reasons.copy_(state["reasons"])
+        if "names" in state:
+            saved = dict(zip(state["names"], state["totals"].tolist()))
+        else:  # of a checkpoint from before statistics had names
+            saved = dict(zip(_UNNAMED, [*state["sums"].tolist(), *state["reasons"].tolist()]))
+        # A reason that is new since the checkpoint has not happened yet.
+        self._totals.copy_(torch.tensor([saved.get(name, 0.0) for name in _NAMES], dtype=torch.float64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Optional, Tuple
 
 import torch
@@ -14,7 +15,7 @@ TIME_EPS = 1e-4  # s; a motion ends within float32's reach of its length
 MIN_FALL_FORCE = 0.1  # N; a body touches where a component of its contact force exceeds this
 
 
-class DoneFlag:
+class DoneFlag(IntEnum):
     """Values of `done`; PARC's numbers."""
 
     NULL = 0
@@ -23,8 +24,8 @@ class DoneFlag:
     TIME = 3
 
 
-class FailReason:
-    """Why an environment failed, for reports; the first that applies in this order."""
+class FailReason(IntEnum):
+    """Why an environment failed, for reports; of several that apply the one declared first."""
 
     NONE = 0
     DIVERGED = 1
@@ -33,15 +34,20 @@ class FailReason:
     ROOT_ROTATION = 4
     BODY_POSITION = 5
     MOTION_END = 6
-    NAMES = (
-        "none",
-        "simulation diverged",
-        "fall",
-        "root position",
-        "root rotation",
-        "body position",
-        "motion end",
-    )
+
+    @property
+    def label(self) -> str:
+        """What reports call it; statistics are saved under it."""
+        return "simulation diverged" if self is FailReason.DIVERGED else self.name.lower().replace("_", " ")
+
+    @property
+    def column(self) -> str:
+        """Of statistics and log.txt."""
+        return "Fail_" + self.label.title().replace(" ", "_")
+
+
+FAILURES = tuple(reason for reason in FailReason if reason not in (FailReason.NONE, FailReason.MOTION_END))
+"""Reasons that are failures; reaching the motion's end is none."""
 
 
 def pose_failed(body_pos: Tensor, tar_body_pos: Tensor, max_dist: Tensor) -> Tensor:

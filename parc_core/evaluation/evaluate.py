@@ -168,7 +168,7 @@ def _clip_results(env: TrackingEnv, tracked: Tracked) -> List[ClipResult]:
                 completed=completed,
                 completed_fraction=1.0 if completed else min(end_time / length, 1.0),
                 end_time_s=end_time,
-                end_reason=COMPLETED if completed else FailReason.NAMES[why],
+                end_reason=COMPLETED if completed else FailReason(why).label,
                 joint_error_m=errors[0],
                 tracking_errors=dict(zip(ERROR_NAMES, errors[1:])),
                 episode_return=total,

@@ -116,7 +116,7 @@ def _cut(
         cell_height=cell_height,
         dx=float(env.terrain.dx),
         lost_at_s=lost_at,
-        reason="" if lost_at is None else FailReason.NAMES[int(reasons[lost[0]])],
+        reason="" if lost_at is None else FailReason(int(reasons[lost[0]])).label,
     )
 
 

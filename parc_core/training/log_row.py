@@ -5,16 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any, Dict
 
-from parc_core.envs.terminations import FailReason
+from parc_core.envs.terminations import FAILURES
 
 EPISODE_COLUMNS = ("Train_Return", "Train_Episode_Length", "Episodes", "Completed")
 TEST_COLUMNS = ("Test_Return", "Test_Episode_Length", "Test_Episodes")
 EVALUATION_COLUMNS = ("Eval_Completed", "Eval_Joint_Error", "Eval_Return", "Eval_Clips")
-FAIL_COLUMNS = tuple(
-    "Fail_" + name.title().replace(" ", "_")
-    for name in FailReason.NAMES
-    if name not in ("none", "motion end")
-)
+FAIL_COLUMNS = tuple(reason.column for reason in FAILURES)
 LOSS_COLUMNS = (
     "loss",
     "actor_loss",

@@ -51,3 +51,25 @@ def test_goes_on_from_a_saved_state() -> None:
     fresh.load_state_dict(filled().state_dict())
     assert fresh.read() == pytest.approx(EXPECTED)
     assert fresh.returns.tolist() == [10.0, 4.0, 7.0, 99.0]
+
+
+def test_checkpoints_from_before_statistics_had_names_are_read() -> None:
+    """Counts, then reasons, in the order of that time."""
+    state = {
+        "returns": torch.tensor([10.0, 4.0, 7.0, 99.0]),
+        "sums": torch.tensor([3.0, 21.0, 336.0, 2.0, 1.0], dtype=torch.float64),
+        "reasons": torch.tensor([1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0], dtype=torch.float64),
+    }
+    fresh = EpisodeStats(4, torch.device("cpu"))
+    fresh.load_state_dict(state)
+    assert fresh.read() == pytest.approx(EXPECTED)
+
+
+def test_a_checkpoint_may_know_fewer_reasons_in_another_order() -> None:
+    state = filled().state_dict()
+    order = [name for name in reversed(state["names"]) if name != "root rotation"]
+    state["totals"] = torch.tensor([state["totals"][state["names"].index(name)] for name in order])
+    state["names"] = order
+    fresh = EpisodeStats(4, torch.device("cpu"))
+    fresh.load_state_dict(state)
+    assert fresh.read() == pytest.approx(EXPECTED)

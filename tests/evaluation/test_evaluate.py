@@ -46,7 +46,7 @@ def test_initial_policy_on_every_clip(env_file):
         assert 0.0 < clip.joint_error_m < 1.0
         assert clip.end_time_s == pytest.approx(min(clip.steps / 30, clip.length_s), abs=1e-4)
         assert clip.completed == (clip.end_reason == COMPLETED) == (clip.completed_fraction == 1.0)
-        assert clip.completed or clip.end_reason in FailReason.NAMES
+        assert clip.completed or clip.end_reason in [reason.label for reason in FailReason]
     assert evaluate_model(None, env_file, agent_config=SMALL_NETS).clips == result.clips
 
 

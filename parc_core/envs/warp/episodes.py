@@ -23,10 +23,10 @@ from parc_core.envs.warp.tables import MODULE_OPTIONS, view
 wp.set_module_options(MODULE_OPTIONS)
 
 _KEEP = wp.constant(1.0 - RATE)
-_NULL, _TIME = wp.constant(DoneFlag.NULL), wp.constant(DoneFlag.TIME)
-_MOTION_END = wp.constant(FailReason.MOTION_END)
+_NULL, _TIME = wp.constant(int(DoneFlag.NULL)), wp.constant(int(DoneFlag.TIME))
+_MOTION_END = wp.constant(int(FailReason.MOTION_END))
 _NUM_TOTALS = wp.constant(NUM_TOTALS)
-_FIRST_REASON = wp.constant(NUM_TOTALS - len(FailReason.NAMES))
+_FIRST_REASON = wp.constant(NUM_TOTALS - len(FailReason))
 
 
 @wp.kernel

@@ -26,9 +26,9 @@ wp.set_module_options(MODULE_OPTIONS)
 
 _OFF, _TOUCHING, _LOW = wp.constant(1), wp.constant(2), wp.constant(4)
 _MIN_FORCE, _FIRST_STEP, _TIME_EPS = (wp.constant(v) for v in (MIN_FALL_FORCE, FIRST_STEP, TIME_EPS))
-_FAIL, _TIME = wp.constant(DoneFlag.FAIL), wp.constant(DoneFlag.TIME)
+_FAIL, _TIME = wp.constant(int(DoneFlag.FAIL)), wp.constant(int(DoneFlag.TIME))
 _DIVERGED, _FALL, _ROOT_POSITION, _ROOT_ROTATION, _BODY_POSITION, _MOTION_END = (
-    wp.constant(v)
+    wp.constant(int(v))
     for v in (
         FailReason.DIVERGED,
         FailReason.FALL,
