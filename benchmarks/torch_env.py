@@ -78,7 +78,6 @@ class GraphedTorchEnv(TrackingEnv):
         self._score = self._part("scores", self._set_scores, lambda: (aim.result,))
         self._put = self._part("places", self._set_places)
         self._observe_masked = self._part("masked observation", self._set_masked_obs)
-        self._observe_all = self._part("observation", self._set_obs)
 
     def _part(
         self, name: str, function: Callable[..., Any], arguments: Callable[[], Tuple[Any, ...]] = tuple
@@ -110,7 +109,7 @@ class GraphedTorchEnv(TrackingEnv):
         return ref
 
     def _set_scores(self, ref: Reference) -> None:
-        self._set_obs()
+        self._obs.copy_(self._observe_everyone())
         reward = self._reward(ref)
         reward = torch.where(self.engine.state.diverged, torch.zeros_like(reward), reward)
         self._reward_of_step.copy_(reward)
@@ -154,9 +153,6 @@ class GraphedTorchEnv(TrackingEnv):
         self.start_times.copy_(torch.where(mask, self._new_times, self.start_times))
         for tensor in (self.steps, self.done, self.fail_reason, self.stats.returns):
             tensor.masked_fill_(mask, 0)
-
-    def _set_obs(self) -> None:
-        self._obs.copy_(self._observe_everyone())
 
     def _set_masked_obs(self) -> None:
         mask = self.engine.reset_mask[:, None]
@@ -220,7 +216,8 @@ class GraphedTorchEnv(TrackingEnv):
 
     def observe(self) -> Tensor:
         """Observation of the current state, (N, obs_dim), always the same tensor."""
-        self._observe_all()
+        self.engine.reset_mask.fill_(True)
+        self._observe_masked()
         return self._obs
 
     def episode_stats(self) -> Dict[str, float]:
