@@ -1,7 +1,7 @@
 """`python -m benchmarks [physics] [environment]`: prints a table each and writes it as JSON.
 
 Those with options of their own: `python -m benchmarks train_throughput --help`, the same with torch_env_graph,
-learning_curves, sweep, update_step, data_scale, faults, engine_agreement and preprocessing.
+compare_trees, learning_curves, sweep, update_step, data_scale, faults, engine_agreement and preprocessing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ BENCHMARKS = {"physics": physics, "environment": environment}
 PROGRAMS = (
     "train_throughput",
     "torch_env_graph",
+    "compare_trees",
     "learning_curves",
     "sweep",
     "update_step",

@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--iterations", type=int, default=25, help="iterations of one timed stretch; their mean counts")
     add("--steps", type=int, default=50, help="control steps of one timed stretch")
     add("--repeats", type=int, default=5, help="timed stretches, of which the median counts")
-    add("--cap", type=float, default=240.0, help="seconds that one variant may take, all in all")
+    add("--cap", type=float, default=300.0, help="seconds that one variant may take, all in all")
     add("--budget", type=float, default=540.0, help="seconds for all; what has not begun by then is left out")
     add("--seed", type=int, default=0, help="of motions, starts, noise and minibatches")
     add("--json", type=Path, help="default: output/benchmarks/torch_env_graph.json")
@@ -342,6 +342,7 @@ def verdicts(rows: Sequence[Dict[str, Any]]) -> List[str]:
         for row in rows
         if "samples_per_second" in row
     }
+    eager = {(row["num_envs"], row["variant"]): row.get("eager_parts") for row in rows}
     lines = []
     for num_envs in dict.fromkeys(row["num_envs"] for row in rows):
         torch_speeds = [(speeds[num_envs, v], v) for v in VARIANTS[1:] if (num_envs, v) in speeds]
@@ -351,7 +352,9 @@ def verdicts(rows: Sequence[Dict[str, Any]]) -> List[str]:
         best, variant = max(torch_speeds)
         cost = 1.0 - best / speeds[num_envs, "fused"]
         within = "within" if cost <= GOAL else "more than"
-        lines.append(f"{num_envs:,} environments: {variant} costs {cost:.1%} samples/s, {within} {GOAL:.0%}")
+        text = f"{num_envs:,} environments: {variant} costs {cost:.1%} samples/s, {within} {GOAL:.0%}"
+        refused = ", ".join(eager[num_envs, variant] or ())
+        lines.append(f"{text} (not compiled: {refused})" if refused else text)
     return lines
 
 

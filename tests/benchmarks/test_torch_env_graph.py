@@ -209,12 +209,17 @@ def test_verdict() -> None:
         {"num_envs": 4096, "variant": "torch", "samples_per_second": 900},
         {"num_envs": 4096, "variant": "compile", "samples_per_second": 960},
         {"num_envs": 8192, "variant": "fused", "samples_per_second": 1000},
-        {"num_envs": 8192, "variant": "torch", "samples_per_second": 900},
+        {
+            "num_envs": 8192,
+            "variant": "compile",
+            "samples_per_second": 900,
+            "eager_parts": ["scores", "places"],
+        },
         {"num_envs": 16384, "variant": "fused", "error": "out of memory"},
     ]
     assert verdicts(rows) == [
         "4,096 environments: compile costs 4.0% samples/s, within 5%",
-        "8,192 environments: torch costs 10.0% samples/s, more than 5%",
+        "8,192 environments: compile costs 10.0% samples/s, more than 5% (not compiled: scores, places)",
         "16,384 environments: no comparison",
     ]
     assert len(table(rows).columns) == 7
