@@ -1,7 +1,7 @@
 """`python -m benchmarks [physics] [environment]`: prints a table each and writes it as JSON.
 
-Those with options of their own: `python -m benchmarks train_throughput --help`, the same with torch_env_graph,
-compare_trees, learning_curves, sweep, update_step, data_scale, faults, engine_agreement and preprocessing.
+Those with options of their own: `python -m benchmarks train_throughput --help`, the same with compare_trees,
+learning_curves, sweep, update_step, data_scale, faults, engine_agreement and preprocessing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from parc_core.system.files import write_json
 BENCHMARKS = {"physics": physics, "environment": environment}
 PROGRAMS = (
     "train_throughput",
-    "torch_env_graph",
     "compare_trees",
     "learning_curves",
     "sweep",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Dict, Optional
 
 import torch
 from torch import Tensor
@@ -71,22 +71,15 @@ def motion_listing(motions: Optional[str], synthetic: int, folder: Path) -> Path
 
 
 def make_training(
-    scene: Scene,
-    num_envs: int,
-    listing: Path,
-    budget: Optional[MemoryBudget] = None,
-    rebuilt: Optional[Callable[[TrackingEnv], TrackingEnv]] = None,
+    scene: Scene, num_envs: int, listing: Path, budget: Optional[MemoryBudget] = None
 ) -> Training:
     """Environment and learner as a training process builds them.
 
     Args:
         budget: told when the environment is there.
-        rebuilt: makes another environment of the usual one, which is trained instead.
     """
     config = scene_agent_config(scene)
     env = make_env(scene_env_config(scene, listing), num_envs, scene.device, scene.engine, scene.seed)
-    if rebuilt is not None:
-        env = rebuilt(env)
     if budget is not None:
         budget.environment_built(env)
     torch.manual_seed(scene.seed)
