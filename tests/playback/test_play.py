@@ -20,7 +20,7 @@ def played(env, ids, **rules):
     assert steps[0].alive.all() and steps[0].reason.tolist() == [NONE] * len(ids)
     alive = torch.stack([step.alive for step in steps]).int()
     assert (alive[1:] <= alive[:-1]).all() and not (alive[-1] & (steps[-1].reason == NONE)).any()
-    return list(zip((alive.sum(0) - 1).tolist(), steps[-1].reason.tolist(), strict=True))
+    return list(zip((alive.sum(0) - 1).tolist(), steps[-1].reason.tolist()))
 
 
 def test_a_clip_ends_at_its_length_its_first_failure_or_after_one_loop():

@@ -63,7 +63,7 @@ def test_looping_clips_are_shown_for_a_while_and_nothing_for_longer_than_asked(e
 def test_waves_give_the_tracks_in_the_order_asked_for(env_file):
     at_once, in_waves = (record_tracks(_env(env_file, n), _zero, [1, 2, 0], 1.0) for n in (3, 1))
     assert [track.name for track in at_once] == ["walk/walk_0", "turn/turn_0", "stand/stand_0"]
-    for one, other in zip(at_once, in_waves, strict=True):
+    for one, other in zip(at_once, in_waves):
         assert (one.name, one.lost_at_s, one.reason) == (other.name, other.lost_at_s, other.reason)
         np.testing.assert_allclose(one.body_pos, other.body_pos, atol=1e-5)
         np.testing.assert_allclose(one.ref_pos, other.ref_pos, atol=1e-6)
