@@ -1,4 +1,4 @@
-"""A model's evaluation with all there is to see of it: numbers, video, one HTML page."""
+"""Evaluate a model; write metrics, video and an HTML report."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any, Mapping, Optional
 
 from parc_core.config.agent_config import AgentConfig
 from parc_core.config.env_config import EnvFileConfig
-from parc_core.evaluation.evaluate import Progress, evaluate_model
+from parc_core.evaluation.evaluate import evaluate_model
 from parc_core.evaluation.result import EvalResult
+from parc_core.playback.scores import Progress
 from parc_core.system.files import PathLike
 
 
 @dataclass(frozen=True)
-class Assessment:
-    """Where the results lie."""
+class EvaluationFiles:
+    """What an evaluation found, and where its files are."""
 
     result: EvalResult
     evaluation: Path
@@ -23,7 +24,7 @@ class Assessment:
     report: Optional[Path] = None
     """HTML page."""
     video: Optional[Path] = None
-    """GIF, or a PNG where nothing can draw."""
+    """GIF."""
     note: str = ""
     """Why there is no video."""
 
@@ -36,17 +37,17 @@ class Runner:
     device: str = "cpu"
     seed: int = 0
     progress: Optional[Progress] = None
-    """Called with (clips done, clips in all)."""
+    """See `Progress`."""
 
 
-def assess(
+def evaluate_and_save(
     model_file: Optional[PathLike],
     env_file: EnvFileConfig,
     agent_config: AgentConfig,
     out_dir: PathLike,
     runner: Runner = Runner(),
-) -> Assessment:
-    """Plays every clip once and writes `evaluation.json`.
+) -> EvaluationFiles:
+    """Tracks every clip once and writes `evaluation.json`.
 
     Args:
         model_file: PARC's or our model.pt, or a checkpoint; None is the untrained policy.
@@ -65,10 +66,10 @@ def assess(
     )
     path = Path(out_dir) / "evaluation.json"
     result.save(path)
-    return Assessment(result, path)
+    return EvaluationFiles(result, path)
 
 
-def assess_and_show(
+def evaluate_and_report(
     model_file: PathLike,
     env_file: EnvFileConfig,
     agent_config: AgentConfig,
@@ -79,8 +80,8 @@ def assess_and_show(
     before: Optional[EvalResult] = None,
     training_dir: Optional[PathLike] = None,
     settings: Optional[Mapping[str, Any]] = None,
-) -> Assessment:
-    """`assess`, and `rollout.gif` and `report.html` with it.
+) -> EvaluationFiles:
+    """`evaluate_and_save`, and `rollout.gif` and `report.html` with it.
 
     Args:
         title: of the page; the model's name, or its file where it is empty.
@@ -91,7 +92,7 @@ def assess_and_show(
     from parc_core.evaluation.report import write_report
     from parc_core.video.video import record_rollout
 
-    found = assess(model_file, env_file, agent_config, out_dir, runner)
+    found = evaluate_and_save(model_file, env_file, agent_config, out_dir, runner)
     recording = record_rollout(
         model_file,
         env_file,
@@ -114,7 +115,7 @@ def assess_and_show(
         settings=settings,
     )
     video = Path(recording.path) if recording.path else None
-    return Assessment(found.result, found.evaluation, report, video, recording.reason)
+    return EvaluationFiles(found.result, found.evaluation, report, video, recording.reason)
 
 
 def _place(model_file: Path) -> str:

@@ -10,7 +10,7 @@ from prefect import get_run_logger
 from parc_core.config.schema import to_mapping
 from parc_core.engines.devices import parse_device
 from parc_core.engines.registry import resolve_engine
-from parc_core.evaluate import Runner, assess, assess_and_show
+from parc_core.evaluate import Runner, evaluate_and_report, evaluate_and_save
 from parc_core.evaluation.result import Summary, load
 from parc_core.storage.references import file_ref, local_path, work_folder
 from parc_core.storage.store import Ref
@@ -86,9 +86,9 @@ def evaluate(
 
     runner = Runner(args.engine, args.device, args.seed, progress)
     if model is None:
-        found = assess(args.in_model_file, env_file, agent_config, folder, runner)
+        found = evaluate_and_save(args.in_model_file, env_file, agent_config, folder, runner)
     else:
-        found = assess_and_show(
+        found = evaluate_and_report(
             local_path(model),
             env_file,
             agent_config,

@@ -9,7 +9,7 @@ import pytest
 from parc_core import evaluate as module
 from parc_core.config.agent_config import AgentConfig
 from parc_core.config.env_config import EnvFileConfig
-from parc_core.evaluate import Assessment, assess_and_show
+from parc_core.evaluate import EvaluationFiles, evaluate_and_report
 from parc_core.evaluation.result import EvalResult, summarize
 from tests.evaluation.sample_data import clip
 
@@ -18,12 +18,14 @@ from tests.evaluation.sample_data import clip
 def test_the_title_is_the_models_name_or_its_place(tmp_path, monkeypatch, title, wanted):
     clips = [clip("walk/a", 1.0, 0.04, 120.0)]
     result = EvalResult(clips, summarize(clips), {})
-    monkeypatch.setattr(module, "assess", lambda *_: Assessment(result, tmp_path / "evaluation.json"))
+    monkeypatch.setattr(
+        module, "evaluate_and_save", lambda *_: EvaluationFiles(result, tmp_path / "evaluation.json")
+    )
     monkeypatch.setattr(
         "parc_core.video.video.record_rollout",
         lambda *_, **__: SimpleNamespace(path=None, reason="nothing draws here"),
     )
-    found = assess_and_show(
+    found = evaluate_and_report(
         tmp_path / "run_7" / "model.pt", EnvFileConfig(), AgentConfig(), tmp_path, title=title
     )
     assert found.report is not None

@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import Any, Dict, List, Sequence
 
 COLUMNS = ("Train_Return", "Train_Episode_Length", "Completed")
 
@@ -26,7 +26,7 @@ class LearningCurves:
 
 
 def read_curves(folder: Path, columns: Sequence[str] = COLUMNS) -> LearningCurves:
-    """These columns of an output folder's log; empty where it holds none. Damaged lines are left out."""
+    """These columns of an output folder's log; empty where it holds none. Damaged lines are skipped."""
     rows = _rows_of_log(folder / "log.txt") or _rows_of_progress(folder / "progress.jsonl")
     rows = [row for row in rows if math.isfinite(row.get("Samples", math.nan))]
     names = [name for name in columns if any(math.isfinite(row.get(name, math.nan)) for row in rows)]
@@ -72,7 +72,7 @@ def _lines(path: Path) -> List[str]:
     return [line for line in text.splitlines() if line.strip()]
 
 
-def _number(value) -> float:
+def _number(value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):

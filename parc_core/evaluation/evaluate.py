@@ -6,7 +6,7 @@ Clips run side by side, one per environment, in waves of similar length when the
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 import torch
 from torch import Tensor
@@ -21,12 +21,10 @@ from parc_core.envs.tracking_error import NAMES as ERROR_NAMES
 from parc_core.errors import ConfigError
 from parc_core.evaluation.result import COMPLETED, ClipResult, EvalResult, summarize
 from parc_core.motion.dataset.dataset_file import read_motions_yaml
-from parc_core.playback.play import Policy, Tracked, track_clips
+from parc_core.playback.play import Policy
 from parc_core.playback.policy import load_policy
+from parc_core.playback.scores import Progress, Tracked, track_all_clips
 from parc_core.system.files import PathLike
-
-Progress = Callable[[int, int], None]
-"""Called with the number of clips done and of all clips, once a wave and every second or so within it."""
 
 _MAX_ENVS = {"cpu": 256, "cuda": 4096}
 _NO_LIMIT = 1e6  # s; an episode is as long as its clip
@@ -43,20 +41,20 @@ def evaluate_model(
     seed: int = 0,
     progress: Optional[Progress] = None,
 ) -> EvalResult:
-    """Evaluates a model on all clips of a data set.
+    """Evaluates a model on all clips of a dataset.
 
     Episodes last as long as their clips (one loop of looping ones); early termination is as configured.
 
     Args:
         model_file: PARC's or our model.pt, or a checkpoint; None is the untrained policy ("before").
-        env_file: the environment; `env.dm.motion_file` names the data set.
+        env_file: the environment; `env.dm.motion_file` names the dataset.
         agent_config: norm_obs_clip, and the networks of the untrained policy.
         engine, device: as in training.
         num_envs: clips at a time; default: all, at most 256 on a CPU and 4096 on a GPU.
         seed: of the untrained policy.
 
     Raises:
-        ConfigError, DataError: environment, data set or model cannot be used.
+        ConfigError, DataError: environment, dataset or model cannot be used.
     """
     env = make_evaluation_env(env_file, engine, device, num_envs)
     return evaluate_in(env, model_file, agent_config, seed, progress)
@@ -69,7 +67,7 @@ def evaluate_in(
     seed: int = 0,
     progress: Optional[Progress] = None,
 ) -> EvalResult:
-    """`evaluate_model` in an environment that `make_evaluation_env` made, for several models of one data set."""
+    """`evaluate_model` in an environment that `make_evaluation_env` made, for several models of one dataset."""
     policy = load_policy(model_file, env, agent_config, seed)
     clips = evaluate_clips(env, policy.act_mode, progress)
     config = env.config
@@ -90,14 +88,14 @@ def evaluate_in(
 def make_evaluation_env(
     env_file: EnvFileConfig, engine: str = "auto", device: str = "cpu", num_envs: Optional[int] = None
 ) -> TrackingEnv:
-    """The environment of a data set without a limit to episodes; as many environments as clips, up to a limit.
+    """The environment of a dataset without a limit to episodes; as many environments as clips, up to a limit.
 
     Raises:
         ConfigError, DataError: see `make_env`.
     """
     dm = env_file.env.dm
     if not dm.motion_file:
-        raise ConfigError("env.dm.motion_file is not set; name the data set's motions.yaml")
+        raise ConfigError("env.dm.motion_file is not set; name the dataset's motions.yaml")
     num_clips = len(read_motions_yaml(resolve(dm.motion_file)).entries)
     if num_envs is None:
         num_envs = _MAX_ENVS["cuda" if device.startswith("cuda") else "cpu"]
@@ -111,34 +109,12 @@ def make_evaluation_env(
 
 
 def evaluate_clips(env: TrackingEnv, policy: Policy, progress: Optional[Progress] = None) -> List[ClipResult]:
-    """Runs all clips of the environment's data set under a policy.
+    """Runs all clips of the environment's dataset under a policy.
 
     Returns:
-        one result per clip, in the order of the data set.
+        one result per clip, in the order of the dataset.
     """
-    library = env.library
-    num_clips = library.num_motions
-    # Clips of similar length share a wave, so that few environments wait for the others.
-    order = torch.argsort(library.lengths, stable=True)
-    waves, done = [], 0
-    for ids in order.split(env.num_envs):
-        waves.append(track_clips(env, policy, ids, _within(progress, done, num_clips)))
-        done += len(ids)
-        if progress is not None:
-            progress(done, num_clips)
-    place = torch.argsort(order)  # of each clip among those of all waves
-    names = [field.name for field in dataclasses.fields(Tracked)]
-    return _clip_results(
-        env, Tracked(*(torch.cat([getattr(wave, name) for wave in waves])[place] for name in names))
-    )
-
-
-def _within(progress: Optional[Progress], done: int, total: int) -> Callable[[int], None]:
-    def report(ended: int) -> None:
-        if progress is not None:
-            progress(done + ended, total)
-
-    return report
+    return _clip_results(env, track_all_clips(env, policy, progress))
 
 
 def _clip_results(env: TrackingEnv, tracked: Tracked) -> List[ClipResult]:

@@ -18,7 +18,7 @@ from parc_core.system.files import PathLike, write_text
 MAX_BARS = 60
 """More clips are shown by class, and as bars only the worst."""
 MAX_ROWS = 3000
-"""More clips are in the JSON file alone."""
+"""More clips are only in the JSON file."""
 _PACKAGES = ("parc-tracker", "torch", "mujoco", "mujoco-warp", "numpy", "prefect")
 _UNITS = {"m": "m", "rad": "rad", "rad_s": "rad/s", "m_s": "m/s"}
 _ERROR_TITLES = {
@@ -50,8 +50,8 @@ def write_report(
         result: the evaluation.
         before: that of the policy that the training started from, on the same clips.
         training_dir: folder with log.txt or progress.jsonl, for the learning curves.
-        video: GIF or PNG, becomes part of the page.
-        video_note: said under it, or instead of it.
+        video: GIF, becomes part of the page.
+        video_note: said instead of it.
         settings: name -> text or mapping, shown at the end (configs, lineage).
     """
     import jinja2
@@ -69,7 +69,7 @@ def write_report(
             summary=result.summary,
             before=before.summary if before is not None else None,
             charts=_charts(curves),
-            video=_data_uri(video),
+            video=_gif_uri(video),
             video_note=video_note,
             bars=_bars(result.clips, earlier),
             bars_hidden=max(len(result.clips) - MAX_BARS, 0),
@@ -129,7 +129,7 @@ def _short(value: float) -> str:
 
 
 def _bars(clips: List[ClipResult], earlier: Dict[str, ClipResult]) -> List[Dict[str, Any]]:
-    """One bar per clip: all of them in the data set's order, or the worst."""
+    """One bar per clip: all of them in the dataset's order, or the worst."""
     shown = clips if len(clips) <= MAX_BARS else _worst_first(clips)[:MAX_BARS]
     return [
         {
@@ -219,9 +219,7 @@ def _as_text(value: Any) -> str:
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _data_uri(path: Optional[PathLike]) -> Optional[str]:
+def _gif_uri(path: Optional[PathLike]) -> Optional[str]:
     if path is None:
         return None
-    file = Path(path)
-    kind = {".gif": "gif", ".png": "png"}[file.suffix.lower()]
-    return f"data:image/{kind};base64,{base64.b64encode(file.read_bytes()).decode('ascii')}"
+    return f"data:image/gif;base64,{base64.b64encode(Path(path).read_bytes()).decode('ascii')}"

@@ -25,7 +25,7 @@ class ClipResult:
     """One clip, tracked once from its first frame by the deterministic policy."""
 
     name: str
-    """Display name, `<class>/<stem>` where the data set has classes."""
+    """Display name, `<class>/<stem>` where the dataset has classes."""
     motion_class: str
     """The class, or "" where there is none."""
     length_s: float
@@ -104,13 +104,13 @@ def _mean(values: List[float]) -> float:
 
 @dataclass(frozen=True)
 class EvalResult:
-    """An evaluation of one policy on one data set."""
+    """An evaluation of one policy on one dataset."""
 
     clips: List[ClipResult]
-    """In the order of the data set."""
+    """In the order of the dataset."""
     summary: Summary
     settings: Dict[str, Any] = field(default_factory=dict)
-    """What was evaluated and how: model, data set, engine, action mode, seed."""
+    """What was evaluated and how: model, dataset, engine, action mode, seed."""
 
     def to_json(self) -> Dict[str, Any]:
         """Plain containers; `from_json` reads them back."""
@@ -128,7 +128,7 @@ def from_json(data: Any, where: str = "evaluation") -> EvalResult:
         DataError: the data has another schema.
     """
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise DataError(f"{where}: is no result of this version's evaluation ('{SCHEMA}'); evaluate again")
+        raise DataError(f"{where}: not an evaluation of this version ('{SCHEMA}'); evaluate again")
     clips = [ClipResult(**clip) for clip in data["clips"]]
     return EvalResult(clips, Summary(**data["summary"]), data["settings"])
 

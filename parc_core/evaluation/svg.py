@@ -21,7 +21,7 @@ def line_chart(
     y_text: Callable[[float], str],
     y_from_zero: bool = True,
 ) -> Markup:
-    """One curve with axes; points that are not finite are left out.
+    """One curve with axes; points that are not finite are skipped.
 
     Args:
         x, y: P values each.

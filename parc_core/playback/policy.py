@@ -28,7 +28,7 @@ def load_policy(
         agent_config: networks of the untrained agent and norm_obs_clip; default: PARC's values.
 
     Raises:
-        DataError: the file is no model.
+        DataError: the file is not a model.
         ConfigError: the model is for another character, observation or action mode than the environment's.
     """
     config = agent_config or AgentConfig()

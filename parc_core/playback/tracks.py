@@ -1,21 +1,21 @@
-"""What there is to see: the poses of a policy's characters and of their references, with the terrain around them."""
+"""What there is to see: a policy's characters and their references frame by frame, with the terrain around them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from parc_core.envs.terminations import FailReason
 from parc_core.envs.tracking_env import TrackingEnv
+from parc_core.playback.play import Policy, Step, play, waves
 
-AFTER_LOSS_S = 0.8  # what follows a failure is shown for so long: the fall explains it
+TAIL_AFTER_FAILURE_S = 0.8  # what follows a failure is kept for so long: the fall explains it
 LOOPING_CLIP_S = 3.0  # looping clips are shown for at least so long
 _MARGIN_M = 0.4  # ground shown around the path
-_ASTRAY_M = 0.4  # a character may leave its reference's path by so much before the ground ends
+_MAX_DEVIATION_M = 0.4  # a character may leave its reference's path by so much before the ground ends
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,14 @@ class Track:
     """(T, J, 3) m, the simulated character."""
     body_rot: np.ndarray
     """(T, J, 4) xyzw."""
+    root_pos: np.ndarray
+    """(T, 3) m."""
+    root_rot: np.ndarray
+    """(T, 4) xyzw."""
+    joint_rot: np.ndarray
+    """(T, J-1, 4) xyzw, parent to child."""
+    contact_forces: np.ndarray
+    """(T, J, 3) N, world frame."""
     ref_pos: np.ndarray
     """(T, J, 3) m, the reference."""
     ref_rot: np.ndarray
@@ -50,77 +58,78 @@ class Track:
 
 
 def record_tracks(
-    env: TrackingEnv, policy: Callable[[Tensor], Tensor], motion_ids: Sequence[int], max_seconds: float
+    env: TrackingEnv, policy: Policy, motion_ids: Sequence[int], max_seconds: float
 ) -> List[Track]:
-    """Tracks clips from their first frames, one per environment, and keeps every pose.
+    """Tracks clips from their first frames and keeps every frame.
 
-    A clip that is lost goes on for `AFTER_LOSS_S`.
+    A clip that is lost goes on for `TAIL_AFTER_FAILURE_S`.
 
     Args:
-        env: of at least len(motion_ids) environments.
+        env: its episodes are given up; more clips than environments are tracked in waves.
         policy: observations -> actions.
-        motion_ids: places in the data set.
+        motion_ids: n places in the dataset.
         max_seconds: longest track.
+
+    Returns:
+        n tracks, in the order of `motion_ids`.
     """
-    n = len(motion_ids)
     ids = torch.tensor(list(motion_ids), device=env.device)
-    padded = torch.cat((ids, ids[:1].expand(env.num_envs - n)))
     lengths = env.library.lengths[ids]
-    shown = torch.where(env.library.loop_wrap[ids], lengths.clamp(min=LOOPING_CLIP_S), lengths)
-    seconds = shown.clamp(max=max_seconds).cpu().numpy()
-    obs = env.reset_to(padded, torch.zeros(env.num_envs, device=env.device))
-    frames = [_poses(env, n)]
-    reasons: List[np.ndarray] = []
-    for _ in range(int(np.ceil(seconds.max() / env.control_dt - 1e-4))):
-        obs, _, _, _ = env.step(policy(obs))
-        frames.append(_poses(env, n))
-        reasons.append(env.fail_reason[:n].cpu().numpy().copy())
-    poses = [np.stack(part) for part in zip(*frames)]
-    why = np.stack(reasons)
-    return [
-        _cut(env, int(ids[k]), [part[:, k] for part in poses], why[:, k], float(seconds[k])) for k in range(n)
-    ]
+    until = torch.where(env.library.loop_wrap[ids], lengths.clamp(min=LOOPING_CLIP_S), lengths)
+    until = until.clamp(max=max_seconds)
+    tracks: Dict[int, Track] = {}
+    for places in waves(until, env.num_envs):
+        wave = ids[places]
+        steps = play(env, policy, wave, until=until[places], tail_s=TAIL_AFTER_FAILURE_S)
+        kept = [_kept(env, step) for step in steps]
+        arrays = {name: np.stack([frame[name] for frame in kept]) for name in kept[0]}
+        for k, place in enumerate(places.tolist()):
+            tracks[place] = _track(env, int(wave[k]), {name: part[:, k] for name, part in arrays.items()})
+    return [tracks[place] for place in range(len(ids))]
 
 
-def _poses(env: TrackingEnv, n: int) -> List[np.ndarray]:
-    state = env.engine.state
-    frame = env.library.sample(env.motion_ids[:n], env.motion_times[:n])
+def _kept(env: TrackingEnv, step: Step) -> Dict[str, np.ndarray]:
+    """Copies of all that is kept of a step: fields of `Track` without T, and `alive` and `reason`; (n, ...) each."""
+    s, n = step.state, len(step.alive)
+    frame = env.library.sample(env.motion_ids[:n], step.time)
     ref_pos, ref_rot = env.kinematics.forward(frame.root_pos, frame.root_rot, frame.joint_rot)
-    parts = (state.body_pos[:n], state.body_rot[:n], ref_pos, ref_rot)
-    return [part.cpu().numpy().copy() for part in parts]
+    kept = {
+        "body_pos": s.body_pos,
+        "body_rot": s.body_rot,
+        "root_pos": s.root_pos,
+        "root_rot": s.root_rot,
+        "joint_rot": s.joint_rot,
+        "contact_forces": s.contact_forces,
+        "ref_pos": ref_pos,
+        "ref_rot": ref_rot,
+        "alive": step.alive,
+        "reason": step.reason,
+    }
+    return {name: value.cpu().numpy().copy() for name, value in kept.items()}
 
 
-def _cut(
-    env: TrackingEnv, motion_id: int, poses: List[np.ndarray], reasons: np.ndarray, seconds: float
-) -> Track:
-    """The track of one environment up to its clip's end or shortly after its failure."""
-    steps = min(int(np.ceil(seconds / env.control_dt - 1e-4)), len(reasons))
+def _track(env: TrackingEnv, motion_id: int, kept: Dict[str, np.ndarray]) -> Track:
+    """The track of one clip from all that was kept, (T, ...) each, also after its end."""
+    frames = {name: part[kept["alive"]] for name, part in kept.items()}  # a clip is alive up to its end
+    reasons, ref_points = frames.pop("reason"), frames["ref_pos"].reshape(-1, 3)
+    del frames["alive"]
     lost = np.flatnonzero((reasons != FailReason.NONE) & (reasons != FailReason.MOTION_END))
-    lost = lost[lost < steps]
-    lost_at = None
-    if len(lost) > 0:
-        lost_at = float(lost[0] + 1) * env.control_dt
-        steps = min(steps, int(lost[0] + 1 + AFTER_LOSS_S / env.control_dt))
-    body_pos, body_rot, ref_pos, ref_rot = (part[: steps + 1] for part in poses)
-    near = ref_pos.reshape(-1, 3).min(0) - _ASTRAY_M, ref_pos.reshape(-1, 3).max(0) + _ASTRAY_M
-    points = np.concatenate((ref_pos.reshape(-1, 3), np.clip(body_pos.reshape(-1, 3), *near)))
+    near = ref_points.min(0) - _MAX_DEVIATION_M, ref_points.max(0) + _MAX_DEVIATION_M
+    points = np.concatenate((ref_points, np.clip(frames["body_pos"].reshape(-1, 3), *near)))
     cell_xy, cell_height = _ground(env, motion_id, points)
     return Track(
         name=env.library.names[motion_id],
         dt=env.control_dt,
-        body_pos=body_pos,
-        body_rot=body_rot,
-        ref_pos=ref_pos,
-        ref_rot=ref_rot,
         cell_xy=cell_xy,
         cell_height=cell_height,
         dx=float(env.terrain.dx),
-        lost_at_s=lost_at,
-        reason="" if lost_at is None else FailReason(int(reasons[lost[0]])).label,
+        lost_at_s=float(lost[0]) * env.control_dt if len(lost) > 0 else None,
+        reason=FailReason(int(reasons[lost[0]])).label if len(lost) > 0 else "",
+        **frames,
     )
 
 
-def _ground(env: TrackingEnv, motion_id: int, points: np.ndarray) -> Sequence[np.ndarray]:
+def _ground(env: TrackingEnv, motion_id: int, points: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     """The cells under a box around points (P, 3): centres (nx, ny, 2) and heights (nx, ny), as physics sees them."""
     terrain = env.terrain
     ids = torch.tensor([motion_id if terrain.num_terrains > 1 else 0], device=env.device)

@@ -1,21 +1,27 @@
-"""How far the policy follows the clips, asked during the training."""
+"""How far the policy follows the clips, evaluated during the training."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Dict
+from typing import Callable, Dict
 
 import torch
 
+from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.learning.agent import Agent
-from parc_core.playback.play import track_clips
+from parc_core.playback.scores import track_clips
 
 
-def evaluate_clips_in_training(env: Any, agent: Agent, beat: Callable[[], None]) -> Dict[str, float]:
+def evaluate_clips_in_training(
+    env: TrackingEnv, agent: Agent, heartbeat: Callable[[], None]
+) -> Dict[str, float]:
     """How far the deterministic policy follows the clips now, in the training's own environments.
 
-    The clips of the data set, or as many as there are environments, evenly spaced over it. The environment's state
-    (its random numbers included) is put back, so that looking changes nothing in the training.
+    The clips of the dataset, or as many as there are environments, evenly spaced over it. The environment's state
+    (its random numbers included) is put back, so that evaluating changes nothing in the training.
+
+    Args:
+        heartbeat: called every step.
 
     Returns:
         Eval_Completed (share of the clips), Eval_Joint_Error (m, mean over completed clips; nan without any),
@@ -25,7 +31,7 @@ def evaluate_clips_in_training(env: Any, agent: Agent, beat: Callable[[], None])
     n = min(num_clips, env.num_envs)
     ids = (torch.arange(n, device=env.device) * num_clips) // n
     saved = env.state_dict()
-    found = track_clips(env, agent.act_mode, ids, beat=beat)
+    found = track_clips(env, agent.act_mode, ids, heartbeat=heartbeat)
     env.load_state_dict(saved)
     done = found.completed.double()
     error_sum = (found.mean_errors[:, 0] * done).sum()

@@ -7,16 +7,22 @@ from typing import Callable, Dict
 
 import torch
 
+from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.learning.agent import Agent
 
 
 @torch.no_grad()
-def run_test_episodes(env, agent: Agent, episodes: int, beat: Callable[[], None]) -> Dict[str, float]:
+def run_test_episodes(
+    env: TrackingEnv, agent: Agent, episodes: int, heartbeat: Callable[[], None]
+) -> Dict[str, float]:
     """Mean return and length of `episodes` episodes, spread evenly over the environments.
 
     As in the reference every environment plays ceil(episodes / num_envs) episodes to their end, for
     counting the first that finish would prefer short ones. The environment's state (its random numbers
     included) is put back, so that testing changes nothing in the training.
+
+    Args:
+        heartbeat: called every step.
 
     Returns:
         Test_Return, Test_Episode_Length (steps), Test_Episodes.
@@ -37,7 +43,7 @@ def run_test_episodes(env, agent: Agent, episodes: int, beat: Callable[[], None]
         running.masked_fill_(ended, 0.0)
         finished += ended
         obs = env.reset_done()
-        beat()
+        heartbeat()
     env.load_state_dict(saved)
     count = per_env * env.num_envs
     test_return, length = (totals / count).tolist()

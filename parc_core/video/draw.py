@@ -1,4 +1,4 @@
-"""Draws scenes in a process of its own: `python -m parc_core.video.draw job.npz frames.npy <first> <end>`.
+"""Draws scenes in a separate process: `python -m parc_core.video.draw job.npz frames.npy <first> <end>`.
 
 MuJoCo chooses its OpenGL library when it is imported (MUJOCO_GL), and a broken graphics driver may end the process:
 both are reasons to draw in a child.
@@ -13,14 +13,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import IO, TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from parc_core.video.scene import Scene
 
 _ARRAYS = ("mocap_pos", "mocap_quat", "lookat", "view")
 BACKENDS = ("egl", "osmesa")
 TIMEOUT_S = 300
-FRAMES_A_PROCESS = 40
+FRAMES_PER_PROCESS = 40
 """Fewer are drawn faster than a process starts."""
 MAX_PROCESSES = 4
 Part = Tuple[int, int]
@@ -32,7 +35,7 @@ class CannotRenderError(Exception):
 
 
 def draw(
-    scenes: Sequence, width: int, height: int, size: Optional[Tuple[int, int]] = None
+    scenes: Sequence[Scene], width: int, height: int, size: Optional[Tuple[int, int]] = None
 ) -> List[np.ndarray]:
     """Pictures of each scene's frames: (T, height, width, 3) uint8.
 
@@ -66,8 +69,8 @@ def draw(
 
 
 def _parts(count: int) -> List[Part]:
-    """Ranges of frames, each for a process of its own: without a GPU one core draws one of them."""
-    processes = max(min(count // FRAMES_A_PROCESS, os.cpu_count() or 1, MAX_PROCESSES), 1)
+    """Ranges of frames, each for a separate process: without a GPU one core draws one of them."""
+    processes = max(min(count // FRAMES_PER_PROCESS, os.cpu_count() or 1, MAX_PROCESSES), 1)
     ends = [count * k // processes for k in range(processes + 1)]
     return list(zip(ends[:-1], ends[1:]))
 
@@ -97,7 +100,7 @@ def _draw_with(backend: str, job: Path, parts: Sequence[Part]) -> Optional[str]:
 
 
 @contextlib.contextmanager
-def _child(job: Path, part: Part, env: Dict[str, str]) -> Iterator[Tuple[subprocess.Popen, IO[bytes]]]:
+def _child(job: Path, part: Part, env: Dict[str, str]) -> Iterator[Tuple[subprocess.Popen[bytes], IO[bytes]]]:
     """A process that draws a part, and what it says; does not outlive the block."""
     words = [str(job), str(_pictures_of(job, part)), *map(str, part)]
     with tempfile.TemporaryFile() as said:
@@ -114,7 +117,7 @@ def _child(job: Path, part: Part, env: Dict[str, str]) -> Iterator[Tuple[subproc
             child.wait()
 
 
-def _reason(child: subprocess.Popen, said: IO[bytes], deadline: float) -> Optional[str]:
+def _reason(child: subprocess.Popen[bytes], said: IO[bytes], deadline: float) -> Optional[str]:
     """Why a child failed, or None, at its end."""
     try:
         code = child.wait(max(deadline - time.monotonic(), 0.0))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
-from typing import List, Tuple
+from typing import TYPE_CHECKING, Sequence, Tuple
 
 import numpy as np
 
 from parc_core.system.files import PathLike, write_bytes
 from parc_core.video.scene import REFERENCE_RGB, TRAINED_RGB
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 _INK, _GREY, _WARN = (38, 43, 51), (110, 117, 128), (190, 40, 30)
 # From the best picture to the smallest file: colours, scale, every n-th frame.
@@ -22,7 +25,9 @@ _ATTEMPTS: Tuple[Tuple[int, float, int], ...] = (
 )
 
 
-def caption(frame: np.ndarray, size: Tuple[int, int], title: str, note: str, warn: bool, trained: str):
+def caption(
+    frame: np.ndarray, size: Tuple[int, int], title: str, note: str, warn: bool, trained: str
+) -> Picture:
     """The frame as a picture of `size` with its title, a note under it and a legend of the two characters.
 
     Args:
@@ -54,7 +59,7 @@ def caption(frame: np.ndarray, size: Tuple[int, int], title: str, note: str, war
     return image
 
 
-def write_gif(path: PathLike, images: List, fps: float, max_bytes: int) -> int:
+def write_gif(path: PathLike, images: Sequence[Picture], fps: float, max_bytes: int) -> int:
     """Writes an endless GIF, made coarser until it is small enough. Returns its size in bytes."""
     data = b""
     for colors, scale, every in _ATTEMPTS:
@@ -65,11 +70,11 @@ def write_gif(path: PathLike, images: List, fps: float, max_bytes: int) -> int:
     return len(data)
 
 
-def _encode(images: List, fps: float, colors: int, scale: float) -> bytes:
+def _encode(images: Sequence[Picture], fps: float, colors: int, scale: float) -> bytes:
     from PIL import Image
 
     if scale != 1.0:
-        size = tuple(round(side * scale) for side in images[0].size)
+        size = round(scale * images[0].width), round(scale * images[0].height)
         images = [image.resize(size, Image.Resampling.LANCZOS) for image in images]
     # One palette for all frames and no dithering: still parts stay equal and cost nothing.
     samples = images[:: max(len(images) // 12, 1)]
@@ -83,15 +88,3 @@ def _encode(images: List, fps: float, colors: int, scale: float) -> bytes:
         out, "GIF", save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0, disposal=1
     )
     return out.getvalue()
-
-
-def montage(images: List, columns: int):
-    """Pictures of one size in rows."""
-    from PIL import Image
-
-    width, height = images[0].size
-    rows = -(-len(images) // columns)
-    sheet = Image.new("RGB", (width * min(columns, len(images)), height * rows), "white")
-    for k, image in enumerate(images):
-        sheet.paste(image, (width * (k % columns), height * (k // columns)))
-    return sheet

@@ -5,11 +5,10 @@ Every body of both characters is a mocap body whose pose is set per frame: no ph
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
-from typing import Iterable, List, Sequence, Tuple
+from typing import Iterable, List, Tuple
 
 import numpy as np
 
@@ -49,17 +48,6 @@ class Scene:
     seconds: np.ndarray
     """(T,) s."""
 
-    def at(self, frames: Sequence[int]) -> Scene:
-        """The scene at some of its frames."""
-        pick = list(frames)
-        return dataclasses.replace(
-            self,
-            mocap_pos=self.mocap_pos[pick],
-            mocap_quat=self.mocap_quat[pick],
-            lookat=self.lookat[pick],
-            seconds=self.seconds[pick],
-        )
-
 
 def build_scene(track: Track, character: Character, width: int, height: int, fps: float) -> Scene:
     """The scene of a track, its poses resampled to `fps`."""
@@ -84,7 +72,7 @@ def build_scene(track: Track, character: Character, width: int, height: int, fps
 
 
 def resample(pos: np.ndarray, rot: np.ndarray, dt: float, fps: float) -> Tuple[np.ndarray, np.ndarray]:
-    """Poses (T, J, 3), (T, J, 4) at another rate; rotations by normalised interpolation."""
+    """Poses (T, J, 3), (T, J, 4) at another rate; rotations by normalized interpolation."""
     last = len(pos) - 1
     place = np.minimum(np.arange(int(last * dt * fps + 1e-6) + 1) / (dt * fps), last)
     lower = place.astype(int)
@@ -159,35 +147,20 @@ def _xml(
 ) -> str:
     root = ET.Element("mujoco", model="recording")
     ET.SubElement(root, "compiler", angle="radian")
-    visual = ET.SubElement(root, "visual")
-    ET.SubElement(visual, "global", offwidth=str(width), offheight=str(height), fovy=repr(_FOV_DEG))
-    # Without a GPU multisampling costs ten times what a larger picture does that is scaled down afterwards.
-    ET.SubElement(visual, "quality", offsamples="0", shadowsize="2048")
-    ET.SubElement(visual, "headlight", ambient=".38 .38 .38", diffuse=".28 .28 .28", specular="0 0 0")
-    extent = float(np.linalg.norm(np.array(track.cell_height.shape) * track.dx)) + float(np.abs(shift).max())
-    ET.SubElement(visual, "map", znear=repr(0.05 / extent), zfar=repr(100.0 / extent), shadowclip="1.6")
+    low, high = float(track.cell_height.min()), float(track.cell_height.max())
     center = track.cell_xy.reshape(-1, 2).mean(0) + 0.5 * shift[:2]
-    ET.SubElement(
-        root, "statistic", extent=repr(extent), center=_text((*center, float(track.cell_height.min())))
-    )
-    assets = ET.SubElement(root, "asset")
-    ET.SubElement(
-        assets,
-        "texture",
-        type="skybox",
-        builtin="flat",
-        rgb1=_text(BACKGROUND_RGB),
-        rgb2=_text(BACKGROUND_RGB),
-        width="32",
-        height="32",
-    )
+    extent = float(np.linalg.norm(np.array(track.cell_height.shape) * track.dx)) + float(np.abs(shift).max())
+    _add_visual(root, extent, width, height)
+    ET.SubElement(root, "statistic", extent=repr(extent), center=_text((*center, low)))
+    sky = {"rgb1": _text(BACKGROUND_RGB), "rgb2": _text(BACKGROUND_RGB), "width": "32", "height": "32"}
+    ET.SubElement(ET.SubElement(root, "asset"), "texture", type="skybox", builtin="flat", attrib=sky)
     world = ET.SubElement(root, "worldbody")
     ET.SubElement(
         world,
         "light",
         directional="true",
         castshadow="true",
-        pos=_text((*center, float(track.cell_height.max()) + 6.0)),
+        pos=_text((*center, high + 6.0)),
         dir=_text(_light_direction(shift)),
         diffuse=".55 .54 .52",
         specular=".12 .12 .12",
@@ -197,6 +170,15 @@ def _xml(
     for prefix, color in (("trained", TRAINED_RGB), ("reference", REFERENCE_RGB)):
         _add_character(world, character, prefix, color)
     return ET.tostring(root, encoding="unicode")
+
+
+def _add_visual(root: ET.Element, extent: float, width: int, height: int) -> None:
+    visual = ET.SubElement(root, "visual")
+    ET.SubElement(visual, "global", offwidth=str(width), offheight=str(height), fovy=repr(_FOV_DEG))
+    # Without a GPU multisampling costs ten times what a larger picture does that is scaled down afterwards.
+    ET.SubElement(visual, "quality", offsamples="0", shadowsize="2048")
+    ET.SubElement(visual, "headlight", ambient=".38 .38 .38", diffuse=".28 .28 .28", specular="0 0 0")
+    ET.SubElement(visual, "map", znear=repr(0.05 / extent), zfar=repr(100.0 / extent), shadowclip="1.6")
 
 
 def _light_direction(shift: np.ndarray) -> np.ndarray:

@@ -1,17 +1,16 @@
 """A short video of a policy's character beside its reference.
 
-Drawn by MuJoCo without a display or GPU (EGL, else OSMesa). Where nothing can draw, a still of stick figures takes the
-video's place and the result says why.
+Drawn by MuJoCo without a display or GPU (EGL, else OSMesa). Where nothing can draw, there is no video and the result
+says why.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import io
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, List, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, List, Optional, Sequence, Set, Tuple
 
 from parc_core.character.model import Character
 from parc_core.config.agent_config import AgentConfig
@@ -28,16 +27,17 @@ from parc_core.motion.dataset.dataset_file import (
 )
 from parc_core.playback.policy import load_policy
 from parc_core.playback.tracks import Track, record_tracks
-from parc_core.system.files import PathLike, write_bytes
+from parc_core.system.files import PathLike
 from parc_core.video.draw import CannotRenderError, draw
-from parc_core.video.gif import caption, montage, write_gif
+from parc_core.video.gif import caption, write_gif
 from parc_core.video.scene import build_scene
-from parc_core.video.stick_figure import draw_stick_figures
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 MAX_CLIPS = 3
 _OVERSAMPLING = 1.5  # drawn larger and scaled down: smooth edges
 _HOLD_S = 0.5  # a clip's last frame stays for so long
-_STILL_COLUMNS = 3
 _MOVING_M = 0.8  # a reference whose root travels less stays in its place
 
 
@@ -46,7 +46,7 @@ class Recording:
     """What a recording gave."""
 
     path: Optional[str]
-    """The GIF; the PNG of stick figures where nothing can draw; None where that fails too."""
+    """The GIF; None where nothing can draw."""
     motions: List[str]
     """Display names of the clips in it, in order."""
     reason: str
@@ -83,13 +83,13 @@ def record_rollout(
 
     Args:
         model_file: the model; None is the untrained policy.
-        env_file: the environment; `env.dm.motion_file` names the data set.
+        env_file: the environment; `env.dm.motion_file` names the dataset.
         out_path: of the GIF.
-        motion_ids: places in the data set; default: `choose_motions` of the evaluation, without one the first clips.
+        motion_ids: places in the dataset; default: `choose_motions` of the evaluation, without one the first clips.
         agent_config, engine, device, seed: as in `evaluate_model`.
 
     Raises:
-        ConfigError, DataError: environment, data set or model cannot be used, or the place not be written.
+        ConfigError, DataError: environment, dataset or model cannot be used, or the place not be written.
     """
     chosen = _chosen(env_file, motion_ids, evaluation, options.max_seconds)
     tracks, character = _record(model_file, env_file, chosen, agent_config, engine, device, seed, options)
@@ -97,49 +97,11 @@ def record_rollout(
     try:
         images = _pictures(tracks, character, options, _label(model_file))
     except CannotRenderError as error:
-        still = Path(out_path).with_suffix(".png")
-        try:
-            draw_stick_figures(tracks[0], character.parent_indices.tolist(), still)
-        except ImportError:
-            return Recording(None, names, f"no video: {error}; install matplotlib for a still")
-        return Recording(str(still), names, f"no video, a still of stick figures: {error}")
-    shown: List[Any] = []
+        return Recording(None, names, f"no video: {error}")
+    shown: List[Picture] = []
     for part in images:
         shown += part + [part[-1]] * round(_HOLD_S * options.fps)
     write_gif(out_path, shown, options.fps, options.max_bytes)
-    return Recording(str(out_path), names, "")
-
-
-def render_still(
-    model_file: Optional[PathLike],
-    env_file: EnvFileConfig,
-    out_path: PathLike,
-    *,
-    motion_id: int = 0,
-    moments: Sequence[float] = (0.1, 0.5, 0.9),
-    agent_config: Optional[AgentConfig] = None,
-    engine: str = "auto",
-    device: str = "cpu",
-    seed: int = 0,
-    options: VideoOptions = VideoOptions(),
-) -> Recording:
-    """Writes a PNG of some moments of one clip side by side (shares of what is tracked, 0 to 1).
-
-    Raises:
-        ConfigError, DataError: as `record_rollout`.
-    """
-    tracks, character = _record(
-        model_file, env_file, [motion_id], agent_config, engine, device, seed, options
-    )
-    names = [tracks[0].name]
-    try:
-        images = _pictures(tracks, character, options, _label(model_file), moments)[0]
-    except CannotRenderError as error:
-        draw_stick_figures(tracks[0], character.parent_indices.tolist(), out_path)
-        return Recording(str(out_path), names, f"stick figures: {error}")
-    data = io.BytesIO()
-    montage(images, _STILL_COLUMNS).save(data, "PNG", optimize=True)
-    write_bytes(out_path, data.getvalue())
     return Recording(str(out_path), names, "")
 
 
@@ -149,7 +111,7 @@ def choose_motions(evaluation: EvalResult, max_seconds: float, count: int = MAX_
     Where no clip that goes somewhere was completed, those that were followed for longest come after the completed.
 
     Returns:
-        at least one and at most `count` places in the data set, together no longer than max_seconds if possible.
+        at least one and at most `count` places in the dataset, together no longer than max_seconds if possible.
     """
     clips = evaluation.clips
     moving = [clip.path_m >= _MOVING_M for clip in clips]
@@ -200,7 +162,7 @@ def _record(
     """Tracks of some clips in an environment of these alone."""
     dm = env_file.env.dm
     if not dm.motion_file:
-        raise ConfigError("env.dm.motion_file is not set; name the data set's motions.yaml")
+        raise ConfigError("env.dm.motion_file is not set; name the dataset's motions.yaml")
     source = resolve(dm.motion_file)
     listing = read_motions_yaml(source)
     wrong = [k for k in motion_ids if not 0 <= k < len(listing.entries)]
@@ -235,13 +197,10 @@ def _pictures(
     character: Character,
     options: VideoOptions,
     label: str,
-    moments: Optional[Sequence[float]] = None,
-) -> List[List[Any]]:
-    """Captioned pictures of each track, at the video's rate or at some moments (shares of the track)."""
+) -> List[List[Picture]]:
+    """Captioned pictures of each track, at the video's rate."""
     large = round(_OVERSAMPLING * options.width), round(_OVERSAMPLING * options.height)
     scenes = [build_scene(track, character, *large, options.fps) for track in tracks]
-    if moments is not None:
-        scenes = [scene.at([round(m * (len(scene.lookat) - 1)) for m in moments]) for scene in scenes]
     size = (options.width, options.height)
     result = []
     for track, scene, frames in zip(tracks, scenes, draw(scenes, *large, size)):

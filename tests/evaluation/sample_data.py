@@ -1,4 +1,4 @@
-"""A data set of synthetic motions and results written by hand, for the tests of evaluation and recording."""
+"""A dataset of synthetic motions and results written by hand, for the tests of evaluation and recording."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SMALL_NETS = AgentConfig(model=ModelConfig(actor_net="fc_1layers_16units", criti
 
 
 def make_env_file(folder: Path, kinds: list[str], looping: bool = False) -> EnvFileConfig:
-    """The environment of a data set with one motion of each kind; with `looping` the last one loops."""
+    """The environment of a dataset with one motion of each kind; with `looping` the last one loops."""
     files = make_dataset(kinds, 1, 0, folder, workers=1)
     if looping:
         content = read_motion_terrain(files[-1])

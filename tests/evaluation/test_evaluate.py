@@ -1,4 +1,4 @@
-"""Evaluation of small data sets in the real environment."""
+"""Evaluation of small datasets in the real environment."""
 
 from __future__ import annotations
 

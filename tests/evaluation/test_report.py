@@ -1,4 +1,4 @@
-"""The page holds the numbers, whatever the size of the data set."""
+"""The page holds the numbers, whatever the size of the dataset."""
 
 from __future__ import annotations
 

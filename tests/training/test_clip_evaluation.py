@@ -1,0 +1,90 @@
+"""The clips of a dataset evaluated inside a training's environments."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from parc_core.evaluation.evaluate import evaluate_clips, make_evaluation_env
+from parc_core.learning.agent import make_agent
+from parc_core.training.clip_evaluation import evaluate_clips_in_training
+from tests.envs.scenes import env_file, env_of, motion, shortened, write_dataset
+from tests.evaluation.sample_data import SMALL_NETS
+
+SETTINGS = {"action_mode": "residual", "episode_length": 0.2}  # shorter than any clip below
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Four clips of 0.5, 0.7, 0.9 and 1.1 s, and a walk that is too hard without learning."""
+    motions = {f"stand_{k}": shortened(motion("stand", k), 16 + 6 * k) for k in range(4)}
+    return write_dataset(tmp_path_factory.mktemp("clips"), {**motions, "walk": motion("walk")})
+
+
+def agent_for(env):
+    torch.manual_seed(0)
+    return make_agent(env, SMALL_NETS.model, SMALL_NETS.norm_obs_clip)
+
+
+def assert_equal(a, b):
+    assert type(a) is type(b)
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_equal(a[key], b[key])
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    else:
+        assert a == b
+
+
+def test_same_as_the_evaluation_although_episodes_are_shorter(clips):
+    """`episode_length` ends every episode after six steps; the clips are tracked to their ends."""
+    env = env_of(clips, num_envs=7, **SETTINGS)
+    agent = agent_for(env)
+    env.reset()
+    found = evaluate_clips_in_training(env, agent, lambda: None)
+    apart = evaluate_clips(make_evaluation_env(env_file(clips, **SETTINGS), engine="mujoco"), agent.act_mode)
+    done = [clip.joint_error_m for clip in apart if clip.completed]
+    assert 0 < len(done) < len(apart) and max(clip.steps for clip in apart) > 30
+    assert found["Eval_Clips"] == 5
+    assert found["Eval_Completed"] == pytest.approx(len(done) / 5)
+    assert found["Eval_Joint_Error"] == pytest.approx(sum(done) / len(done), rel=1e-5)
+    assert found["Eval_Return"] == pytest.approx(sum(clip.episode_return for clip in apart) / 5, rel=1e-5)
+
+
+def test_training_resumes_as_if_nothing_had_been_evaluated(clips):
+    looked, other = (env_of(clips, num_envs=6, seed=3, **SETTINGS) for _ in range(2))
+    agent = agent_for(looked)
+    for env in (looked, other):
+        obs = env.reset()
+        for _ in range(4):
+            env.step(agent.act_mode(obs))
+            obs = env.reset_done()
+    before = looked.state_dict()
+    evaluate_clips_in_training(looked, agent, lambda: None)
+    assert_equal(looked.state_dict(), before)
+    for _ in range(9):  # past the end of the running episodes: new ones are drawn
+        after = [env.step(agent.act_mode(env.reset_done())) for env in (looked, other)]
+        assert all(torch.equal(a, b) for a, b in zip(after[0][:3], after[1][:3]))
+    assert torch.equal(looked.fail_rates, other.fail_rates)
+    assert looked.episode_stats() == other.episode_stats()
+
+
+def test_more_clips_than_environments_are_spread_over_the_data_set(clips, monkeypatch):
+    env = env_of(clips, num_envs=2, **SETTINGS)
+    asked = []
+    reset_to = env.reset_to
+    monkeypatch.setattr(
+        env, "reset_to", lambda ids, times: asked.append(ids.tolist()) or reset_to(ids, times)
+    )
+    found = evaluate_clips_in_training(env, agent_for(env), lambda: None)
+    assert asked == [[0, 2]] and found["Eval_Clips"] == 2
+
+
+def test_no_completed_clip_has_no_joint_error(clips):
+    env = env_of(clips, num_envs=5, root_pos_termination_dist=1e-6, **SETTINGS)
+    found = evaluate_clips_in_training(env, agent_for(env), lambda: None)
+    assert found["Eval_Completed"] == 0.0 and math.isnan(found["Eval_Joint_Error"])
