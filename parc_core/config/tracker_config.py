@@ -30,7 +30,7 @@ class TrackerConfig:
     """Training ends after this many control steps over all environments."""
     device: str = "cuda:0"
     """Where training runs: cpu, cuda, cuda:0, …"""
-    engine: Engine = "auto"
+    engine: Engine = setting("auto", ours=True)
     """Physics; auto takes mujoco_warp on CUDA and mujoco otherwise."""
     dataset_file: Optional[str] = None
     """The dataset to train on (`motions.yaml`); made by the pipeline where create_dataset_config is given."""
@@ -39,14 +39,14 @@ class TrackerConfig:
     `@best`, `@3`); null or none = from scratch."""
     create_dataset_config: Optional[str] = None
     """Dataset creation file; null = dataset_file is there already."""
-    seed: int = setting(0, at_least=0)
+    seed: int = setting(0, at_least=0, ours=True)
     """Seed of networks, motion sampling and exploration."""
-    model_name: str = "tracker"
+    model_name: str = setting("tracker", ours=True)
     """Name under which the registry keeps the trained model."""
-    gate: Dict[str, float] = setting({})
+    gate: Dict[str, float] = setting({}, ours=True)
     """What the model has to reach to become `latest`: `min_…` or `max_…` with completed (share of clips), joint_error
     (m), return or another number of its evaluation, such as `min_completed: 0.9`; it is registered anyway."""
-    trainer_python: Optional[str] = None
+    trainer_python: Optional[str] = setting(None, ours=True)
     """Python interpreter of the training process; null = this one."""
 
     def __post_init__(self) -> None:
