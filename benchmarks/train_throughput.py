@@ -35,6 +35,7 @@ from benchmarks.training_scene import (
     motion_listing,
     scene_agent_config,
 )
+from parc_core.engines.registry import NAMES as ENGINE_NAMES
 from parc_core.errors import ParcError
 from parc_core.learning.memory import MemoryBudget
 from parc_core.learning.networks import hidden_sizes
@@ -100,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--synthetic", type=int, default=16, help="how many synthetic motions")
     add("--model", help="model.pt to start from; default: untrained")
     add("--device", default=device, help=f"default: {device}")
-    add("--engine", default="auto", help="auto, mujoco_warp, mujoco")
+    add("--engine", default="auto", help=", ".join(ENGINE_NAMES))
     add("--env-config", default=ENV_CONFIG, help=f"environment file; default: {ENV_CONFIG}")
     add("--agent-config", default=AGENT_CONFIG, help=f"agent file; default: {AGENT_CONFIG}")
     add("--warm-up", type=int, default=3, help="iterations before the clock starts")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Literal, Optional
+from typing import Dict, Optional
 
 from parc_core.config.paths import PathLike, load_yaml
 from parc_core.config.schema import from_mapping, setting
 from parc_core.errors import ConfigError
-
-Engine = Literal["auto", "mujoco", "mujoco_warp", "isaac_gym"]
 
 _OPTIONAL_PATHS = ("in_model_file", "output_dir", "dataset_file", "create_dataset_config", "trainer_python")
 
@@ -30,7 +28,8 @@ class TrackerConfig:
     """Training ends after this many control steps over all environments."""
     device: str = "cuda:0"
     """Where training runs: cpu, cuda, cuda:0, …"""
-    engine: Engine = setting("auto", ours=True)
+    # Which engines there are is checked where they are known: `engines/registry.py`.
+    engine: str = setting("auto", ours=True)
     """Physics; auto takes mujoco_warp on CUDA and mujoco otherwise."""
     dataset_file: Optional[str] = None
     """The dataset to train on (`motions.yaml`); made by the pipeline where create_dataset_config is given."""
@@ -82,7 +81,7 @@ def none_or_path(text: Optional[str]) -> Optional[str]:
 
 
 def check_device_name(device: str) -> None:
-    """Refuse what is no device name; whether the device is there is asked when training starts.
+    """Refuse what is not a device name; whether the device is there is asked when training starts.
 
     Raises:
         ConfigError: not `cpu`, `cuda` or `cuda:<number>`.

@@ -11,7 +11,7 @@ from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.config.paths import resolve
-from parc_core.engines.devices import parse_device
+from parc_core.engines.devices import check_device
 from parc_core.engines.registry import check_engine, make_engine
 from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_env import TrackingEnv
@@ -45,7 +45,7 @@ def make_env(
     if num_envs < 1:
         raise ConfigError(f"num_envs is {num_envs}; it must be at least 1")
     env = config.env
-    device = parse_device(device)
+    device = check_device(device)
     check_engine(engine, device)
     character = load_character(resolve(env.char_file))
     dataset = load_motions(config, character.num_bodies)

@@ -26,7 +26,7 @@ def check_trainer_python(python: str, engine: str, device: str, where: str) -> s
         Its version, such as "3.8.18".
 
     Raises:
-        ConfigError: it cannot train; the line names what is missing and the command that mends it.
+        ConfigError: it cannot train; the line names what is missing and the command that fixes it.
     """
     script = str(Path(__file__).with_name("probe.py"))
     begin = f"{where}: 'trainer_python' names {python}, "
@@ -52,8 +52,8 @@ def check_trainer_python(python: str, engine: str, device: str, where: str) -> s
             f"{begin}which ended with {done.returncode} when it was asked for its packages{said}; "
             "name a Python interpreter"
         )
-    for what, mend in answer["problems"]:
-        raise ConfigError(f"{begin}which cannot train: {what}" + (f"; run: {mend}" if mend else ""))
+    for what, fix in answer["problems"]:
+        raise ConfigError(f"{begin}which cannot train: {what}" + (f"; run: {fix}" if fix else ""))
     return str(answer["python"])
 
 

@@ -10,7 +10,6 @@ from parc_core.config.env_config import EnvFileConfig
 from parc_core.config.paths import resolve
 from parc_core.config.schema import default_of, settings_in
 from parc_core.config.train_args import TrainArgs
-from parc_core.engines.devices import parse_device
 from parc_core.engines.registry import resolve_engine
 from parc_core.errors import DataError
 from parc_core.motion.dataset.dataset_cache import content_digests
@@ -27,7 +26,7 @@ def training_fingerprint(args: TrainArgs, env_file: EnvFileConfig, agent: AgentC
     parts = {**_shaping_settings("agent", agent), **_shaping_settings("env", env_file)}
     parts["num_envs"] = str(args.num_envs)
     parts["seed"] = str(args.seed)
-    parts["engine"] = resolve_engine(args.engine, parse_device(args.device))
+    parts["engine"] = resolve_engine(args.engine, args.device)
     parts["character"] = _content(env_file.env.char_file)
     if env_file.env.dm.motion_file is not None:
         parts["dataset"] = dataset_content(env_file.env.dm.motion_file)

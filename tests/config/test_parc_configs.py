@@ -181,7 +181,6 @@ def test_no_model_in_parcs_spellings(tmp_path, text):
         ("dataset_file: none\n", "neither 'dataset_file' nor 'create_dataset_config' is set"),
         ("dataset_file: a\ndevice: gpu\n", "'device' is 'gpu', but must be cpu, cuda or cuda:<number>"),
         ("dataset_file: a\ndevice: 'cuda:'\n", "'device' is 'cuda:'"),
-        ("dataset_file: a\nengine: physx\n", "'engine' must be one of auto, mujoco"),
         ("dataset_file: a\nmodel_name: a/b\n", "'model_name' is 'a/b'"),
         ("dataset_file: a\nnum_env: 3\n", "the nearest known key is 'num_envs'"),
     ],

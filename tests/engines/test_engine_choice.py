@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ from torch.testing import assert_close
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
 from parc_core.config.env_config import EnvConfig, EnvFileConfig
+from parc_core.config.paths import PROJECT_ROOT
 from parc_core.engines.memory import environments_that_fit
 from parc_core.engines.mujoco.model import ModelOptions, build_model
-from parc_core.engines.registry import check_engine, make_engine, resolve_engine
+from parc_core.engines.registry import ENGINES, check_engine, make_engine, resolve_engine
 from parc_core.errors import ConfigError
 from parc_core.rotations import normalize
 from parc_core.terrain.packed import PackedTerrain
@@ -33,6 +36,25 @@ def test_auto_is_the_gpu_engine_on_a_gpu_alone() -> None:
     assert resolve_engine("auto", CPU) == "mujoco"
     assert resolve_engine("auto", torch.device("cuda:0")) == "mujoco_warp"
     assert check_engine("auto", CPU) == "mujoco"
+
+
+def test_engines_are_told_where_they_do_not_run() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^engine mujoco does not run on cuda:0; set `device: cpu`, or `eng"
+    ):
+        check_engine("mujoco", torch.device("cuda:0"))
+
+
+def test_the_table_names_what_is_there() -> None:
+    """Each row's module holds its class, which is an engine of that name, and can be asked for without torch."""
+    import ast
+
+    for name, spec in ENGINES.items():
+        path = PROJECT_ROOT.joinpath(*spec.module.split(".")).with_suffix(".py")
+        classes = {n.name: n for n in ast.parse(path.read_text()).body if isinstance(n, ast.ClassDef)}
+        assert f'name = "{name}"' in ast.unparse(classes[spec.class_name]).replace("'", '"')
+    code = "import sys, parc_core.engines.registry\nassert not {'torch', 'numpy', 'yaml'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=False).returncode == 0
 
 
 @needs_warp
@@ -52,7 +74,7 @@ def test_missing_packages_are_named_in_one_line(missing: str, monkeypatch: pytes
 
 def test_a_broken_package_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "parc_core.engines.mujoco.engine", None)
-    with pytest.raises(ConfigError, match=r"^engine mujoco needs `pip install 'mujoco>=3.17,<4'` \("):
+    with pytest.raises(ConfigError, match=r"^engine mujoco needs `pip install 'parc-tracker\[mujoco\]'` \("):
         make_engine("mujoco", humanoid(), PackedTerrain([flat()], CPU), EnvFileConfig(), 1, CPU)
 
 

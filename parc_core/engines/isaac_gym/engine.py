@@ -38,6 +38,7 @@ class IsaacGymEngine(Engine):
         config: env file (char_file, sim_freq, control_freq, plane, sim, terrain_build_mode).
         num_envs: N.
         device: of the simulation and its tensors.
+        num_threads: not used: `sim.physx.num_threads` says it.
 
     Raises:
         ConfigError: Isaac Gym is missing or cannot simulate this.
@@ -52,6 +53,7 @@ class IsaacGymEngine(Engine):
         config: EnvFileConfig,
         num_envs: int,
         device: torch.device,
+        num_threads: int = 0,
     ) -> None:
         self._isaac = load()
         self.num_envs, self.device, self.terrain = num_envs, device, terrain

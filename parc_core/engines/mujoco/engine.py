@@ -33,6 +33,7 @@ class MujocoEngine(Engine):
         terrain: all terrains, padded, in one tensor.
         config: env file (sim_freq, substeps, control_freq, friction, terrain_window).
         num_envs: N.
+        device: the CPU.
         num_threads: worker threads, 0 for all that the process may use.
     """
 
@@ -44,6 +45,7 @@ class MujocoEngine(Engine):
         terrain: PackedTerrain,
         config: EnvFileConfig,
         num_envs: int,
+        device: torch.device,
         num_threads: int = 0,
     ) -> None:
         import mujoco
@@ -53,7 +55,7 @@ class MujocoEngine(Engine):
             mujoco.set_mju_user_warning(_LOG.debug)
         env = config.env
         self.num_envs = num_envs
-        self.device = torch.device("cpu")
+        self.device = device
         self.control_dt = 1.0 / env.control_freq
         self.terrain = terrain
         self.kinematics = Kinematics(character, self.device)

@@ -51,6 +51,7 @@ class MujocoWarpEngine(Engine):
             max_constraints_per_env).
         num_envs: N.
         device: where everything lives.
+        num_threads: not used; here for the common signature.
 
     Raises:
         ConfigError: that many environments do not fit into the GPU's memory.
@@ -75,6 +76,7 @@ class MujocoWarpEngine(Engine):
         config: EnvFileConfig,
         num_envs: int,
         device: torch.device,
+        num_threads: int = 0,
     ) -> None:
         env = config.env
         self.num_envs = num_envs
