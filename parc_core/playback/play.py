@@ -9,13 +9,12 @@ from typing import Any, Callable
 import torch
 from torch import Tensor
 
-from parc_core.envs.terminations import FailReason
+from parc_core.envs.terminations import TIME_EPS, FailReason
 from parc_core.envs.tracking_error import NAMES as ERROR_NAMES
 
 Policy = Callable[[Tensor], Tensor]
 """(N, obs_dim) observations -> (N, D) actions in the environment's units."""
 
-_TIME_EPS = 1e-4  # s; as in the environment
 _STEPS_PER_LOOK = (
     30  # steps between two looks at how many clips are still tracked: each look waits for the device
 )
@@ -67,7 +66,7 @@ def track_clips(
     # Environments without a clip of their own repeat the first; nobody reads them.
     padded = torch.cat((ids, ids[:1].expand(env.num_envs - n)))
     obs = env.reset_to(padded, torch.zeros(env.num_envs, device=env.device))
-    ends = env.library.lengths[ids] - _TIME_EPS
+    ends = env.library.lengths[ids] - TIME_EPS
     alive = torch.ones(n, dtype=torch.bool, device=env.device)
     sums = torch.zeros(n, _SUMS, dtype=torch.float64, device=env.device)
     steps, scored, reason = (torch.zeros(n, dtype=torch.long, device=env.device) for _ in range(3))

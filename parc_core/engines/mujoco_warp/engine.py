@@ -16,8 +16,8 @@ from torch import Tensor
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.model import Character
 from parc_core.config.env_config import EnvFileConfig
-from parc_core.engines.engine import Engine, EngineState, ResetState, num_substeps
-from parc_core.engines.mujoco.model import COLUMN_HALF_HEIGHT, ModelOptions, build_model, rest_height
+from parc_core.engines.engine import GraphEngine, ResetState
+from parc_core.engines.mujoco.model import COLUMN_HALF_HEIGHT, ModelOptions, build_model
 from parc_core.engines.mujoco_warp import kernels
 from parc_core.engines.mujoco_warp.contacts import ContactForces
 from parc_core.engines.mujoco_warp.effort import TargetLimit
@@ -30,19 +30,15 @@ from parc_core.engines.mujoco_warp.types import (
     terrain_arrays,
     view,
 )
-from parc_core.engines.state_buffers import check_saved_state, empty_reset, empty_state
+from parc_core.engines.state_buffers import check_saved_state, empty_reset, empty_state, rest_height
 from parc_core.terrain.packed import PackedTerrain
 
 _LOG = logging.getLogger(__name__)
 _SAVED_FIELDS = ("time", "qpos", "qvel", "qacc_warmstart")
 
 
-class MujocoWarpEngine(Engine):
+class MujocoWarpEngine(GraphEngine):
     """N humanoids in float32 on one device. On a GPU forces are summed in no fixed order: runs differ in last digits.
-
-    Beside the contract of `Engine` it gives launches without any host work, for an environment that records its own
-    kernels together with them: `launch_step`, `launch_reset`, `capture`. The tensors of `state`, `pd_targets`,
-    `reset_mask`, `reset_state` and `terrain_ids` keep their storage for ever.
 
     Args:
         character: the character; its gains and armatures become actuators, its efforts limit their targets.
@@ -58,16 +54,8 @@ class MujocoWarpEngine(Engine):
     """
 
     name = "mujoco_warp"
-    state: EngineState
-    """Views: the same tensors for ever."""
-    pd_targets: Tensor
-    """(N, D) rad: what the joints follow, within their efforts."""
-    reset_mask: Tensor
-    """(N,) bool: which environments `launch_reset` places."""
-    reset_state: ResetState
-    """Where it places them, for all N."""
     terrain_ids: Tensor
-    """(N,) int64: the terrain under each environment."""
+    """(N,) int64: the terrain under each environment; keeps its storage."""
 
     def __init__(
         self,
@@ -85,7 +73,7 @@ class MujocoWarpEngine(Engine):
         self.control_dt = 1.0 / env.control_freq
         self.terrain = terrain
         self.kinematics = Kinematics(character, self.device)
-        self._substeps = num_substeps(config.sim, env.sim_freq, env.control_freq)
+        self._substeps = config.physics_steps_per_control_step
         self._window = env.terrain_window
         self._replay: Dict[str, Callable[[], None]] = {}
         self.model = build_model(character, ModelOptions.of(config, warp=True))
@@ -144,7 +132,7 @@ class MujocoWarpEngine(Engine):
         self._rest_height = rest_height(Kinematics(character))
 
     def launch_step(self) -> None:
-        """Advances all environments by one control step with `pd_targets`: Warp launches alone."""
+        """See `GraphEngine.launch_step`; targets are limited to what the efforts reach."""
         with wp.ScopedDevice(self.wp_device):
             self._launch_window()
             for _ in range(self._substeps):
@@ -198,7 +186,7 @@ class MujocoWarpEngine(Engine):
         )
 
     def launch_reset(self) -> None:
-        """Places the environments of `reset_mask` as in `reset_state`: Warp launches alone."""
+        """See `GraphEngine.launch_reset`."""
         d = self.data
         wp.launch(
             kernels.place,
@@ -209,9 +197,9 @@ class MujocoWarpEngine(Engine):
         )
 
     def capture(self, launches: Callable[[], None]) -> Callable[[], None]:
-        """A function that repeats the Warp launches of `launches` on torch's current stream as one CUDA graph.
+        """See `GraphEngine.capture`; a CUDA graph runs on torch's current stream.
 
-        They run once before, so that all kernels are compiled and loaded; the engine's state, targets and counters
+        Launches run once before, so that all kernels are compiled and loaded; the engine's state, targets and counters
         are put back after that. On the CPU `launches` runs as it is.
         """
         if self.wp_device.is_cuda:
@@ -244,7 +232,7 @@ class MujocoWarpEngine(Engine):
         self._replay[name]()
 
     def counters(self) -> Dict[str, float]:
-        """Environment-steps since the last call in which something went wrong; waits for the device once.
+        """See `GraphEngine.counters`.
 
         Returns:
             window_exits: the middle of a shape was beside the terrain window and within its reach of the ground there.
