@@ -103,18 +103,16 @@ def _train_locked(
     stop: StopSignals,
 ) -> None:
     """With the output folder held: configs, environment, terrain.pkl, training."""
+    from parc_core.engines.memory import MemoryUse
     from parc_core.envs.factory import make_env
-    from parc_core.learning.memory import MemoryBudget
     from parc_core.training.fingerprint import training_fingerprint
     from parc_core.training.trainer import Trainer, TrainerOptions
 
     if args.in_model_file is not None:  # its normalizer comes with it and stays
         agent_config = dataclasses.replace(agent_config, normalizer_samples=0)
     folder = output_folder(args)
-    budget = MemoryBudget(args.device, args.num_envs, agent_config)
-    with budget.explained():
+    with MemoryUse(args.device, args.num_envs).explained():
         env = make_env(env_file, args.num_envs, args.device, args.engine, args.seed)
-        budget.environment_built(env)
         options = TrainerOptions(
             output_dir=folder,
             max_samples=args.max_samples,

@@ -17,12 +17,12 @@ from parc_core.character.kinematics import Kinematics
 from parc_core.character.model import Character
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.engines.engine import GraphEngine, ResetState
+from parc_core.engines.memory import MemoryUse
 from parc_core.engines.mujoco.model import COLUMN_HALF_HEIGHT, ModelOptions, build_model
 from parc_core.engines.mujoco_warp import kernels
 from parc_core.engines.mujoco_warp.contacts import ContactForces
 from parc_core.engines.mujoco_warp.effort import TargetLimit
 from parc_core.engines.mujoco_warp.graph import on_torch_stream, record, start_warp
-from parc_core.engines.mujoco_warp.memory import free_memory, out_of_memory_explained
 from parc_core.engines.mujoco_warp.types import (
     character_tables,
     reset_arrays,
@@ -77,21 +77,15 @@ class MujocoWarpEngine(GraphEngine):
         self._window = env.terrain_window
         self._replay: Dict[str, Callable[[], None]] = {}
         self.model = build_model(character, ModelOptions.of(config, warp=True))
-        self._limits = (env.max_contacts_per_env, env.max_constraints_per_env)
-        self._free_bytes = free_memory(self.device)
-        with self._scope(), self._out_of_memory_explained():
-            self._put_model(*self._limits)
+        self._memory = MemoryUse(self.device, num_envs)
+        with self._scope(), self._memory.explained():
+            self._put_model(env.max_contacts_per_env, env.max_constraints_per_env)
             self._make_buffers(character)
             self._make_tables(character)
             self.launch_read()
 
     def _scope(self) -> ContextManager[None]:
         return on_torch_stream(self.wp_device, self.device)
-
-    def _out_of_memory_explained(self) -> ContextManager[None]:
-        return out_of_memory_explained(
-            self.model, *self._limits, self.num_envs, self.device, self._free_bytes
-        )
 
     def _put_model(self, max_contacts: int, max_constraints: int) -> None:
         self._warp_model = mujoco_warp.put_model(self.model)
@@ -205,11 +199,11 @@ class MujocoWarpEngine(GraphEngine):
         if self.wp_device.is_cuda:
             _LOG.info("preparing GPU kernels; on a new machine they are compiled first, which takes minutes")
             saved, targets = self.state_dict(), self.pd_targets.clone()
-            with self._scope(), self._out_of_memory_explained():
+            with self._scope(), self._memory.explained():
                 launches()
             self.load_state_dict(saved)
             self.pd_targets.copy_(targets)
-        with self._out_of_memory_explained():
+        with self._memory.explained():
             return record(launches, self.wp_device, self.device)
 
     def reset(self, env_ids: Tensor, state: ResetState) -> None:
