@@ -17,7 +17,6 @@ from parc_core.config.dataset_config import DatasetConfig
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.config.tracker_config import TrackerConfig
 from parc_core.config.train_args import NO_EFFECT, PARC_NAMES
-from parc_core.engines.registry import NAMES as ENGINE_NAMES
 
 TARGET = Path(__file__).with_name("configs.md")
 
@@ -39,10 +38,10 @@ Written by `python docs/make_configs.py` from the dataclasses in `parc_core/conf
 - A training writes the resolved configs, defaults included, into its folder (keys that are null are left out).
 """
 
-TRACKER_TEXT = f"""`parc-tracker run`, `parc-tracker train` and `scripts/parc_3_tracker.py` read it.
+TRACKER_TEXT = """`parc-tracker run`, `parc-tracker train` and `scripts/parc_3_tracker.py` read it.
 One of `dataset_file` and `create_dataset_config` is needed. The pipeline (`parc-tracker run`) keeps the dataset that
-it makes in the store; the other two write it to `save_path` of the dataset config. `engine` is one of
-{", ".join(f"`{name}`" for name in ENGINE_NAMES)}: [architecture](architecture.md#engines).
+it makes in the store; the other two write it to `save_path` of the dataset config. Engines that exist now:
+[architecture](architecture.md#engines).
 """
 
 ENV_TEXT = """Numbers per body are a list in the character's body order (without the root where it says non-root: torso,

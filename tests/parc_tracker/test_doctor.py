@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from parc_core.config import paths
+from parc_core.engines.registry import ENGINES
 from parc_core.storage.store import Store
 from parc_tracker import doctor
 from tests.object_store import object_server, s3_url
@@ -23,7 +24,7 @@ def quick_rendering(monkeypatch):
 
 def test_every_line_has_a_detail_and_every_failure_a_fix():
     found = doctor.checks()
-    assert len({check.name for check in found}) == len(found) == 12
+    assert len({check.name for check in found}) == len(found) == 9 + len(ENGINES)
     for check in found:
         assert check.detail
         assert "\n" not in check.detail + check.fix

@@ -109,3 +109,14 @@ def test_a_key_of_the_future_changes_no_training_until_it_is_set():
     assert training_fingerprint(ARGS, EnvFileConfig(), Newer()) == STORED["defaults"]
     changed = training_fingerprint(ARGS, EnvFileConfig(), Newer(sharper=2.0))
     assert changed == {**STORED["defaults"], "agent.sharper": "2.0"}
+
+
+def test_a_renamed_key_keeps_its_name_in_fingerprints():
+    @dataclasses.dataclass(frozen=True)
+    class Renamed(AgentConfig):
+        gamma: float = setting(0.5, was="discounting")
+
+    assert training_fingerprint(ARGS, EnvFileConfig(), Renamed()) == {
+        **STORED["defaults"],
+        "agent.discounting": "0.5",
+    }
