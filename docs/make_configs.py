@@ -35,7 +35,7 @@ Written by `python docs/make_configs.py` from the dataclasses in `parc_core/conf
 - `$DATA_DIR` (or `${DATA_DIR}`) is replaced in every text of every config: by the environment variable, else by
   `DATA_DIR: /your/folder` in `user_config.yaml` in the working folder or the project's. `~` at the start is the home
   folder. Relative paths belong to the working folder; inputs that are not there are looked for in the project's.
-- A training writes the resolved configs, defaults included, into its folder (keys that are null are left out).
+- A training writes the resolved configs, defaults included, into its folder (keys that are null are omitted).
 """
 
 TRACKER_TEXT = """`parc-tracker run`, `parc-tracker train` and `scripts/parc_3_tracker.py` read it.

@@ -79,11 +79,11 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
 
 
 def check_python() -> Check:
-    """3.11 for the pipeline; the trainer process alone runs on 3.8."""
+    """3.11 for the pipeline; only the trainer process runs on 3.8."""
     version = platform.python_version()
     if sys.version_info >= (3, 11):  # noqa: UP036 - who runs an older one is told so
         return Check("Python", True, version)
-    return Check("Python", False, f"{version}: enough for the trainer alone", "install Python 3.11 or newer")
+    return Check("Python", False, f"{version}: enough only for the trainer", "install Python 3.11 or newer")
 
 
 def check_torch() -> Check:
@@ -143,7 +143,7 @@ def _check_mujoco(name: str, spec: EngineSpec) -> Check:
 
 
 def _check_mujoco_warp(name: str, spec: EngineSpec) -> Check:
-    """MuJoCo Warp, and a GPU that Warp can use; without one the engine runs for tests alone."""
+    """MuJoCo Warp, and a GPU that Warp can use; without one the engine runs only for tests."""
     missing = _missing_packages(name, spec)
     if missing is not None:
         return missing

@@ -27,7 +27,7 @@ class ModelConfig:
     action_std: float = setting(0.05, above=0)
     """Standard deviation of normalized actions (at the start, if it is learned or falls)."""
     action_std_end: Optional[float] = setting(None, above=0, ours=True)
-    """FIXED alone: the standard deviation goes linearly from action_std to this; null = it stays."""
+    """FIXED only: the standard deviation goes linearly from action_std to this; null = it stays."""
     action_std_anneal_samples: Optional[float] = setting(None, above=0, ours=True)
     """Samples over which it does so."""
 
@@ -50,7 +50,7 @@ class OptimizerConfig:
     learning_rate: float = setting(5e-5, above=0)
     """Step size (at the start, with a schedule)."""
     momentum: float = setting(0.9, at_least=0, below=1)
-    """Momentum (SGD alone)."""
+    """Momentum (SGD only)."""
     weight_decay: float = setting(0.0, at_least=0)
     """L2 penalty (SGD, Adam) or decoupled decay (AdamW)."""
     schedule: Literal["constant", "linear", "adaptive"] = setting(

@@ -49,14 +49,14 @@ class DeepMimicConfig:
     terrain_build_mode: Literal["square", "wide", "file"] = "square"
     """Arrangement of the terrains in `terrain.pkl`: a square, one row along x, or one terrain for all."""
     terrain_save_path: Optional[str] = setting(None, shapes_training=False)
-    """Where a training writes the arranged terrain besides `<output_dir>/terrain.pkl`, which a data set of more than
+    """Where a training writes the arranged terrain besides `<output_dir>/terrain.pkl`, which a dataset of more than
     1000 terrains goes without; null = nowhere else."""
     terrains_per_motion: int = setting(1, at_least=1)
-    """Copies of each motion's terrain in `terrain.pkl` (`wide` and `file` alone)."""
+    """Copies of each motion's terrain in `terrain.pkl` (`wide` and `file` only)."""
     fail_rates_path: Optional[str] = None
     """File with a tensor (num_motions,) of failure rates to start from; without it each starts at 1."""
     ignore_fail_rates: bool = False
-    """Draw motions by their weights alone."""
+    """Draw motions by their weights only."""
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ def _under_current_names(
 def to_mapping(cfg: Any) -> Dict[str, Any]:
     """The YAML form of a config: plain containers, key order of the dataclass.
 
-    Keys whose value is None are left out where None is their default, as PARC tests for presence of those.
+    Keys whose value is None are omitted where None is their default, as PARC tests for presence of those.
     """
     result: Dict[str, Any] = {}
     for field in dataclasses.fields(cfg):

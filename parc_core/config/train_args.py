@@ -63,12 +63,12 @@ class TrainArgs:
 
 
 def write_train_args(path: PathLike, args: TrainArgs) -> None:
-    """Write `--key value` lines, atomically; arguments that are None are left out."""
+    """Write `--key value` lines, atomically; arguments that are None are omitted."""
     write_text(path, format_train_args(args))
 
 
 def format_train_args(args: TrainArgs) -> str:
-    """The content of `train_args.txt`: one `--key value` a line, values quoted as a shell would."""
+    """The content of `train_args.txt`: one `--key value` per line, values quoted as a shell would."""
     lines = []
     for name in _names():
         value = getattr(args, name)

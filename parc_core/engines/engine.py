@@ -1,7 +1,7 @@
 """The whole contract between a physics engine and the environment, on one page.
 
 Write a new engine by subclassing `Engine` and giving it a row in `registry.ENGINES`: everything above this room
-(observations, rewards, learning, evaluation) uses these members alone. An engine whose steps are kernel launches
+(observations, rewards, learning, evaluation) uses only these members. An engine whose steps are kernel launches
 without host work can be a `GraphEngine`: the environment then records its own kernels together with them.
 
 Conventions: SI units, z up, quaternions xyzw, velocities in the world frame, a 3-dof joint's dof position is its
@@ -125,11 +125,11 @@ class GraphEngine(Engine):
 
     @abc.abstractmethod
     def launch_step(self) -> None:
-        """Advances all environments by one control step with `pd_targets`: launches alone."""
+        """Advances all environments by one control step with `pd_targets`: only launches."""
 
     @abc.abstractmethod
     def launch_reset(self) -> None:
-        """Places the environments of `reset_mask` as in `reset_state`: launches alone."""
+        """Places the environments of `reset_mask` as in `reset_state`: only launches."""
 
     @abc.abstractmethod
     def capture(self, launches: Callable[[], None]) -> Callable[[], None]:

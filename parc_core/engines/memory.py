@@ -66,7 +66,7 @@ def _asked_for(error: BaseException) -> float:
 
 
 def _used_and_total(device: torch.device) -> Tuple[float, float]:
-    """Bytes in use on the device (by everybody) and in all; on a CPU the second alone is known."""
+    """Bytes in use on the device (by everybody) and in all; on a CPU only the second is known."""
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         return float(total - free), float(total)

@@ -76,7 +76,7 @@ def check_engine_name(name: str, where: str = "") -> None:
     """Whether there is such an engine, or it is `auto`.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is not.
     """
     if name not in NAMES:
         begin = f"{where}: " if where else ""

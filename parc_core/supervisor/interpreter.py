@@ -10,7 +10,7 @@ from typing import Any, Dict, Optional
 from parc_core.errors import ConfigError
 from parc_core.supervisor.probe import MARKER
 
-PATIENCE_S = 300.0
+TIMEOUT_S = 300.0
 """Isaac Gym and torch from a network drive, for the first time, take a minute."""
 
 
@@ -35,14 +35,14 @@ def check_trainer_python(python: str, engine: str, device: str, where: str) -> s
             [python, script, engine, device],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=PATIENCE_S,
+            timeout=TIMEOUT_S,
             check=False,
         )
     except OSError as error:
         raise ConfigError(f"{begin}which cannot be started ({error.strerror}); correct the path") from error
     except subprocess.TimeoutExpired:
         raise ConfigError(
-            f"{begin}which did not answer for {PATIENCE_S:.0f} s; look what `{python} -c 'import torch'` does"
+            f"{begin}which did not answer for {TIMEOUT_S:.0f} s; look what `{python} -c 'import torch'` does"
         ) from None
     answer = _answer(done.stdout.decode("utf-8", "replace"))
     if answer is None:

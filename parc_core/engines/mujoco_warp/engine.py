@@ -89,7 +89,7 @@ class MujocoWarpEngine(GraphEngine):
 
     def _put_model(self, max_contacts: int, max_constraints: int) -> None:
         self._warp_model = mujoco_warp.put_model(self.model)
-        # What overflows is counted in `recover_and_count`; MuJoCo Warp would print a line for each.
+        # What overflows is counted in `recover_and_count`; MuJoCo Warp would print one line each.
         self._warp_model.opt.warn_overflow = 0
         self.data = mujoco_warp.make_data(
             self.model, nworld=self.num_envs, nconmax=max_contacts, njmax=max_constraints
@@ -265,7 +265,7 @@ class MujocoWarpEngine(GraphEngine):
             self._field(name).copy_(state[name])
         for name, tensor in self._kept_beside().items():
             tensor.copy_(state[name])
-        # What an evaluation within a training met is no part of the training's own count.
+        # What an evaluation within a training met does not belong to the training's own count.
         self._counters.copy_(state.get("counters", torch.zeros_like(self._counters)))
         with self._scope():
             self.launch_read()
