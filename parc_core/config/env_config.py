@@ -168,16 +168,16 @@ class EnvConfig:
     """Share of the root's velocities in the reward."""
     key_pos_w: float = setting(0.15, at_least=0)
     """Share of the key bodies' positions in the reward."""
-    pose_strictness: float = setting(1.0, above=0, ours=True)
-    """Power of the joint rotations' reward: above 1 small errors cost more; 1 is PARC's."""
-    vel_strictness: float = setting(1.0, above=0, ours=True)
-    """Power of the joint velocities' reward."""
-    root_pos_strictness: float = setting(1.0, above=0, ours=True)
-    """Power of the reward of the root's position and rotation."""
-    root_vel_strictness: float = setting(1.0, above=0, ours=True)
-    """Power of the reward of the root's velocities."""
-    key_pos_strictness: float = setting(1.0, above=0, ours=True)
-    """Power of the key bodies' reward."""
+    pose_exponent: float = setting(1.0, above=0, ours=True, was="pose_strictness")
+    """Exponent of the joint rotations' reward: above 1 small errors cost more; 1 is PARC's."""
+    vel_exponent: float = setting(1.0, above=0, ours=True, was="vel_strictness")
+    """Exponent of the joint velocities' reward."""
+    root_pos_exponent: float = setting(1.0, above=0, ours=True, was="root_pos_strictness")
+    """Exponent of the reward of the root's position and rotation."""
+    root_vel_exponent: float = setting(1.0, above=0, ours=True, was="root_vel_strictness")
+    """Exponent of the reward of the root's velocities."""
+    key_pos_exponent: float = setting(1.0, above=0, ours=True, was="key_pos_strictness")
+    """Exponent of the key bodies' reward."""
     sim_freq: int = setting(60, at_least=1)
     """Physics calls per second, each of sim.substeps steps."""
     tar_obs_steps: List[int] = setting([1, 2, 3, 10, 20, 30], at_least=0)
