@@ -70,8 +70,8 @@ $(VENV38)/.ready: constraints-py38.txt pyproject.toml
 # Tests of what the trainer needs: they run on both Pythons. Left out is what needs newer packages: the command line,
 # object stores, Warp.
 TESTS38 := tests/learning tests/playback tests/training tests/envs tests/motion tests/terrain tests/character tests/golden \
-	tests/config tests/engines/conformance tests/engines/mujoco tests/engines/test_effort.py tests/system \
-	tests/test_rotations.py tests/test_train.py tests/supervisor/test_exit.py
+	tests/config tests/engines/conformance tests/engines/mujoco tests/engines/test_effort.py tests/engines/test_memory.py \
+	tests/system tests/test_rotations.py tests/test_train.py tests/supervisor/test_exit.py
 NOT38 := tests/motion/dataset/test_remote_folders.py tests/envs/warp tests/golden/test_07_runs.py
 
 test-py38: setup-dev setup-py38

@@ -6,13 +6,14 @@ from typing import Any, Callable, Dict, List, Tuple
 
 from benchmarks.timing import Stopwatch
 from benchmarks.training_scene import Training
+from parc_core.engines.engine import GraphEngine
 
 BLOCK = 10  # launches that are timed together, of parts that may run again on the same state
 
 
 def watch_parts(env: Any, watch: Stopwatch) -> None:
     """Watches the parts of an environment that runs them one by one in PyTorch; does nothing for a fused one."""
-    if is_fused(env):
+    if isinstance(env.engine, GraphEngine):
         return
     calls = (
         (env.engine, "step", "physics"),
@@ -22,11 +23,6 @@ def watch_parts(env: Any, watch: Stopwatch) -> None:
     )
     for owner, method, name in calls:
         watch.watch(owner, method, name)
-
-
-def is_fused(env: Any) -> bool:
-    """Its control step is one graph of Warp launches."""
-    return hasattr(env, "_step_launches")
 
 
 def step_parts(training: Training, repeats: int) -> Dict[str, float]:
@@ -41,7 +37,7 @@ def step_parts(training: Training, repeats: int) -> Dict[str, float]:
     """
     env: Any = training.env
     agent = training.learner.agent
-    if not is_fused(env):
+    if not isinstance(env.engine, GraphEngine):
         return {}
     pieces = fused_pieces(env)
     replays = {name: env.engine.capture(launch) for name, (launch, _) in pieces.items()}
@@ -100,7 +96,7 @@ def count_launches(env: Any) -> Dict[str, int]:
 
     Counted without a graph, where the rounds of the solver count as often as they run.
     """
-    if not is_fused(env):
+    if not isinstance(env.engine, GraphEngine):
         return {}
     import warp as wp
 

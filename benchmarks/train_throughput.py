@@ -33,10 +33,10 @@ from benchmarks.training_scene import (
     Training,
     make_training,
     motion_listing,
-    scene_agent_config,
 )
+from parc_core.engines.memory import MemoryUse
+from parc_core.engines.registry import NAMES as ENGINE_NAMES
 from parc_core.errors import ParcError
-from parc_core.learning.memory import MemoryBudget
 from parc_core.learning.networks import hidden_sizes
 from parc_core.learning.precision import resolve_precision
 from parc_core.system.files import write_json
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--synthetic", type=int, default=16, help="how many synthetic motions")
     add("--model", help="model.pt to start from; default: untrained")
     add("--device", default=device, help=f"default: {device}")
-    add("--engine", default="auto", help="auto, mujoco_warp, mujoco")
+    add("--engine", default="auto", help=", ".join(ENGINE_NAMES))
     add("--env-config", default=ENV_CONFIG, help=f"environment file; default: {ENV_CONFIG}")
     add("--agent-config", default=AGENT_CONFIG, help=f"agent file; default: {AGENT_CONFIG}")
     add("--warm-up", type=int, default=3, help="iterations before the clock starts")
@@ -137,9 +137,8 @@ def measure(
     device = torch.device(scene.device)
     before = start_of_memory(device)
     began = time.perf_counter()
-    budget = MemoryBudget(scene.device, num_envs, scene_agent_config(scene))
-    with budget.explained():
-        training, watch = make_training(scene, num_envs, listing, budget), Stopwatch(device)
+    with MemoryUse(device, num_envs).explained():
+        training, watch = make_training(scene, num_envs, listing), Stopwatch(device)
         watch.watch(training.env, "step", "step")
         watch.watch(training.env, "reset_done", "reset")
         watch_parts(training.env, watch)

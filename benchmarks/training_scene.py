@@ -17,7 +17,6 @@ from parc_core.envs.factory import make_env
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.errors import DataError
 from parc_core.learning.learner import Learner
-from parc_core.learning.memory import MemoryBudget
 from parc_core.learning.model_file import load_into, read_model_file
 
 ENV_CONFIG = "data/configs/gpu/env.yaml"
@@ -70,18 +69,10 @@ def motion_listing(motions: Optional[str], synthetic: int, folder: Path) -> Path
     return listing_of(files, folder / "motions.yaml")
 
 
-def make_training(
-    scene: Scene, num_envs: int, listing: Path, budget: Optional[MemoryBudget] = None
-) -> Training:
-    """Environment and learner as a training process builds them.
-
-    Args:
-        budget: told when the environment is there.
-    """
+def make_training(scene: Scene, num_envs: int, listing: Path) -> Training:
+    """Environment and learner as a training process builds them."""
     config = scene_agent_config(scene)
     env = make_env(scene_env_config(scene, listing), num_envs, scene.device, scene.engine, scene.seed)
-    if budget is not None:
-        budget.environment_built(env)
     torch.manual_seed(scene.seed)
     learner = Learner(env, config, scene.seed, max_samples=10**12)
     if scene.model is not None:

@@ -20,34 +20,7 @@ from parc_core.config.train_args import NO_EFFECT, PARC_NAMES
 
 TARGET = Path(__file__).with_name("configs.md")
 
-OURS: Dict[Type[Any], List[str]] = {
-    TrackerConfig: ["engine", "seed", "model_name", "trainer_python"],
-    EnvFileConfig: [
-        "env.action_mode",
-        "env.residual_action_scale",
-        "env.terrain_window",
-        "env.solver_iterations",
-        "env.max_contacts_per_env",
-        "env.max_constraints_per_env",
-        *(f"env.{term}_strictness" for term in ("pose", "vel", "root_pos", "root_vel", "key_pos")),
-    ],
-    AgentConfig: [
-        "model.action_std_end",
-        "model.action_std_anneal_samples",
-        "value_bounds",
-        "center_heights",
-        "optimizer.schedule",
-        "optimizer.desired_kl",
-        "matmul_precision",
-        "iters_per_evaluation",
-        "max_rollbacks",
-        "max_diverged_share",
-        "num_checkpoints_kept",
-        "use_tensorboard",
-    ],
-    DatasetConfig: [],
-}
-"""Keys that PARC's files do not know; all others are PARC's."""
+CONFIGS = (TrackerConfig, EnvFileConfig, AgentConfig, DatasetConfig)
 
 INTRO = """# Config keys
 
@@ -62,7 +35,7 @@ Written by `python docs/make_configs.py` from the dataclasses in `parc_core/conf
 - `$DATA_DIR` (or `${DATA_DIR}`) is replaced in every text of every config: by the environment variable, else by
   `DATA_DIR: /your/folder` in `user_config.yaml` in the working folder or the project's. `~` at the start is the home
   folder. Relative paths belong to the working folder; inputs that are not there are looked for in the project's.
-- A training writes the resolved configs, defaults included, into its folder (keys that are null are left out).
+- A training writes the resolved configs, defaults included, into its folder (keys that are null are omitted).
 """
 
 TRACKER_TEXT = """`parc-tracker run`, `parc-tracker train` and `scripts/parc_3_tracker.py` read it.
@@ -91,6 +64,7 @@ class Key(NamedTuple):
     default: str
     meaning: str
     no_effect: str
+    ours: bool
 
 
 def main() -> None:
@@ -114,7 +88,7 @@ def page() -> str:
 def config_text(title: str, cls: Type[Any], text: str) -> str:
     """Heading, text, table of the keys that work, table of those without effect."""
     keys = list(keys_of(cls))
-    working = [[_code(k.name) + _mark(cls, k.name), k.default, k.meaning] for k in keys if not k.no_effect]
+    working = [[_code(k.name) + " **ours**" * k.ours, k.default, k.meaning] for k in keys if not k.no_effect]
     lines = [f"## {title}", "", text, *table(["key", "default", "meaning"], working), ""]
     ignored = [[_code(k.name), k.default, k.no_effect] for k in keys if k.no_effect]
     if ignored:
@@ -149,7 +123,16 @@ def keys_of(cls: Type[Any], prefix: str = "") -> Iterator[Key]:
         meaning = meanings.get(field.name, "")
         if get_origin(hint) is Literal and len(get_args(hint)) > 1:
             meaning += " One of " + ", ".join(_code(choice) for choice in get_args(hint)) + "."
-        yield Key(prefix + field.name, default_text(field), meaning, field.metadata.get("no_effect", ""))
+        about = field.metadata
+        if about.get("was"):
+            meaning += f" Earlier name: {_code(about['was'])}."
+        yield Key(
+            prefix + field.name,
+            default_text(field),
+            meaning,
+            about.get("no_effect", ""),
+            about.get("ours", False),
+        )
 
 
 def attribute_docs(cls: Type[Any]) -> Dict[str, str]:
@@ -180,10 +163,6 @@ def table(head: List[str], rows: List[List[str]]) -> List[str]:
     """Lines of a Markdown table."""
     rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
-
-
-def _mark(cls: Type[Any], name: str) -> str:
-    return " **ours**" if name in OURS[cls] else ""
 
 
 def _yaml(value: Any) -> str:

@@ -6,12 +6,16 @@ A form is a tracker config with its data set's settings, in groups. `form_from_c
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from parc_core.config.tracker_config import Engine
+from parc_core.engines.registry import NAMES as ENGINE_NAMES
 
+if TYPE_CHECKING:
+    Engine = str
+else:
+    Engine = Literal[ENGINE_NAMES]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Device = Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]+)?)$")]
 Place = Annotated[str, Field(min_length=1)]

@@ -25,7 +25,7 @@ from parc_core.config.train_args import (
     write_train_args,
 )
 from parc_core.engines.devices import check_device
-from parc_core.engines.isaac_gym import api as isaac_api
+from parc_core.engines.registry import before_torch, check_engine_name, heeds_physx
 from parc_core.errors import EXIT_DONE, Interrupted, ParcError
 from parc_core.system.signals import StopSignals
 from parc_core.training.logger import ProgressFile
@@ -73,10 +73,11 @@ def train(args: TrainArgs) -> None:
     Raises:
         ParcError: bad configs, bad data, interruption or divergence; see errors.py.
     """
-    if args.engine == isaac_api.ENGINE:
-        isaac_api.import_isaac_gym()  # before anything below imports torch
+    check_engine_name(args.engine, "train_args")
+    before_torch(args.engine)  # nothing before this line imports torch
     env_file, agent_config = load_env_config(args.env_config), load_agent_config(args.agent_config)
-    for line in [*args.ignored, *env_warnings(env_file, args.engine), *no_effect_warnings(agent_config)]:
+    env_lines = env_warnings(env_file, heeds_physx(args.engine))
+    for line in [*args.ignored, *env_lines, *no_effect_warnings(agent_config)]:
         print(f"note: {line}", flush=True)
     check_device(args.device, "train_args")
     progress = ProgressFile(output_folder(args) / "progress.jsonl")
@@ -102,18 +103,16 @@ def _train_locked(
     stop: StopSignals,
 ) -> None:
     """With the output folder held: configs, environment, terrain.pkl, training."""
+    from parc_core.engines.memory import MemoryUse
     from parc_core.envs.factory import make_env
-    from parc_core.learning.memory import MemoryBudget
     from parc_core.training.fingerprint import training_fingerprint
     from parc_core.training.trainer import Trainer, TrainerOptions
 
     if args.in_model_file is not None:  # its normalizer comes with it and stays
         agent_config = dataclasses.replace(agent_config, normalizer_samples=0)
     folder = output_folder(args)
-    budget = MemoryBudget(args.device, args.num_envs, agent_config)
-    with budget.explained():
+    with MemoryUse(args.device, args.num_envs).explained():
         env = make_env(env_file, args.num_envs, args.device, args.engine, args.seed)
-        budget.environment_built(env)
         options = TrainerOptions(
             output_dir=folder,
             max_samples=args.max_samples,

@@ -1,7 +1,8 @@
-"""What this machine can run: one line a check, each with its mend. Plain data; the command line prints it."""
+"""What this machine can run: one line per check, each with its fix. Plain data; the command line prints it."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import platform
@@ -12,10 +13,11 @@ import tempfile
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from parc_core.config.paths import PROJECT_ROOT, USER_CONFIG, data_dir
 from parc_core.engines.isaac_gym import api as isaac_api
+from parc_core.engines.registry import ENGINES, EngineSpec
 from parc_core.errors import ParcError
 from parc_core.system.processes import usable_cores
 
@@ -44,35 +46,32 @@ class Check:
     """It is there and works."""
     detail: str
     """Version, place, size, or what is wrong."""
-    mend: str = ""
+    fix: str = ""
     """What to do where it is not ok; empty otherwise."""
     needed: bool = True
     """False for what only some uses need (a GPU, Isaac Gym, …)."""
 
 
 def checks() -> List[Check]:
-    """Look at everything; no check raises, a failing one is a line with its mend."""
-    return [
-        _guarded(name, check)
-        for name, check in (
-            ("Python", check_python),
-            ("PyTorch", check_torch),
-            ("CUDA GPU", check_cuda),
-            ("engine mujoco", check_mujoco),
-            ("engine mujoco_warp", check_mujoco_warp),
-            ("engine isaac_gym", check_isaac_gym),
-            ("rendering", check_rendering),
-            ("Prefect", check_prefect),
-            ("store", check_store),
-            ("DATA_DIR", check_data_dir),
-            ("disk", check_disk),
-            ("CPU cores", check_cores),
-        )
+    """Look at everything; no check raises, a failing one is a line with its fix."""
+    engines = [(f"engine {name}", functools.partial(check_engine, name)) for name in ENGINES]
+    all_checks: List[Tuple[str, Callable[[], Check]]] = [
+        ("Python", check_python),
+        ("PyTorch", check_torch),
+        ("CUDA GPU", check_cuda),
+        *engines,
+        ("rendering", check_rendering),
+        ("Prefect", check_prefect),
+        ("store", check_store),
+        ("DATA_DIR", check_data_dir),
+        ("disk", check_disk),
+        ("CPU cores", check_cores),
     ]
+    return [_guarded(name, check) for name, check in all_checks]
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:
-    # A half-installed package can raise anything at import; the doctor's work is to say so and go on.
+    # A half-installed package can raise anything at import; the doctor's work is to say so and continue.
     try:
         return check()
     except Exception as error:  # noqa: BLE001
@@ -80,11 +79,11 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
 
 
 def check_python() -> Check:
-    """3.11 for the pipeline; the trainer process alone runs on 3.8."""
+    """3.11 for the pipeline; only the trainer process runs on 3.8."""
     version = platform.python_version()
     if sys.version_info >= (3, 11):  # noqa: UP036 - who runs an older one is told so
         return Check("Python", True, version)
-    return Check("Python", False, f"{version}: enough for the trainer alone", "install Python 3.11 or newer")
+    return Check("Python", False, f"{version}: enough only for the trainer", "install Python 3.11 or newer")
 
 
 def check_torch() -> Check:
@@ -98,9 +97,9 @@ def check_torch() -> Check:
 def check_cuda() -> Check:
     """GPUs that PyTorch sees."""
     torch = _import("torch")
-    mend = "install an NVIDIA driver and a CUDA build of PyTorch; without a GPU use device: cpu"
+    fix = "install an NVIDIA driver and a CUDA build of PyTorch; without a GPU use device: cpu"
     if torch is None or not torch.cuda.is_available():
-        return Check("CUDA GPU", False, "none that PyTorch can use", mend, needed=False)
+        return Check("CUDA GPU", False, "none that PyTorch can use", fix, needed=False)
     names = []
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
@@ -109,27 +108,45 @@ def check_cuda() -> Check:
     return Check("CUDA GPU", True, "; ".join(names), needed=False)
 
 
-def check_mujoco() -> Check:
+def check_engine(engine: str) -> Check:
+    """An engine's packages, and what it needs besides."""
+    spec, name = ENGINES[engine], f"engine {engine}"
+    if engine in _ENGINE_CHECKS:
+        return _ENGINE_CHECKS[engine](name, spec)
+    return _missing_packages(name, spec) or Check(name, True, "installed", needed=False)
+
+
+def _missing_packages(name: str, spec: EngineSpec, needed: bool = False) -> Optional[Check]:
+    missing = [package for package in spec.packages if _import(package) is None]
+    if not missing:
+        return None
+    return Check(name, False, f"{', '.join(missing)} not installed", _install_from_here(spec), needed)
+
+
+def _install_from_here(spec: EngineSpec) -> str:
+    return "pip install -e " + spec.pip.format(".")
+
+
+def _check_mujoco(name: str, spec: EngineSpec) -> Check:
     """MuJoCo with its batch stepping (3.17)."""
-    name, mend = "engine mujoco", "pip install -e '.[mujoco]'"
-    mujoco = _import("mujoco")
-    if mujoco is None:
-        return Check(name, False, "not installed", mend)
+    missing = _missing_packages(name, spec, needed=True)
+    if missing is not None:
+        return missing
+    mujoco, fix = _import("mujoco"), _install_from_here(spec)
     if _import("mujoco.batch") is None and sys.version_info < (3, 10):
         return Check(
             name, True, f"{mujoco.__version__}, environments one by one (3.17 steps them in parallel)"
         )
     if _import("mujoco.batch") is None:
-        return Check(name, False, f"{mujoco.__version__} has no mujoco.batch (3.17 has)", mend)
+        return Check(name, False, f"{mujoco.__version__} has no mujoco.batch (3.17 has)", fix)
     return Check(name, True, mujoco.__version__)
 
 
-def check_mujoco_warp() -> Check:
-    """MuJoCo Warp, and a GPU that Warp can use; without one the engine runs for tests alone."""
-    name, mend = "engine mujoco_warp", "pip install -e '.[gpu]'"
-    missing = [package for package in ("warp", "mujoco", "mujoco_warp") if _import(package) is None]
-    if missing:
-        return Check(name, False, f"{', '.join(missing)} not installed", mend, needed=False)
+def _check_mujoco_warp(name: str, spec: EngineSpec) -> Check:
+    """MuJoCo Warp, and a GPU that Warp can use; without one the engine runs only for tests."""
+    missing = _missing_packages(name, spec)
+    if missing is not None:
+        return missing
     warp, mujoco_warp, torch = _import("warp"), _import("mujoco_warp"), _import("torch")
     versions = f"{mujoco_warp.__version__}, Warp {warp.__version__}"
     driver = "install an NVIDIA driver for CUDA 12.4 or newer and a CUDA build of PyTorch; without a GPU use "
@@ -146,17 +163,25 @@ def check_mujoco_warp() -> Check:
     return Check(name, True, f"{versions} on {gpus}", needed=False)
 
 
-def check_isaac_gym() -> Check:
+def _check_isaac_gym(name: str, spec: EngineSpec) -> Check:
     """Isaac Gym Preview 4 in this interpreter; looked for and not imported, which would have to come before torch."""
-    name, mend = "engine isaac_gym", "see docs/isaac-gym.md, and name its interpreter as trainer_python"
+    fix = "see docs/isaac-gym.md, and name its interpreter as trainer_python"
     if not isaac_api.is_installed():
-        return Check(name, False, "Isaac Gym is not installed in this interpreter", mend, needed=False)
+        return Check(name, False, "Isaac Gym is not installed in this interpreter", fix, needed=False)
     return Check(name, True, "Isaac Gym is installed (not tried)", needed=False)
+
+
+_ENGINE_CHECKS: Dict[str, Callable[[str, EngineSpec], Check]] = {
+    "mujoco": _check_mujoco,
+    "mujoco_warp": _check_mujoco_warp,
+    "isaac_gym": _check_isaac_gym,
+}
+"""Engines that need more than their packages."""
 
 
 def check_rendering() -> Check:
     """Draw one small picture without a screen, in an own process (a broken driver can crash it)."""
-    name, mend = (
+    name, fix = (
         "rendering",
         "install EGL (Debian and Ubuntu: apt-get install libegl1 libgl1); videos need it",
     )
@@ -174,12 +199,12 @@ def check_rendering() -> Check:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Check(name, False, f"{backend}: no picture after {RENDER_TIMEOUT_S} s", mend, needed=False)
+        return Check(name, False, f"{backend}: no picture after {RENDER_TIMEOUT_S} s", fix, needed=False)
     if done.returncode == 0:
         return Check(name, True, f"offscreen, {backend}", needed=False)
     lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
     reason = lines[-1] if lines else f"ended with {done.returncode}"
-    return Check(name, False, f"{backend}: {reason}", mend, needed=False)
+    return Check(name, False, f"{backend}: {reason}", fix, needed=False)
 
 
 def check_prefect() -> Check:
@@ -214,7 +239,7 @@ def _check_remote_store(url: str) -> Check:
     from parc_core.storage.store import Store
 
     before = os.environ.get("PARC_STORE_PATIENCE")
-    os.environ["PARC_STORE_PATIENCE"] = before or "5"  # whoever asks the doctor does not wait a minute
+    os.environ["PARC_STORE_PATIENCE"] = before or "5"  # keep the doctor responsive: short retry timeout
     try:
         store = Store(url)
         probe = f".probe-{uuid.uuid4().hex}"
@@ -231,15 +256,15 @@ def _check_remote_store(url: str) -> Check:
 
 def check_data_dir() -> Check:
     """The folder that `$DATA_DIR` in configs means."""
-    mend = f"set the environment variable DATA_DIR, or write 'DATA_DIR: /your/folder' into {USER_CONFIG}"
+    fix = f"set the environment variable DATA_DIR, or write 'DATA_DIR: /your/folder' into {USER_CONFIG}"
     try:
         folder = data_dir()
     except ParcError as error:
         return Check("DATA_DIR", False, str(error), f"correct {USER_CONFIG}", needed=False)
     if folder is None:
-        return Check("DATA_DIR", False, "not set (configs with $DATA_DIR need it)", mend, needed=False)
+        return Check("DATA_DIR", False, "not set (configs with $DATA_DIR need it)", fix, needed=False)
     if not Path(folder).is_dir():
-        return Check("DATA_DIR", False, f"{folder} is no folder", mend, needed=False)
+        return Check("DATA_DIR", False, f"{folder} is not a directory", fix, needed=False)
     return Check("DATA_DIR", True, folder, needed=False)
 
 

@@ -13,7 +13,7 @@ from parc_core.config.env_config import EnvFileConfig, load_env_config
 from parc_core.config.paths import existing_file
 from parc_core.config.resolve import AGENT_FILE, ARGS_FILE, ENV_FILE
 from parc_core.config.train_args import read_train_args
-from parc_core.engines.devices import check_device, parse_device
+from parc_core.engines.devices import check_device
 from parc_core.engines.registry import resolve_engine
 from parc_core.errors import ConfigError
 from parc_core.evaluate import Runner, evaluate_and_report
@@ -66,7 +66,7 @@ def trained_elsewhere(folder: Path, engine: str, device: str) -> str:
     except ConfigError:
         return ""  # of a training by another program: the evaluation needs nothing of it
     trained, here = (
-        f"{resolve_engine(name, parse_device(where))} on {where}"
+        f"{resolve_engine(name, where)} on {where}"
         for name, where in ((args.engine, args.device), (engine, device))
     )
     return "" if trained == here else f"trained with {trained}, evaluated with {here} (--engine, --device)"

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import tasks  # noqa: F401 - credentials of a Prefect block, before any store is opened
+from parc_core.engines.registry import NAMES as ENGINE_NAMES
 from parc_core.errors import EXIT_INTERRUPTED, ConfigError, ParcError
 from parc_tracker.models import models_app
 
@@ -128,7 +129,7 @@ def evaluate(
     dataset: Annotated[
         Path | None, typer.Option("--dataset", help="motions.yaml to play instead of the environment file's.")
     ] = None,
-    engine: Annotated[str, typer.Option("--engine", help="auto, mujoco, mujoco_warp or isaac_gym.")] = "auto",
+    engine: Annotated[str, typer.Option("--engine", help="One of " + ", ".join(ENGINE_NAMES) + ".")] = "auto",
     device: Annotated[str, typer.Option("--device", help="cpu or cuda:0.")] = "cpu",
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder; default: evaluation/ beside the model.")
@@ -181,8 +182,8 @@ def doctor() -> None:
         text, colour = (
             ("ok", "green") if check.ok else ("missing", "red") if check.needed else ("no", "yellow")
         )
-        mend = f" -> {check.mend}" if check.mend and not check.ok else ""
-        typer.echo(f"{typer.style(text.ljust(7), fg=colour)}  {check.name:<{width}}  {check.detail}{mend}")
+        fix = f" -> {check.fix}" if check.fix and not check.ok else ""
+        typer.echo(f"{typer.style(text.ljust(7), fg=colour)}  {check.name:<{width}}  {check.detail}{fix}")
     if any(check.needed and not check.ok for check in found):
         raise typer.Exit(1)
 

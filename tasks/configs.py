@@ -11,9 +11,9 @@ from parc_core.config.paths import PROJECT_ROOT, existing_file, expand
 from parc_core.config.resolve import (
     AGENT_FILE,
     ENV_FILE,
-    placed_env,
-    placeless_env,
+    localize_env,
     portable,
+    portable_env,
     resolved_agent,
     training_args,
     write_request,
@@ -69,7 +69,7 @@ def emit_configs(tracker: dict[str, Any], dataset: Result) -> Result:
     folder = work_folder() / "configs" / name[:16]
     character = _character(config)
     env_file = load_env_config(config.env_config)
-    write_yaml(folder / ENV_FILE, placeless_env(env_file, _placeless(character)))
+    write_yaml(folder / ENV_FILE, portable_env(env_file, _placeless(character)))
     write_yaml(folder / AGENT_FILE, resolved_agent(config))
     return {
         "run_key": run_key(config, dataset_here(dataset)),
@@ -103,7 +103,7 @@ def configs_here(configs: Result, dataset: Result) -> tuple[EnvFileConfig, Agent
     if not ours.is_file() or content_of(ours) != configs["character"]["sha256"]:
         character = str(local_path(configs["character"]))
     folder = training_folder(configs)
-    env_file = placed_env(env_file, character, dataset_here(dataset), folder)
+    env_file = localize_env(env_file, character, dataset_here(dataset), folder)
     parent = configs["in_model_file"]
     args = training_args(
         folder, in_model_file=str(local_path(parent)) if parent else None, **configs["arguments"]

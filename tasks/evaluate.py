@@ -8,7 +8,6 @@ from typing import Any
 from prefect import get_run_logger
 
 from parc_core.config.schema import to_mapping
-from parc_core.engines.devices import parse_device
 from parc_core.engines.registry import resolve_engine
 from parc_core.evaluate import Runner, evaluate_and_report, evaluate_and_save
 from parc_core.evaluation.result import Summary, load
@@ -34,7 +33,7 @@ def _inputs(parameters: dict[str, Any]) -> Any:
         parameters["dataset"]["sha256"],
         parent,
         # The engine that is meant, whatever the device: it alone makes a difference.
-        [resolve_engine(arguments["engine"], parse_device(arguments["device"])), arguments["seed"]],
+        [resolve_engine(arguments["engine"], arguments["device"]), arguments["seed"]],
         parameters.get("model"),
         _evaluation_of(parameters.get("before")),
         parameters.get("model_name"),

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from parc_core.engines.registry import ENGINES
+
 ROOT = Path(__file__).resolve().parents[1]
 START = "parc_core.train"
 THIRD_PARTY = {"torch", "numpy", "yaml"}
-# Engines of newer Pythons, imported only when chosen; and what needs the object store.
+# Engines are imported by name, when chosen; those of newer Pythons are not looked at, nor the environment for them.
+ENGINE_MODULES = [spec.module for spec in ENGINES.values() if spec.oldest_python <= (3, 8)]
 OTHER_PYTHON = (
-    "parc_core.engines.mujoco.",
-    "parc_core.engines.mujoco_warp.",
+    *(f"{spec.module.rpartition('.')[0]}." for spec in ENGINES.values() if spec.oldest_python > (3, 8)),
     "parc_core.envs.warp.",
 )
 # Third-party packages that may be imported inside functions, where they are optional.
@@ -59,7 +61,7 @@ def imports_of(path):
 
 def closure():
     """{module: file} of everything in this project that the trainer can import, lazily or not."""
-    found, queue = {}, [START]
+    found, queue = {}, [START, *ENGINE_MODULES]
     while queue:
         name = queue.pop()
         path = module_file(name)
@@ -75,7 +77,12 @@ CLOSURE = closure()
 
 
 def test_the_closure_is_the_trainer():
-    for name in ("parc_core.training.trainer", "parc_core.envs.factory", "parc_core.motion.library"):
+    for name in (
+        "parc_core.training.trainer",
+        "parc_core.envs.factory",
+        "parc_core.motion.library",
+        *ENGINE_MODULES,
+    ):
         assert name in CLOSURE
     assert not any(name.startswith(("parc_tracker", "tasks", "flows", "prefect")) for name in CLOSURE)
 

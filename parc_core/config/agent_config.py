@@ -26,9 +26,9 @@ class ModelConfig:
     """FIXED: as set; CONSTANT: one learned number per action; VARIABLE: given by the network."""
     action_std: float = setting(0.05, above=0)
     """Standard deviation of normalized actions (at the start, if it is learned or falls)."""
-    action_std_end: Optional[float] = setting(None, above=0)
-    """FIXED alone: the standard deviation goes linearly from action_std to this; null = it stays."""
-    action_std_anneal_samples: Optional[float] = setting(None, above=0)
+    action_std_end: Optional[float] = setting(None, above=0, ours=True)
+    """FIXED only: the standard deviation goes linearly from action_std to this; null = it stays."""
+    action_std_anneal_samples: Optional[float] = setting(None, above=0, ours=True)
     """Samples over which it does so."""
 
     def __post_init__(self) -> None:
@@ -50,12 +50,14 @@ class OptimizerConfig:
     learning_rate: float = setting(5e-5, above=0)
     """Step size (at the start, with a schedule)."""
     momentum: float = setting(0.9, at_least=0, below=1)
-    """Momentum (SGD alone)."""
+    """Momentum (SGD only)."""
     weight_decay: float = setting(0.0, at_least=0)
     """L2 penalty (SGD, Adam) or decoupled decay (AdamW)."""
-    schedule: Literal["constant", "linear", "adaptive"] = "constant"
+    schedule: Literal["constant", "linear", "adaptive"] = setting(
+        "constant", ours=True, always_fingerprinted=True
+    )
     """linear: the learning rate falls to 0 at max_samples; adaptive: it follows how much the policy changes."""
-    desired_kl: float = setting(0.01, above=0)
+    desired_kl: float = setting(0.01, above=0, ours=True)
     """adaptive: every minibatch / 1.5 if KL(old ‖ new) is over twice this, × 1.5 if under half (1e-5 to 1e-2)."""
 
 
@@ -70,7 +72,7 @@ class AgentConfig:
     """Discount per control step."""
     td_lambda: float = setting(0.95, at_least=0, at_most=1)
     """λ of the TD(λ) returns."""
-    value_bounds: Literal["exact", "reference"] = "exact"
+    value_bounds: Literal["exact", "reference"] = setting("exact", ours=True, always_fingerprinted=True)
     """Clamp of values in the returns: what the reward allows, or PARC's [0, 100]."""
     steps_per_iter: int = setting(32, at_least=1)
     """Control steps of every environment per iteration."""
@@ -99,19 +101,19 @@ class AgentConfig:
     max_grad_norm: float = setting(1000.0, above=0)
     """The limit."""
     optimizer: OptimizerConfig = section(OptimizerConfig)
-    matmul_precision: Literal["auto", "float32", "tf32", "bf16"] = "auto"
+    matmul_precision: Literal["auto", "float32", "tf32", "bf16"] = setting("auto", ours=True)
     """Hidden layers: bf16 (parameters stay float32), TF32 (CUDA) or float32; auto = bf16 on CUDA, else float32."""
-    center_heights: bool = False
+    center_heights: bool = setting(False, ours=True)
     """The normalizer subtracts the mean of the observed terrain heights, which lie about 0.9 m below the root."""
     normalizer_samples: int = setting(300_000_000, at_least=0)
     """The observation normalizer learns from this many samples, then stays; 0 with in_model_file, whose own stays."""
-    iters_per_output: int = setting(100, at_least=1)
+    iters_per_output: int = setting(100, at_least=1, shapes_training=False)
     """Iterations between lines of log.txt (the first and the last iteration have one, too)."""
-    iters_per_checkpoint: int = setting(200, at_least=1)
+    iters_per_checkpoint: int = setting(200, at_least=1, shapes_training=False)
     """Iterations between checkpoints."""
-    test_episodes: int = setting(16, at_least=0)
+    test_episodes: int = setting(16, at_least=0, shapes_training=False)
     """Episodes of the deterministic test at each output (at least one of every environment); 0 = none."""
-    iters_per_evaluation: int = setting(0, at_least=0)
+    iters_per_evaluation: int = setting(0, at_least=0, ours=True, shapes_training=False)
     """Iterations between plays of all clips from their start (columns `Eval_…`; first and last, too); 0 = never."""
     exp_anneal_samples: Optional[float] = setting(None, above=0)
     """Samples over which exp_prob goes from its beginning to its end; null = it stays at its beginning."""
@@ -119,18 +121,18 @@ class AgentConfig:
     """Share of environments that sample their action (the others take the mean), at the start."""
     exp_prob_end: float = setting(1.0, at_least=0, at_most=1)
     """The same after exp_anneal_samples."""
-    max_rollbacks: int = setting(3, at_least=0)
+    max_rollbacks: int = setting(3, at_least=0, ours=True, shapes_training=False)
     """After a non-finite loss training goes back to the last good checkpoint, at most this often in a row."""
-    max_diverged_share: float = setting(0.01, at_least=0, at_most=1)
+    max_diverged_share: float = setting(0.01, at_least=0, at_most=1, ours=True, shapes_training=False)
     """Training stops where simulations diverge in more than this share of the steps over three outputs in a row."""
-    num_checkpoints_kept: int = setting(3, at_least=1)
+    num_checkpoints_kept: int = setting(3, at_least=1, ours=True, shapes_training=False)
     """Newest checkpoints that stay on disk."""
-    use_tensorboard: bool = True
+    use_tensorboard: bool = setting(True, ours=True, shapes_training=False)
     """Write TensorBoard curves into the output folder."""
-    use_wandb: Any = setting(False, no_effect=_WANDB)
-    project_name: Any = setting(None, no_effect=_WANDB)
-    exp_name: Any = setting(None, no_effect=_WANDB)
-    debug_log: Any = setting(False, no_effect=_WANDB)
+    use_wandb: Any = setting(False, no_effect=_WANDB, shapes_training=False)
+    project_name: Any = setting(None, no_effect=_WANDB, shapes_training=False)
+    exp_name: Any = setting(None, no_effect=_WANDB, shapes_training=False)
+    debug_log: Any = setting(False, no_effect=_WANDB, shapes_training=False)
 
 
 def load_agent_config(path: PathLike) -> AgentConfig:

@@ -29,11 +29,11 @@ class DatasetConfig:
     motion_classes_to_cut_in_half: List[str] = setting([])
     """Classes to keep half of."""
     max_terrain_dim_x: Optional[int] = setting(None, at_least=1)
-    """Motions whose terrain has more cells along x are left out; null = no limit."""
+    """Motions whose terrain has more cells along x are skipped; null = no limit."""
     max_terrain_dim_y: Optional[int] = setting(None, at_least=1)
     """The same along y."""
     min_num_frames: int = setting(2, at_least=0)
-    """Motions with fewer frames are left out (two is the least that has a velocity)."""
+    """Motions with fewer frames are skipped (two is the least that has a velocity)."""
 
     def __post_init__(self) -> None:
         if not self.folder_paths:

@@ -15,6 +15,9 @@ PerBody = Union[List[float], Dict[str, float]]
 _VIEWER = "it is a setting of PARC's viewer"
 _CLASSES = "the class of a motion comes from the dataset's manifest"
 _PHYSX = "MuJoCo has a solver of its own"
+_ONE_FRICTION = "MuJoCo has one coefficient, the dynamic one"
+_NO_BOUNCE = "MuJoCo's contacts do not bounce"
+_HEEDED_BY_PHYSX = (_PHYSX, _ONE_FRICTION, _NO_BOUNCE)
 _OTHER_ENV = "it belongs to PARC's other sub-environments"
 
 
@@ -32,26 +35,28 @@ class HeightmapConfig:
 class DeepMimicConfig:
     """Which motions are tracked and how they are drawn."""
 
-    fail_rate_quantiles: List[float] = setting([0.25, 0.5, 0.75, 0.9, 0.95, 0.99], at_least=0, at_most=1)
+    fail_rate_quantiles: List[float] = setting(
+        [0.25, 0.5, 0.75, 0.9, 0.95, 0.99], at_least=0, at_most=1, shapes_training=False
+    )
     """Quantiles of the failure rates over the motions that are logged."""
     heightmap: HeightmapConfig = section(HeightmapConfig)
     min_motion_weight: float = setting(0.01, at_least=0)
     """A motion is drawn with probability ∝ weight × max(failure rate, this)."""
     has_motion_classes: bool = setting(False, no_effect=_CLASSES)
     motion_classes: List[str] = setting([], no_effect=_CLASSES)
-    motion_file: Optional[str] = None
+    motion_file: Optional[str] = setting(None, shapes_training=False)
     """Dataset file (`motions.yaml`); in a pipeline the tracker config's dataset takes its place."""
     terrain_build_mode: Literal["square", "wide", "file"] = "square"
     """Arrangement of the terrains in `terrain.pkl`: a square, one row along x, or one terrain for all."""
-    terrain_save_path: Optional[str] = None
-    """Where a training writes the arranged terrain besides `<output_dir>/terrain.pkl`, which a data set of more than
+    terrain_save_path: Optional[str] = setting(None, shapes_training=False)
+    """Where a training writes the arranged terrain besides `<output_dir>/terrain.pkl`, which a dataset of more than
     1000 terrains goes without; null = nowhere else."""
     terrains_per_motion: int = setting(1, at_least=1)
-    """Copies of each motion's terrain in `terrain.pkl` (`wide` and `file` alone)."""
+    """Copies of each motion's terrain in `terrain.pkl` (`wide` and `file` only)."""
     fail_rates_path: Optional[str] = None
     """File with a tensor (num_motions,) of failure rates to start from; without it each starts at 1."""
     ignore_fail_rates: bool = False
-    """Draw motions by their weights alone."""
+    """Draw motions by their weights only."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,9 @@ class PlaneConfig:
 
     dynamic_friction: float = setting(1.0, at_least=0)
     """Sliding friction coefficient."""
-    static_friction: float = setting(1.0, at_least=0, no_effect="MuJoCo has one coefficient, the dynamic one")
+    static_friction: float = setting(1.0, at_least=0, no_effect=_ONE_FRICTION)
     """Sticking friction coefficient."""
-    restitution: float = setting(0.0, at_least=0, at_most=1, no_effect="MuJoCo's contacts do not bounce")
+    restitution: float = setting(0.0, at_least=0, at_most=1, no_effect=_NO_BOUNCE)
     """Bounciness."""
 
 
@@ -76,19 +81,19 @@ _POSE_TERMINATION_DIST = [0.7, 1.0, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 1.0, 1.2, 10.0
 class EnvConfig:
     """The tracking environment: physics rate, observation, reward, termination."""
 
-    char_file: str = "data/assets/humanoid.xml"
+    char_file: str = setting("data/assets/humanoid.xml", shapes_training=False)
     """MJCF of the character."""
-    action_mode: Literal["absolute", "residual"] = "absolute"
+    action_mode: Literal["absolute", "residual"] = setting("absolute", ours=True, always_fingerprinted=True)
     """absolute: actions are PD targets (PARC). residual: they correct the reference (ours, learns sooner)."""
-    residual_action_scale: float = setting(0.5, above=0)
+    residual_action_scale: float = setting(0.5, above=0, ours=True, always_fingerprinted=True)
     """Correction of the PD target for an action of 1, rad (residual mode)."""
-    terrain_window: int = setting(5, at_least=1)
+    terrain_window: int = setting(5, at_least=1, ours=True, always_fingerprinted=True)
     """Side of the square of terrain columns around the character, cells (MuJoCo engines)."""
-    solver_iterations: int = setting(10, at_least=1)
+    solver_iterations: int = setting(10, at_least=1, ours=True)
     """Most iterations of the contact solver in a physics step (MuJoCo engines); each costs time on a GPU."""
-    max_contacts_per_env: int = setting(40, at_least=1)
+    max_contacts_per_env: int = setting(40, at_least=1, ours=True, shapes_training=False)
     """Room for contacts, in the mean over the environments (engine mujoco_warp); overflow is counted and logged."""
-    max_constraints_per_env: int = setting(200, at_least=1)
+    max_constraints_per_env: int = setting(200, at_least=1, ours=True, shapes_training=False)
     """Room for constraints of each environment, four a contact, one a joint limit (engine mujoco_warp)."""
     contact_bodies: List[str] = setting([])
     """Bodies that may touch the ground; the fall test works only when this is not empty."""
@@ -163,16 +168,16 @@ class EnvConfig:
     """Share of the root's velocities in the reward."""
     key_pos_w: float = setting(0.15, at_least=0)
     """Share of the key bodies' positions in the reward."""
-    pose_strictness: float = setting(1.0, above=0)
-    """Power of the joint rotations' reward: above 1 small errors cost more; 1 is PARC's."""
-    vel_strictness: float = setting(1.0, above=0)
-    """Power of the joint velocities' reward."""
-    root_pos_strictness: float = setting(1.0, above=0)
-    """Power of the reward of the root's position and rotation."""
-    root_vel_strictness: float = setting(1.0, above=0)
-    """Power of the reward of the root's velocities."""
-    key_pos_strictness: float = setting(1.0, above=0)
-    """Power of the key bodies' reward."""
+    pose_exponent: float = setting(1.0, above=0, ours=True, was="pose_strictness")
+    """Exponent of the joint rotations' reward: above 1 small errors cost more; 1 is PARC's."""
+    vel_exponent: float = setting(1.0, above=0, ours=True, was="vel_strictness")
+    """Exponent of the joint velocities' reward."""
+    root_pos_exponent: float = setting(1.0, above=0, ours=True, was="root_pos_strictness")
+    """Exponent of the reward of the root's position and rotation."""
+    root_vel_exponent: float = setting(1.0, above=0, ours=True, was="root_vel_strictness")
+    """Exponent of the reward of the root's velocities."""
+    key_pos_exponent: float = setting(1.0, above=0, ours=True, was="key_pos_strictness")
+    """Exponent of the key bodies' reward."""
     sim_freq: int = setting(60, at_least=1)
     """Physics calls per second, each of sim.substeps steps."""
     tar_obs_steps: List[int] = setting([1, 2, 3, 10, 20, 30], at_least=0)
@@ -266,10 +271,14 @@ class EnvFileConfig:
         return self.env.sim_freq * self.sim.substeps // self.env.control_freq
 
 
-def env_warnings(config: EnvFileConfig, engine: str) -> List[str]:
-    """One line for each key that is set and has no effect; PhysX, engine isaac_gym, heeds what MuJoCo does not."""
-    lines = no_effect_warnings(config)
-    return [line for line in lines if "MuJoCo" not in line] if engine == "isaac_gym" else lines
+def env_warnings(config: EnvFileConfig, heeds_physx: bool) -> List[str]:
+    """One line for each key that is set and has no effect.
+
+    Args:
+        config: the environment file.
+        heeds_physx: the engine is PhysX, which heeds what MuJoCo does not.
+    """
+    return no_effect_warnings(config, _HEEDED_BY_PHYSX if heeds_physx else ())
 
 
 def load_env_config(path: PathLike) -> EnvFileConfig:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional
 
 import yaml
 
 from parc_core.errors import ConfigError
+from parc_core.system.files import PathLike
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds `parc_core` and `data`."""
@@ -18,8 +19,6 @@ USER_CONFIG = "user_config.yaml"
 """File (in the working folder or the project's) whose key `DATA_DIR` says where the data lie."""
 
 _DATA_DIR = re.compile(r"\$DATA_DIR(?![A-Za-z0-9_])|\$\{DATA_DIR\}")
-
-PathLike = Union[str, "os.PathLike[str]"]
 
 
 def data_dir() -> Optional[str]:

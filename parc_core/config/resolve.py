@@ -80,10 +80,10 @@ def resolved_env(tracker: TrackerConfig, dataset_file: Path, out_dir: Path) -> E
     """The environment config with this run's dataset and terrain file."""
     env_file = load_env_config(tracker.env_config)
     char_file = existing_file(env_file.env.char_file, "env.char_file", tracker.env_config)
-    return placed_env(env_file, portable(char_file), dataset_file, out_dir)
+    return localize_env(env_file, portable(char_file), dataset_file, out_dir)
 
 
-def placed_env(env_file: EnvFileConfig, char_file: str, dataset_file: Path, out_dir: Path) -> EnvFileConfig:
+def localize_env(env_file: EnvFileConfig, char_file: str, dataset_file: Path, out_dir: Path) -> EnvFileConfig:
     """An environment config with its character, dataset and terrain file on this machine."""
     wanted = env_file.env.dm.terrain_save_path
     terrain = out_dir / "terrain.pkl" if wanted is None else Path(expand(wanted)).absolute()
@@ -91,7 +91,7 @@ def placed_env(env_file: EnvFileConfig, char_file: str, dataset_file: Path, out_
     return dataclasses.replace(env_file, env=dataclasses.replace(env_file.env, char_file=char_file, dm=dm))
 
 
-def placeless_env(env_file: EnvFileConfig, char_file: str) -> EnvFileConfig:
+def portable_env(env_file: EnvFileConfig, char_file: str) -> EnvFileConfig:
     """An environment config for any machine: without dataset, whose content counts, not its place."""
     dm = dataclasses.replace(env_file.env.dm, motion_file=None)
     return dataclasses.replace(env_file, env=dataclasses.replace(env_file.env, char_file=char_file, dm=dm))
@@ -114,7 +114,7 @@ def portable(path: Path) -> str:
 
 
 def write_yaml(path: PathLike, cfg: Any) -> None:
-    """Write a config dataclass as YAML, atomically: one key a line, lists within their line."""
+    """Write a config dataclass as YAML, atomically: one key per line, lists within their line."""
     write_text(path, format_yaml(to_mapping(cfg)))
 
 

@@ -13,7 +13,9 @@ import math
 from typing import (
     Any,
     Callable,
+    Container,
     Dict,
+    Iterator,
     List,
     Literal,
     Optional,
@@ -41,6 +43,10 @@ def setting(
     at_most: Optional[float] = None,
     below: Optional[float] = None,
     no_effect: str = "",
+    ours: bool = False,
+    shapes_training: bool = True,
+    always_fingerprinted: bool = False,
+    was: str = "",
 ) -> Any:
     """A config field.
 
@@ -51,6 +57,11 @@ def setting(
         at_most: numbers must not be greater than this.
         below: numbers must be smaller than this.
         no_effect: why the key is accepted without effect; empty for keys that work.
+        ours: PARC's configs do not have the key, and its default is what PARC does. So a training's fingerprint holds
+            it only where it is set to something else: trainings from before there was such a key stay the same.
+        shapes_training: False for outputs, their pace and room: may change between two parts of one training.
+        always_fingerprinted: a key of ours that the fingerprint holds at its default, too, as it always did.
+        was: the key's earlier name, which is still read, and stays its name in fingerprints.
     """
     metadata = {
         "above": above,
@@ -58,6 +69,10 @@ def setting(
         "at_most": at_most,
         "below": below,
         "no_effect": no_effect,
+        "ours": ours,
+        "shapes_training": shapes_training,
+        "always_fingerprinted": always_fingerprinted,
+        "was": was,
     }
     if default is _MISSING:
         return dataclasses.field(metadata=metadata)
@@ -82,12 +97,14 @@ def from_mapping(cls: Type[T], data: Any, where: str, key: str = "") -> T:
         key: dotted path of `data` inside the file; empty at the top.
 
     Raises:
-        ConfigError: unknown key (the nearest known one is named), missing key, wrong type, out of range.
+        ConfigError: unknown key (the nearest known one is named), missing key, wrong type, out of range, a key given
+            under its earlier name as well.
     """
     data = {} if data is None else data
     if not isinstance(data, dict):
         raise _wrong_type(where, key or "the file", "a mapping of keys to values", data)
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    data = _under_current_names(data, fields, where, key)
     hints = get_type_hints(cls)
     for name in data:
         if name not in fields:
@@ -105,10 +122,23 @@ def from_mapping(cls: Type[T], data: Any, where: str, key: str = "") -> T:
         raise ConfigError(f"{where}: {error}") from None
 
 
+def _under_current_names(
+    data: Dict[Any, Any], fields: Dict[str, Any], where: str, key: str
+) -> Dict[Any, Any]:
+    earlier = {f.metadata["was"]: name for name, f in fields.items() if f.metadata.get("was")}
+    for old, new in earlier.items():
+        if old in data and new in data:
+            raise ConfigError(
+                f"{where}: '{_join(key, old)}' is the earlier name of '{_join(key, new)}', and both are given; "
+                "remove one"
+            )
+    return {earlier.get(name, name): value for name, value in data.items()}
+
+
 def to_mapping(cfg: Any) -> Dict[str, Any]:
     """The YAML form of a config: plain containers, key order of the dataclass.
 
-    Keys whose value is None are left out where None is their default, as PARC tests for presence of those.
+    Keys whose value is None are omitted where None is their default, as PARC tests for presence of those.
     """
     result: Dict[str, Any] = {}
     for field in dataclasses.fields(cfg):
@@ -119,17 +149,28 @@ def to_mapping(cfg: Any) -> Dict[str, Any]:
     return result
 
 
-def no_effect_warnings(cfg: Any, key: str = "") -> List[str]:
-    """One line for each key that has no effect here and is set away from its default."""
-    lines: List[str] = []
+def settings_in(cfg: Any, key: str = "") -> Iterator[Tuple[str, Any, Any]]:
+    """All fields of a config and of the sections inside it: (dotted path of the section, field, value)."""
     for field in dataclasses.fields(cfg):
         value = getattr(cfg, field.name)
-        path = _join(key, field.name)
-        reason = field.metadata.get("no_effect", "")
         if dataclasses.is_dataclass(value):
-            lines += no_effect_warnings(value, path)
-        elif reason and value != _default_of(field):
-            lines.append(f"'{path}' has no effect here: {reason}")
+            yield from settings_in(value, _join(key, field.name))
+        else:
+            yield key, field, value
+
+
+def no_effect_warnings(cfg: Any, heeded: Container[str] = ()) -> List[str]:
+    """One line for each key that has no effect here and is set away from its default.
+
+    Args:
+        cfg: the config.
+        heeded: reasons for no effect (texts of `no_effect`) that do not hold here.
+    """
+    lines: List[str] = []
+    for key, field, value in settings_in(cfg):
+        reason = field.metadata.get("no_effect", "")
+        if reason and reason not in heeded and value != default_of(field):
+            lines.append(f"'{_join(key, field.name)}' has no effect here: {reason}")
     return lines
 
 
@@ -265,7 +306,8 @@ def _check_limits(value: Any, where: str, path: str, limits: Any) -> None:
                 raise ConfigError(f"{where}: '{path}' is {value:g}, but must be {words} {bound:g}")
 
 
-def _default_of(field: Any) -> Any:
+def default_of(field: Any) -> Any:
+    """A field's value where the YAML lacks it; `dataclasses.MISSING` where it must not."""
     if field.default_factory is not _MISSING:
         return field.default_factory()
     return field.default

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Literal, Optional
+from typing import Dict, Optional
 
 from parc_core.config.paths import PathLike, load_yaml
 from parc_core.config.schema import from_mapping, setting
 from parc_core.errors import ConfigError
-
-Engine = Literal["auto", "mujoco", "mujoco_warp", "isaac_gym"]
 
 _OPTIONAL_PATHS = ("in_model_file", "output_dir", "dataset_file", "create_dataset_config", "trainer_python")
 
@@ -30,7 +28,8 @@ class TrackerConfig:
     """Training ends after this many control steps over all environments."""
     device: str = "cuda:0"
     """Where training runs: cpu, cuda, cuda:0, …"""
-    engine: Engine = "auto"
+    # Which engines there are is checked where they are known: `engines/registry.py`.
+    engine: str = setting("auto", ours=True)
     """Physics; auto takes mujoco_warp on CUDA and mujoco otherwise."""
     dataset_file: Optional[str] = None
     """The dataset to train on (`motions.yaml`); made by the pipeline where create_dataset_config is given."""
@@ -39,14 +38,14 @@ class TrackerConfig:
     `@best`, `@3`); null or none = from scratch."""
     create_dataset_config: Optional[str] = None
     """Dataset creation file; null = dataset_file is there already."""
-    seed: int = setting(0, at_least=0)
+    seed: int = setting(0, at_least=0, ours=True)
     """Seed of networks, motion sampling and exploration."""
-    model_name: str = "tracker"
+    model_name: str = setting("tracker", ours=True)
     """Name under which the registry keeps the trained model."""
-    gate: Dict[str, float] = setting({})
+    gate: Dict[str, float] = setting({}, ours=True)
     """What the model has to reach to become `latest`: `min_…` or `max_…` with completed (share of clips), joint_error
     (m), return or another number of its evaluation, such as `min_completed: 0.9`; it is registered anyway."""
-    trainer_python: Optional[str] = None
+    trainer_python: Optional[str] = setting(None, ours=True)
     """Python interpreter of the training process; null = this one."""
 
     def __post_init__(self) -> None:
@@ -82,7 +81,7 @@ def none_or_path(text: Optional[str]) -> Optional[str]:
 
 
 def check_device_name(device: str) -> None:
-    """Refuse what is no device name; whether the device is there is asked when training starts.
+    """Refuse what is not a device name; whether the device is there is asked when training starts.
 
     Raises:
         ConfigError: not `cpu`, `cuda` or `cuda:<number>`.

@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from parc_core.config.paths import PathLike, expand, resolve
 from parc_core.config.schema import from_mapping, nearest_key, setting
-from parc_core.config.tracker_config import Engine, check_device_name, none_or_path
+from parc_core.config.tracker_config import check_device_name, none_or_path
 from parc_core.errors import ConfigError
 from parc_core.system.files import write_text
 
@@ -49,7 +49,7 @@ class TrainArgs:
     """Training ends after this many control steps over all environments."""
     device: str = "cuda:0"
     """Where training runs."""
-    engine: Engine = "auto"
+    engine: str = "auto"
     """Physics; auto takes mujoco_warp on CUDA and mujoco otherwise."""
     in_model_file: Optional[str] = None
     """Model to start from; None = from scratch."""
@@ -63,12 +63,12 @@ class TrainArgs:
 
 
 def write_train_args(path: PathLike, args: TrainArgs) -> None:
-    """Write `--key value` lines, atomically; arguments that are None are left out."""
+    """Write `--key value` lines, atomically; arguments that are None are omitted."""
     write_text(path, format_train_args(args))
 
 
 def format_train_args(args: TrainArgs) -> str:
-    """The content of `train_args.txt`: one `--key value` a line, values quoted as a shell would."""
+    """The content of `train_args.txt`: one `--key value` per line, values quoted as a shell would."""
     lines = []
     for name in _names():
         value = getattr(args, name)

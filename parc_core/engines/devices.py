@@ -1,4 +1,4 @@
-"""Device names, and whether the device is there."""
+"""Whether a device is there."""
 
 from __future__ import annotations
 
@@ -11,42 +11,33 @@ from parc_core.config.tracker_config import check_device_name
 from parc_core.errors import ConfigError
 
 
-def check_device(device: str, where: str) -> None:
-    """Ask PyTorch for the device.
+def check_device(device: Union[str, torch.device], where: str = "") -> torch.device:
+    """The device of that name, which PyTorch finds here.
+
+    Args:
+        device: `cpu`, `cuda` or `cuda:<number>`.
+        where: where it was named, for messages.
 
     Raises:
-        ConfigError: it is no device name, or there is no such CUDA device.
+        ConfigError: it is not a device name, or there is no such CUDA device.
     """
+    begin, name = f"{where}: " if where else "", str(device)
     try:
-        check_device_name(device)
+        check_device_name(name)
     except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
-    if device == "cpu":
-        return
+        raise ConfigError(f"{begin}{error}") from None
     import torch
 
+    if name.startswith("cpu"):
+        return torch.device(name)
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    index = int(device.partition(":")[2] or 0)
     if count == 0:
         raise ConfigError(
-            f"{where}: 'device' is '{device}', but PyTorch finds no CUDA GPU here; set 'device: cpu' "
+            f"{begin}'device' is '{name}', but PyTorch finds no CUDA GPU here; set 'device: cpu' "
             "(data/configs/cpu/tracker.yaml suits a CPU)"
         )
-    if index >= count:
+    if int(name.partition(":")[2] or 0) >= count:
         raise ConfigError(
-            f"{where}: 'device' is '{device}', but there are {count} GPUs; use cuda:0 to cuda:{count - 1}"
+            f"{begin}'device' is '{name}', but there are {count} GPUs; use cuda:0 to cuda:{count - 1}"
         )
-
-
-def parse_device(name: Union[str, torch.device]) -> torch.device:
-    """The device of that name; whether it is there is asked by `check_engine`.
-
-    Raises:
-        ConfigError: there is no such name.
-    """
-    import torch
-
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"device {name!r} is unknown; set `device: cpu` or `device: cuda:0`") from error
+    return torch.device(name)

@@ -1,8 +1,11 @@
 """The whole contract between a physics engine and the environment, on one page.
 
-Write a new engine by subclassing `Engine`: everything above this room (observations, rewards, learning, evaluation)
-uses these members alone. Conventions: SI units, z up, quaternions xyzw, velocities in the world frame, a 3-dof joint's
-dof position is its rotation vector and its dof velocity the angular velocity in the child's frame.
+Write a new engine by subclassing `Engine` and giving it a row in `registry.ENGINES`: everything above this room
+(observations, rewards, learning, evaluation) uses only these members. An engine whose steps are kernel launches
+without host work can be a `GraphEngine`: the environment then records its own kernels together with them.
+
+Conventions: SI units, z up, quaternions xyzw, velocities in the world frame, a 3-dof joint's dof position is its
+rotation vector and its dof velocity the angular velocity in the child's frame.
 
 Every environment lives in its own motion's frame, so coordinates stay small however many terrains there are.
 """
@@ -11,13 +14,13 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from typing import Any, Dict
+from typing import Any, Callable, Dict
 
 import torch
 from torch import Tensor
 
-from parc_core.config.env_config import SimConfig
-from parc_core.errors import ConfigError
+MAX_SPEED = 1e4
+"""m/s or rad/s; beyond it a simulation counts as diverged though it is finite."""
 
 
 @dataclass
@@ -48,7 +51,8 @@ class EngineState:
     contact_forces: Tensor
     """(N, J, 3) N, world frame: the sum over each body's contacts in the last substep, self-contacts included."""
     diverged: Tensor
-    """(N,) bool: the simulation became non-finite in the last step and was put back to the rest pose."""
+    """(N,) bool: the simulation became non-finite, or faster than MAX_SPEED, in the last step and was put back to the
+    rest pose."""
 
 
 @dataclass
@@ -72,7 +76,11 @@ class ResetState:
 
 
 class Engine(abc.ABC):
-    """N simulations of one character, each on a terrain of the packed set."""
+    """N simulations of one character, each on a terrain of the packed set.
+
+    The registry makes every engine with the same arguments: character (Character), terrain (PackedTerrain, on the
+    device), config (EnvFileConfig), num_envs (N), device (torch.device), num_threads (of the CPU, 0 for all cores).
+    """
 
     name: str
     num_envs: int
@@ -102,12 +110,34 @@ class Engine(abc.ABC):
         """
 
 
-def num_substeps(sim: SimConfig, sim_freq: float, control_freq: float) -> int:
-    """Physics steps in a control step: sim_freq · substeps / control_freq (60 · 2 / 30 = 4)."""
-    ratio = sim_freq * sim.substeps / control_freq
-    if ratio < 1 or abs(ratio - round(ratio)) > 1e-6:
-        raise ConfigError(
-            f"control_freq {control_freq:g} Hz does not divide the physics rate "
-            f"sim_freq {sim_freq:g} Hz × substeps {sim.substeps}"
-        )
-    return round(ratio)
+class GraphEngine(Engine):
+    """An engine whose control step and reset are launches without host work, which can be part of a recorded graph.
+
+    The tensors of `state`, `pd_targets`, `reset_mask` and `reset_state` keep their storage for ever.
+    """
+
+    pd_targets: Tensor
+    """(N, D) rad: what `launch_step` makes the joints follow."""
+    reset_mask: Tensor
+    """(N,) bool: which environments `launch_reset` places."""
+    reset_state: ResetState
+    """Where it places them, for all N."""
+
+    @abc.abstractmethod
+    def launch_step(self) -> None:
+        """Advances all environments by one control step with `pd_targets`: only launches."""
+
+    @abc.abstractmethod
+    def launch_reset(self) -> None:
+        """Places the environments of `reset_mask` as in `reset_state`: only launches."""
+
+    @abc.abstractmethod
+    def capture(self, launches: Callable[[], None]) -> Callable[[], None]:
+        """A function that repeats the launches of `launches`, recorded once as one graph where the device has graphs.
+
+        They may run once before, to compile them; the engine puts back its own state after that, the caller its own.
+        """
+
+    @abc.abstractmethod
+    def counters(self) -> Dict[str, float]:
+        """Environment-steps since the last call in which something went wrong, by its name; waits for the device."""

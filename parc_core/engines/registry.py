@@ -1,59 +1,121 @@
-"""Which engine runs where."""
+"""The table of engines: one row says all that the rest of the project needs to know about an engine.
+
+Imports neither torch nor any engine, so that what has to come before torch can.
+"""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+from typing import TYPE_CHECKING, Any, Dict, NamedTuple, Tuple, Union
 
-import torch
-
-from parc_core.character.model import Character
-from parc_core.config.env_config import EnvFileConfig
-from parc_core.engines.engine import Engine
-from parc_core.engines.isaac_gym.api import check_importable
 from parc_core.errors import ConfigError
-from parc_core.terrain.packed import PackedTerrain
+
+if TYPE_CHECKING:
+    import torch
+
+    from parc_core.character.model import Character
+    from parc_core.config.env_config import EnvFileConfig
+    from parc_core.engines.engine import Engine
+    from parc_core.terrain.packed import PackedTerrain
 
 
-def resolve_engine(name: str, device: torch.device) -> str:
+class EngineSpec(NamedTuple):
+    """One engine."""
+
+    module: str
+    """Module of the engine's class, imported when the engine is chosen: a whole name, which cache keys follow."""
+    class_name: str
+    """A subclass of `Engine`."""
+    packages: Tuple[str, ...] = ()
+    """Modules that it imports beside torch, numpy and yaml."""
+    pip: str = "'{}'"
+    """What pip installs to get them; {} is the project: its name or its folder."""
+    devices: Tuple[str, ...] = ("cpu", "cuda")
+    """Kinds of torch devices that it runs on; the first is advised where another was asked for."""
+    hooks: str = ""
+    """Module with `before_torch()` and `check(device)`, for an engine that must be imported before torch."""
+    heeds_physx: bool = False
+    """The `sim.physx` keys and the ground's restitution have their effect."""
+    oldest_python: Tuple[int, int] = (3, 8)
+    """Of the engine's own files."""
+
+
+ENGINES: Dict[str, EngineSpec] = {
+    "mujoco": EngineSpec(
+        "parc_core.engines.mujoco.engine", "MujocoEngine", ("mujoco",), "'{}[mujoco]'", devices=("cpu",)
+    ),
+    "mujoco_warp": EngineSpec(
+        "parc_core.engines.mujoco_warp.engine",
+        "MujocoWarpEngine",
+        ("warp", "mujoco", "mujoco_warp"),
+        "'{}[gpu]'",
+        oldest_python=(3, 10),
+    ),
+    "isaac_gym": EngineSpec(
+        "parc_core.engines.isaac_gym.engine",
+        "IsaacGymEngine",
+        ("isaacgym.gymapi",),
+        "/path/to/isaacgym/python",
+        hooks="parc_core.engines.isaac_gym.api",
+        heeds_physx=True,
+    ),
+}
+NAMES = ("auto", *ENGINES)
+"""What `engine` in a config may be."""
+
+
+def resolve_engine(name: str, device: Union[str, torch.device]) -> str:
     """What `auto` stands for: mujoco_warp on CUDA, mujoco otherwise."""
     if name != "auto":
         return name
-    return "mujoco_warp" if device.type == "cuda" else "mujoco"
+    return "mujoco_warp" if str(device).startswith("cuda") else "mujoco"
+
+
+def check_engine_name(name: str, where: str = "") -> None:
+    """Whether there is such an engine, or it is `auto`.
+
+    Raises:
+        ConfigError: there is not.
+    """
+    if name not in NAMES:
+        begin = f"{where}: " if where else ""
+        raise ConfigError(f"{begin}'engine' must be one of {', '.join(NAMES)}, but is {name!r}")
+
+
+def heeds_physx(name: str) -> bool:
+    """Whether the engine heeds the settings of PhysX."""
+    return name in ENGINES and ENGINES[name].heeds_physx
+
+
+def before_torch(name: str) -> None:
+    """Imports what the engine needs imported before torch; call it at the start of a process.
+
+    Raises:
+        ConfigError: it cannot be imported.
+    """
+    if name in ENGINES and ENGINES[name].hooks:
+        _hooks(ENGINES[name]).before_torch()
 
 
 def check_engine(name: str, device: torch.device) -> str:
-    """The engine's own name, if it exists and can run on the device.
+    """The engine's own name, if it exists and can run on the device, which is there.
 
     Raises:
         ConfigError: it does not or cannot; costs nothing, so ask before loading data.
     """
+    check_engine_name(name)
     name = resolve_engine(name, device)
-    if name not in ("mujoco", "mujoco_warp", "isaac_gym"):
-        raise ConfigError(f"engine {name!r} is unknown; choose auto, mujoco, mujoco_warp or isaac_gym")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device {device}: PyTorch sees no CUDA GPU here; set `device: cpu`")
-    if name == "isaac_gym":
-        check_importable()
-        _check_physx_knows(device)
-    if name == "mujoco_warp" and not all(map(importlib.util.find_spec, ("warp", "mujoco", "mujoco_warp"))):
-        raise ConfigError("engine mujoco_warp needs `pip install 'parc-tracker[gpu]'`")
-    if name == "mujoco" and device.type != "cpu":
+    spec = ENGINES[name]
+    if spec.hooks:
+        _hooks(spec).check(device)
+    elif not all(importlib.util.find_spec(package) for package in spec.packages):
+        raise ConfigError(f"engine {name} needs `{install_command(spec)}`")
+    if device.type not in spec.devices:
         raise ConfigError(
-            f"engine mujoco runs on the CPU; set `device: cpu`, or `engine: mujoco_warp` for {device}"
+            f"engine {name} does not run on {device}; set `device: {spec.devices[0]}`, or `engine: auto`"
         )
     return name
-
-
-def _check_physx_knows(device: torch.device) -> None:
-    """Refuses GPUs newer than Isaac Gym's PhysX, which dies there with a segmentation fault (Ada, 8.9, is the last)."""
-    if device.type != "cuda":
-        return
-    major, minor = torch.cuda.get_device_capability(device)
-    if major >= 9:
-        raise ConfigError(
-            f"engine isaac_gym does not run on {torch.cuda.get_device_name(device)} (compute capability "
-            f"{major}.{minor}; its PhysX ends at 8.9); set `engine: mujoco_warp`"
-        )
 
 
 def make_engine(
@@ -65,25 +127,25 @@ def make_engine(
     device: torch.device,
     num_threads: int = 0,
 ) -> Engine:
-    """The named engine with N environments.
+    """The named engine with N environments; arguments as `Engine` describes them.
 
     Raises:
         ConfigError: the engine does not exist, is not installed, cannot run on the device, or its memory does not
             hold that many environments.
     """
     name = check_engine(name, device)
+    spec = ENGINES[name]
     try:
-        if name == "mujoco_warp":
-            from parc_core.engines.mujoco_warp.engine import MujocoWarpEngine
-
-            return MujocoWarpEngine(character, terrain, config, num_envs, device)
-        if name == "isaac_gym":
-            from parc_core.engines.isaac_gym.engine import IsaacGymEngine
-
-            return IsaacGymEngine(character, terrain, config, num_envs, device)
-        from parc_core.engines.mujoco.engine import MujocoEngine
-
-        return MujocoEngine(character, terrain, config, num_envs, num_threads)
+        engine = getattr(importlib.import_module(spec.module), spec.class_name)
+        return engine(character, terrain, config, num_envs, device, num_threads)
     except ImportError as error:
-        needed = "'parc-tracker[gpu]'" if name == "mujoco_warp" else "'mujoco>=3.17,<4'"
-        raise ConfigError(f"engine {name} needs `pip install {needed}` ({error})") from error
+        raise ConfigError(f"engine {name} needs `{install_command(spec)}` ({error})") from error
+
+
+def install_command(spec: EngineSpec) -> str:
+    """How to get the engine's packages."""
+    return "pip install " + spec.pip.format("parc-tracker")
+
+
+def _hooks(spec: EngineSpec) -> Any:
+    return importlib.import_module(spec.hooks)

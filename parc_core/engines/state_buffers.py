@@ -1,4 +1,4 @@
-"""Tensors of an engine's state before its first reset, and whether a saved state fits them."""
+"""What engines share: tensors of a state before the first reset, the rest pose, whether a saved state fits."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Any, Dict, Iterable
 import torch
 from torch import Tensor
 
+from parc_core.character.kinematics import Kinematics
 from parc_core.character.model import Character
 from parc_core.engines.engine import EngineState, ResetState
 from parc_core.errors import DataError
+
+_REST_CLEARANCE = 0.2  # m between the ground and the lowest body's origin in the rest pose
 
 
 def empty_state(n: int, character: Character, device: torch.device) -> EngineState:
@@ -45,6 +48,15 @@ def empty_reset(n: int, character: Character, device: torch.device) -> ResetStat
         dof_vel=torch.zeros(n, character.dof_size, device=device),
         terrain_ids=torch.zeros(n, dtype=torch.long, device=device),
     )
+
+
+def rest_height(kinematics: Kinematics) -> float:
+    """Height of the root above ground at which the rest pose touches nothing, m."""
+    device = kinematics.device
+    zero = kinematics.dof_to_rot(torch.zeros(kinematics.dof_size, device=device))
+    upright = torch.tensor((0.0, 0.0, 0.0, 1.0), device=device)
+    body_pos, _ = kinematics.forward(torch.zeros(3, device=device), upright, zero)
+    return _REST_CLEARANCE - float(body_pos[:, 2].min())
 
 
 def check_saved_state(state: Dict[str, Any], names: Iterable[str], qpos: Tensor) -> None:

@@ -11,7 +11,8 @@ from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.config.paths import resolve
-from parc_core.engines.devices import parse_device
+from parc_core.engines.devices import check_device
+from parc_core.engines.engine import Engine, GraphEngine
 from parc_core.engines.registry import check_engine, make_engine
 from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_env import TrackingEnv
@@ -45,7 +46,7 @@ def make_env(
     if num_envs < 1:
         raise ConfigError(f"num_envs is {num_envs}; it must be at least 1")
     env = config.env
-    device = parse_device(device)
+    device = check_device(device)
     check_engine(engine, device)
     character = load_character(resolve(env.char_file))
     dataset = load_motions(config, character.num_bodies)
@@ -54,16 +55,16 @@ def make_env(
     layout = TerrainLayout.from_dataset(config, dataset)
     terrain = layout.pack(device)
     physics = make_engine(engine, character, terrain, config, num_envs, device, num_threads)
-    environment = _environment_class(physics.name)
+    environment = _environment_class(physics)
     tracking = environment(env, physics, kinematics, library, terrain, seed, layout)
     if env.dm.fail_rates_path and not env.dm.ignore_fail_rates:
         tracking.sampler.set_fail_rates(_load_fail_rates(env.dm.fail_rates_path), env.dm.fail_rates_path)
     return tracking
 
 
-def _environment_class(engine: str) -> Type[TrackingEnv]:
+def _environment_class(engine: Engine) -> Type[TrackingEnv]:
     """The environment whose step is one graph of kernels where the engine can be part of such a graph."""
-    if engine != "mujoco_warp":
+    if not isinstance(engine, GraphEngine):
         return TrackingEnv
     from parc_core.envs.warp.env import FusedTrackingEnv
 

@@ -55,11 +55,11 @@ class TaskTensors:
         """(5,), sum 1."""
         self.reward_powers = torch.tensor(
             [
-                config.pose_strictness,
-                config.vel_strictness,
-                config.root_pos_strictness,
-                config.root_vel_strictness,
-                config.key_pos_strictness,
+                config.pose_exponent,
+                config.vel_exponent,
+                config.root_pos_exponent,
+                config.root_vel_exponent,
+                config.key_pos_exponent,
             ],
             device=device,
         )

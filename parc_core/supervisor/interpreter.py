@@ -10,7 +10,7 @@ from typing import Any, Dict, Optional
 from parc_core.errors import ConfigError
 from parc_core.supervisor.probe import MARKER
 
-PATIENCE_S = 300.0
+TIMEOUT_S = 300.0
 """Isaac Gym and torch from a network drive, for the first time, take a minute."""
 
 
@@ -26,7 +26,7 @@ def check_trainer_python(python: str, engine: str, device: str, where: str) -> s
         Its version, such as "3.8.18".
 
     Raises:
-        ConfigError: it cannot train; the line names what is missing and the command that mends it.
+        ConfigError: it cannot train; the line names what is missing and the command that fixes it.
     """
     script = str(Path(__file__).with_name("probe.py"))
     begin = f"{where}: 'trainer_python' names {python}, "
@@ -35,14 +35,14 @@ def check_trainer_python(python: str, engine: str, device: str, where: str) -> s
             [python, script, engine, device],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=PATIENCE_S,
+            timeout=TIMEOUT_S,
             check=False,
         )
     except OSError as error:
         raise ConfigError(f"{begin}which cannot be started ({error.strerror}); correct the path") from error
     except subprocess.TimeoutExpired:
         raise ConfigError(
-            f"{begin}which did not answer for {PATIENCE_S:.0f} s; look what `{python} -c 'import torch'` does"
+            f"{begin}which did not answer for {TIMEOUT_S:.0f} s; look what `{python} -c 'import torch'` does"
         ) from None
     answer = _answer(done.stdout.decode("utf-8", "replace"))
     if answer is None:
@@ -52,8 +52,8 @@ def check_trainer_python(python: str, engine: str, device: str, where: str) -> s
             f"{begin}which ended with {done.returncode} when it was asked for its packages{said}; "
             "name a Python interpreter"
         )
-    for what, mend in answer["problems"]:
-        raise ConfigError(f"{begin}which cannot train: {what}" + (f"; run: {mend}" if mend else ""))
+    for what, fix in answer["problems"]:
+        raise ConfigError(f"{begin}which cannot train: {what}" + (f"; run: {fix}" if fix else ""))
     return str(answer["python"])
 
 

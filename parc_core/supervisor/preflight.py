@@ -14,6 +14,7 @@ from parc_core.config.paths import PathLike, existing_file, expand, resolve
 from parc_core.config.schema import no_effect_warnings
 from parc_core.config.tracker_config import TrackerConfig, load_tracker_config
 from parc_core.engines.devices import check_device
+from parc_core.engines.registry import check_engine_name, heeds_physx
 from parc_core.errors import ConfigError
 from parc_core.registry.names import is_reference
 from parc_core.storage.store import Store, local_root
@@ -33,6 +34,7 @@ def check_runnable(path: PathLike, registry_model: Optional[Callable[[str], Path
     """
     tracker = load_tracker_config(path)
     where = str(path)
+    check_engine_name(tracker.engine, where)
     env_file = load_env_config(tracker.env_config)
     load_agent_config(tracker.agent_config)
     existing_file(env_file.env.char_file, "env.char_file", tracker.env_config)
@@ -65,7 +67,7 @@ def _with_model_file(
 
 def tracker_warnings(tracker: TrackerConfig) -> List[str]:
     """One line for each key of the environment and agent files that is set and has no effect here."""
-    env_lines = env_warnings(load_env_config(tracker.env_config), tracker.engine)
+    env_lines = env_warnings(load_env_config(tracker.env_config), heeds_physx(tracker.engine))
     agent_lines = no_effect_warnings(load_agent_config(tracker.agent_config))
     return [f"{tracker.env_config}: {line}" for line in env_lines] + [
         f"{tracker.agent_config}: {line}" for line in agent_lines
@@ -96,5 +98,5 @@ def _check_motion_folders(path: PathLike) -> None:
             Store(text)  # says what is wrong with the address; what lies there shows at the merge
         elif not resolved.is_dir():
             raise ConfigError(
-                f"{path}: 'folder_paths' names {resolved}, which is no folder; correct the path or DATA_DIR"
+                f"{path}: 'folder_paths' names {resolved}, which is not a directory; correct the path or DATA_DIR"
             )

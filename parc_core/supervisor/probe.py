@@ -1,7 +1,7 @@
 """Run by another interpreter, as a file: whether it can train. Any Python can read it, even one too old to train.
 
 `python probe.py <engine> <device>` prints one line of JSON behind a marker: `python` (version) and
-`problems`, each a pair of what is wrong and the command or setting that mends it.
+`problems`, each a pair of what is wrong and the command or setting that fixes it.
 """
 
 # ruff: noqa: UP031 - Pythons before 3.6 know no f-strings
@@ -17,16 +17,18 @@ OLDEST_TORCH = (1, 13)
 
 
 def problems(engine, device):
-    """Pairs of (what is wrong, what mends it), in the order in which they are to be mended."""
+    """Pairs of (what is wrong, how to fix it), in the order in which they are to be fixed."""
     python = sys.executable
     if sys.version_info < OLDEST_PYTHON:
         return [
             ("it is Python %d.%d" % sys.version_info[:2], "set trainer_python to a Python of 3.8 or newer")
         ]
-    if engine == "isaac_gym":  # has to be imported before torch
-        error = import_error("isaacgym.gymapi")
-        if error:
-            return [("isaacgym: " + error, "%s -m pip install -e /path/to/isaacgym/python" % python)]
+    from parc_core.engines.registry import ENGINES  # imports nothing that may be missing here
+
+    if engine in ENGINES and ENGINES[engine].hooks:  # has to be imported before torch
+        lacking = package_problems(engine, ENGINES[engine])
+        if lacking:
+            return lacking
     found = [(name, import_error(name)) for name in ("torch", "numpy", "yaml")]
     wrong = [pair for pair in found if pair[1]]
     if wrong:
@@ -45,25 +47,28 @@ def problems(engine, device):
 
 def engine_problems(engine, device):
     """What the chosen engine lacks, and whether the device is there."""
-    import torch
-
     from parc_core.engines.devices import check_device
-    from parc_core.engines.registry import check_engine, resolve_engine
+    from parc_core.engines.registry import ENGINES, check_engine, resolve_engine
     from parc_core.errors import ConfigError
 
-    engine = resolve_engine(engine, torch.device(device))
-    packages = {"mujoco": ["mujoco"], "mujoco_warp": ["mujoco", "warp", "mujoco_warp"]}.get(engine, [])
-    for name in packages:
-        error = import_error(name)
-        if error:
-            extra = "gpu" if engine == "mujoco_warp" else "mujoco"
-            mend = "%s -m pip install -e '%s[%s]'" % (sys.executable, ROOT, extra)
-            return [("engine %s: %s: %s" % (engine, name, error), mend)]
+    engine = resolve_engine(engine, device)
+    lacking = package_problems(engine, ENGINES[engine])
+    if lacking:
+        return lacking
     try:
-        check_device(device, "it")
-        check_engine(engine, torch.device(device))
+        check_engine(engine, check_device(device, "it"))
     except ConfigError as error:
         return [(str(error), "")]
+    return []
+
+
+def package_problems(engine, spec):
+    """The first of the engine's packages that cannot be imported."""
+    for name in spec.packages:
+        error = import_error(name)
+        if error:
+            fix = "%s -m pip install -e %s" % (sys.executable, spec.pip.format(ROOT))
+            return [("engine %s: %s: %s" % (engine, name, error), fix)]
     return []
 
 

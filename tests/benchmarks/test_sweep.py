@@ -34,7 +34,7 @@ def test_two_variants_are_trained_with_their_own_settings(
     file.write_text(
         textwrap.dedent("""
         small: {agent: {steps_per_iter: 2}}
-        strict: {agent: {steps_per_iter: 4}, env: {root_pos_strictness: 2.0}, num_envs: 6, seed: 3}
+        strict: {agent: {steps_per_iter: 4}, env: {root_pos_exponent: 2.0}, num_envs: 6, seed: 3}
         broken: {agent: {model: {actor_net: fc_9layers}}}
         """)
     )
@@ -48,7 +48,7 @@ def test_two_variants_are_trained_with_their_own_settings(
     assert "--num_envs 6\n" in args
     assert "--seed 3\n" in args
     env = yaml.safe_load((tmp_path / "out" / "strict" / "training" / "dm_env.yaml").read_text())
-    assert env["env"]["root_pos_strictness"] == 2.0
+    assert env["env"]["root_pos_exponent"] == 2.0
     shown = capsys.readouterr().out
     assert "small" in shown
     assert "strict" in shown

@@ -12,13 +12,13 @@ from parc_core.config.env_config import (
 )
 
 
-def test_physx_settings_count_with_isaac_gym_alone() -> None:
+def test_physx_settings_count_with_physx_alone() -> None:
     env = EnvConfig(env_spacing=3.0, plane=PlaneConfig(restitution=0.5))
     config = EnvFileConfig(env=env, sim=SimConfig(physx=PhysxConfig(solver_type=0)))
-    with_mujoco = env_warnings(config, "mujoco")
+    with_mujoco = env_warnings(config, heeds_physx=False)
     assert [line.split("'")[1] for line in with_mujoco] == [
         "env.env_spacing",
         "env.plane.restitution",
         "sim.physx.solver_type",
     ]
-    assert env_warnings(config, "isaac_gym") == with_mujoco[:1]
+    assert env_warnings(config, heeds_physx=True) == with_mujoco[:1]

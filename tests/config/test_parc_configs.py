@@ -62,12 +62,12 @@ def test_keys_that_parc_lacks_are_parcs_behaviour_by_default():
         "env.max_contacts_per_env",
         "env.max_constraints_per_env", "env.demo_mode", "env.debug_visuals",
         "env.start_paused", "env.write_agent_states", "env.enable_replan_timer_obs", "env.dm.ignore_fail_rates",
-        "env.pose_strictness", "env.vel_strictness", "env.root_pos_strictness", "env.root_vel_strictness",
-        "env.key_pos_strictness",
+        "env.pose_exponent", "env.vel_exponent", "env.root_pos_exponent", "env.root_vel_exponent",
+        "env.key_pos_exponent",
     }  # fmt: skip
     assert env.action_mode == "absolute"
-    assert env.pose_strictness == env.vel_strictness == env.key_pos_strictness == 1.0
-    assert env.root_pos_strictness == env.root_vel_strictness == 1.0
+    assert env.pose_exponent == env.vel_exponent == env.key_pos_exponent == 1.0
+    assert env.root_pos_exponent == env.root_vel_exponent == 1.0
     assert agent.optimizer.schedule == "constant"
     assert (agent.exp_anneal_samples, agent.exp_prob_beg, agent.exp_prob_end) == (None, 1.0, 1.0)
 
@@ -181,7 +181,6 @@ def test_no_model_in_parcs_spellings(tmp_path, text):
         ("dataset_file: none\n", "neither 'dataset_file' nor 'create_dataset_config' is set"),
         ("dataset_file: a\ndevice: gpu\n", "'device' is 'gpu', but must be cpu, cuda or cuda:<number>"),
         ("dataset_file: a\ndevice: 'cuda:'\n", "'device' is 'cuda:'"),
-        ("dataset_file: a\nengine: physx\n", "'engine' must be one of auto, mujoco"),
         ("dataset_file: a\nmodel_name: a/b\n", "'model_name' is 'a/b'"),
         ("dataset_file: a\nnum_env: 3\n", "the nearest known key is 'num_envs'"),
     ],
@@ -193,3 +192,13 @@ def test_impossible_trackers(tmp_path, text, words):
     assert words in str(caught.value)
     assert "t.yaml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_rewards_exponents_are_read_under_their_earlier_names():
+    """Of configs that trainings wrote before; what is written has the new names."""
+    old = {f"{term}_strictness": 2.0 for term in ("pose", "vel", "root_pos", "root_vel", "key_pos")}
+    cfg = from_mapping(EnvFileConfig, {"env": old}, "dm_env.yaml")
+    assert cfg.env.pose_exponent == cfg.env.vel_exponent == cfg.env.root_pos_exponent == 2.0
+    assert cfg.env.root_vel_exponent == cfg.env.key_pos_exponent == 2.0
+    written = to_mapping(cfg)["env"]
+    assert written["pose_exponent"] == 2.0 and not set(old) & set(written)

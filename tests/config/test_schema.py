@@ -168,3 +168,30 @@ def test_keys_without_effect_are_said_once_and_only_when_set():
     assert no_effect_warnings(build(viewer={"camera": 1})) == [
         "'viewer' has no effect here: there is no viewer"
     ]
+
+
+@dataclass(frozen=True)
+class Renamed:
+    sharpness: float = setting(1.0, above=0, was="strictness")
+    other: int = 0
+
+
+@dataclass(frozen=True)
+class WithRenamed:
+    part: Renamed = section(Renamed)
+
+
+def test_a_key_is_read_under_its_earlier_name_and_written_under_the_new_one():
+    cfg = from_mapping(WithRenamed, {"part": {"strictness": 2}}, "file.yaml")
+    assert cfg == WithRenamed(Renamed(sharpness=2.0))
+    assert to_mapping(cfg) == {"part": {"sharpness": 2.0, "other": 0}}
+    with pytest.raises(ConfigError, match=r"^file.yaml: 'part.sharpness' is 0, but must be greater than 0$"):
+        from_mapping(WithRenamed, {"part": {"strictness": 0}}, "file.yaml")
+
+
+def test_a_key_under_both_names_is_an_error():
+    with pytest.raises(
+        ConfigError,
+        match=r"^file.yaml: 'part.strictness' is the earlier name of 'part.sharpness', and both are given; remove one$",
+    ):
+        from_mapping(WithRenamed, {"part": {"strictness": 2.0, "sharpness": 2.0}}, "file.yaml")

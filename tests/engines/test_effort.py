@@ -50,7 +50,8 @@ def test_a_light_limb_turns_to_a_far_target_without_shaking() -> None:
     from parc_core.config.env_config import EnvFileConfig
     from parc_core.engines.mujoco.engine import MujocoEngine
 
-    engine = MujocoEngine(humanoid(), PackedTerrain([flat()], torch.device("cpu")), EnvFileConfig(), 1, 1)
+    cpu = torch.device("cpu")
+    engine = MujocoEngine(humanoid(), PackedTerrain([flat()], cpu), EnvFileConfig(), 1, cpu, 1)
     engine.reset(torch.arange(1), state(1, HIGH))
     targets = torch.zeros(1, 28)
     targets[0, THIGH_TWIST] = 0.6  # 300 N·m, 1.5 times the effort

@@ -1,10 +1,11 @@
-"""Which engine runs where, what is missing for it, and how many environments fit."""
+"""Which engine runs where, and what is missing for it."""
 
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,8 @@ from torch.testing import assert_close
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
 from parc_core.config.env_config import EnvConfig, EnvFileConfig
-from parc_core.engines.memory import environments_that_fit
-from parc_core.engines.mujoco.model import ModelOptions, build_model
-from parc_core.engines.registry import check_engine, make_engine, resolve_engine
+from parc_core.config.paths import PROJECT_ROOT
+from parc_core.engines.registry import ENGINES, check_engine, make_engine, resolve_engine
 from parc_core.errors import ConfigError
 from parc_core.rotations import normalize
 from parc_core.terrain.packed import PackedTerrain
@@ -33,6 +33,25 @@ def test_auto_is_the_gpu_engine_on_a_gpu_alone() -> None:
     assert resolve_engine("auto", CPU) == "mujoco"
     assert resolve_engine("auto", torch.device("cuda:0")) == "mujoco_warp"
     assert check_engine("auto", CPU) == "mujoco"
+
+
+def test_engines_are_told_where_they_do_not_run() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^engine mujoco does not run on cuda:0; set `device: cpu`, or `eng"
+    ):
+        check_engine("mujoco", torch.device("cuda:0"))
+
+
+def test_the_table_names_what_is_there() -> None:
+    """Each row's module holds its class, which is an engine of that name, and can be asked for without torch."""
+    import ast
+
+    for name, spec in ENGINES.items():
+        path = PROJECT_ROOT.joinpath(*spec.module.split(".")).with_suffix(".py")
+        classes = {n.name: n for n in ast.parse(path.read_text()).body if isinstance(n, ast.ClassDef)}
+        assert f'name = "{name}"' in ast.unparse(classes[spec.class_name]).replace("'", '"')
+    code = "import sys, parc_core.engines.registry\nassert not {'torch', 'numpy', 'yaml'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=False).returncode == 0
 
 
 @needs_warp
@@ -52,49 +71,8 @@ def test_missing_packages_are_named_in_one_line(missing: str, monkeypatch: pytes
 
 def test_a_broken_package_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "parc_core.engines.mujoco.engine", None)
-    with pytest.raises(ConfigError, match=r"^engine mujoco needs `pip install 'mujoco>=3.17,<4'` \("):
+    with pytest.raises(ConfigError, match=r"^engine mujoco needs `pip install 'parc-tracker\[mujoco\]'` \("):
         make_engine("mujoco", humanoid(), PackedTerrain([flat()], CPU), EnvFileConfig(), 1, CPU)
-
-
-@pytest.mark.parametrize(
-    ("free", "each", "fixed", "expected"),
-    [(1000.0, 10.0, 0.0, 100), (1000.0, 10.0, 95.0, 90), (1000.0, 3.0, 0.0, 333), (50.0, 10.0, 60.0, 0)],
-)
-def test_environments_that_fit(free: float, each: float, fixed: float, expected: int) -> None:
-    assert environments_that_fit(free, each, fixed) == expected
-
-
-def test_environments_must_take_something() -> None:
-    with pytest.raises(ValueError, match="must be positive"):
-        environments_that_fit(1.0, 0.0)
-
-
-@needs_warp
-def test_a_failed_allocation_names_the_number_that_fits() -> None:
-    from parc_core.engines.mujoco_warp import memory as warp_memory
-
-    model = build_model(humanoid(), ModelOptions(timestep=1 / 120, window=5, dx=0.4, warp=True))
-    each = warp_memory.bytes_per_environment(model, 40, 200)
-    assert each == pytest.approx(120_000, rel=0.1)  # 94 kB of data, and 26 kB that a step takes beside them
-    assert warp_memory.bytes_per_environment(model, 80, 200) > each + 40 * 150
-    free = 3 * 2**29 + 100 * each  # 1 GiB beside what is taken anyway
-    fit = environments_that_fit(2**30 + 100 * each, each)
-
-    def explained() -> Any:
-        return warp_memory.out_of_memory_explained(model, 40, 200, 65536, torch.device("cuda:0"), free)
-
-    for message in (
-        "Failed to allocate 123 bytes on device 'cuda:0'",
-        "CUDA out of memory. Tried to allocate",
-    ):
-        with (
-            pytest.raises(ConfigError, match=f"65536 .* at most {fit} fit .* lower num_envs") as caught,
-            explained(),
-        ):
-            raise RuntimeError(message)
-        assert "\n" not in str(caught.value)
-    with pytest.raises(RuntimeError, match="illegal address"), explained():
-        raise RuntimeError("illegal address")
 
 
 ARM = """

@@ -88,10 +88,10 @@ def test_settings_that_cannot_be_met(stand: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("engine", "device", "message"),
     [
-        ("bullet", "cpu", "engine 'bullet' is unknown"),
+        ("bullet", "cpu", "'engine' must be one of auto, mujoco, .* but is 'bullet'"),
         ("isaac_gym", "cpu", "engine isaac_gym needs Isaac Gym Preview 4, which this interpreter"),
-        ("mujoco", "gpu", "device 'gpu' is unknown"),
-        ("mujoco", "meta", "engine mujoco runs on the CPU"),
+        ("mujoco", "gpu", "'device' is 'gpu', but must be cpu, cuda"),
+        ("mujoco", "meta", "'device' is 'meta', but must be cpu, cuda"),
     ],
 )
 def test_engines_and_devices_that_are_not_there(stand: Path, engine: str, device: str, message: str) -> None:
@@ -102,7 +102,7 @@ def test_engines_and_devices_that_are_not_there(stand: Path, engine: str, device
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_gpu_that_is_not_there(stand: Path) -> None:
-    with pytest.raises(ConfigError, match="sees no CUDA GPU"):
+    with pytest.raises(ConfigError, match="finds no CUDA GPU"):
         make_env(env_file(stand), 1, "cuda:0")
 
 

@@ -1,4 +1,4 @@
-"""The doctor names what is missing and its mend, and survives what is broken."""
+"""The doctor names what is missing and its fix, and survives what is broken."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from parc_core.config import paths
+from parc_core.engines.registry import ENGINES
 from parc_core.storage.store import Store
 from parc_tracker import doctor
 from tests.object_store import object_server, s3_url
@@ -21,13 +22,13 @@ def quick_rendering(monkeypatch):
     monkeypatch.setattr(doctor, "RENDER_SCRIPT", "pass")
 
 
-def test_every_line_has_a_detail_and_every_failure_a_mend():
+def test_every_line_has_a_detail_and_every_failure_a_fix():
     found = doctor.checks()
-    assert len({check.name for check in found}) == len(found) == 12
+    assert len({check.name for check in found}) == len(found) == 9 + len(ENGINES)
     for check in found:
         assert check.detail
-        assert "\n" not in check.detail + check.mend
-        assert bool(check.mend) != check.ok, check
+        assert "\n" not in check.detail + check.fix
+        assert bool(check.fix) != check.ok, check
 
 
 def test_this_python_and_torch_are_seen():
@@ -50,10 +51,10 @@ def test_a_check_that_breaks_is_a_line(monkeypatch):
 
 def test_missing_packages(monkeypatch):
     monkeypatch.setattr(doctor, "_import", lambda name: None)
-    for check in (doctor.check_torch(), doctor.check_mujoco(), doctor.check_prefect()):
+    for check in (doctor.check_torch(), doctor.check_engine("mujoco"), doctor.check_prefect()):
         assert not check.ok
         assert check.needed
-        assert "pip install" in check.mend
+        assert "pip install" in check.fix
 
 
 def test_rendering_failure_tells_the_reason(monkeypatch):
@@ -85,7 +86,7 @@ def test_store_that_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
     check = doctor.check_store()
     assert not check.ok
-    assert "PARC_STORE" in check.mend
+    assert "PARC_STORE" in check.fix
 
 
 def test_store_on_s3(s3_url, monkeypatch):
@@ -102,23 +103,23 @@ def test_data_dir(tmp_path, monkeypatch):
     monkeypatch.delenv("DATA_DIR", raising=False)
     assert not doctor.check_data_dir().ok
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "nothing"))
-    assert "is no folder" in doctor.check_data_dir().detail
+    assert "is not a directory" in doctor.check_data_dir().detail
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     assert doctor.check_data_dir().ok
 
 
 def test_little_disk_is_said(monkeypatch):
     monkeypatch.setattr(doctor, "MIN_FREE_GIB", 1e9)
-    assert "make room" in doctor.check_disk().mend
+    assert "make room" in doctor.check_disk().fix
 
 
 def test_the_gpu_engine_without_its_packages(monkeypatch):
     monkeypatch.setattr(doctor, "_import", lambda name: None)
-    check = doctor.check_mujoco_warp()
+    check = doctor.check_engine("mujoco_warp")
     assert not check.ok
     assert not check.needed
     assert check.detail == "warp, mujoco, mujoco_warp not installed"
-    assert "pip install" in check.mend
+    assert "pip install" in check.fix
 
 
 def test_the_gpu_engine_without_a_gpu(monkeypatch):
@@ -126,10 +127,10 @@ def test_the_gpu_engine_without_a_gpu(monkeypatch):
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    check = doctor.check_mujoco_warp()
+    check = doctor.check_engine("mujoco_warp")
     assert not check.ok
     assert check.detail.endswith("PyTorch sees no CUDA GPU")
-    assert "driver" in check.mend
+    assert "driver" in check.fix
 
 
 def test_the_gpu_engine_on_a_gpu(monkeypatch):
@@ -144,11 +145,11 @@ def test_the_gpu_engine_on_a_gpu(monkeypatch):
     monkeypatch.setattr(warp, "init", lambda: None)
     monkeypatch.setattr(warp, "get_cuda_devices", lambda: [Gpu])
     monkeypatch.setattr(warp, "is_conditional_graph_supported", lambda: True)
-    check = doctor.check_mujoco_warp()
+    check = doctor.check_engine("mujoco_warp")
     assert check.ok
     assert check.detail.endswith("on cuda:0 Some GPU")
     monkeypatch.setattr(warp, "is_conditional_graph_supported", lambda: False)
     monkeypatch.setattr(warp, "get_cuda_driver_version", lambda: (12, 2))
-    check = doctor.check_mujoco_warp()
+    check = doctor.check_engine("mujoco_warp")
     assert not check.ok
     assert check.detail.endswith("the driver is for CUDA 12.2")

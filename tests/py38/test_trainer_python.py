@@ -53,7 +53,7 @@ def test_a_missing_package_comes_with_the_command_that_mends_it(tmp_path, tracke
 @pytest.mark.parametrize(
     ("engine", "device", "words"),
     [
-        ("isaac_gym", "cpu", "isaacgym: No module named 'isaacgym'; run: "),
+        ("isaac_gym", "cpu", "isaacgym.gymapi: No module named 'isaacgym'; run: "),
         ("mujoco", "cuda:77", "'device' is 'cuda:77'"),
     ],
 )

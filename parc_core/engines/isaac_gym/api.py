@@ -1,7 +1,8 @@
 """The door to Isaac Gym Preview 4: its two modules, imported when and only when the engine is chosen.
 
 Isaac Gym refuses to be imported after torch. So this module imports neither at its top, and whoever starts a process
-that may need the engine calls `import_isaac_gym` first (`parc_core.train` does).
+that may need the engine calls `registry.before_torch` first (`parc_core.train` does). The registry's hooks are
+`before_torch` and `check`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from parc_core.errors import ConfigError
 
 if TYPE_CHECKING:
+    import torch
     from isaacgym import gymapi
 
-ENGINE = "isaac_gym"
 _INSTEAD = "set `engine: auto` for MuJoCo"
 
 
@@ -34,8 +35,28 @@ def is_installed() -> bool:
     return "isaacgym" in sys.modules or importlib.util.find_spec("isaacgym") is not None
 
 
+def check(device: torch.device) -> None:
+    """Whether the engine can run on the device; costs nothing.
+
+    Raises:
+        ConfigError: see `check_importable`; or the GPU is newer than Isaac Gym's PhysX, which dies there with a
+            segmentation fault (Ada, 8.9, is the last).
+    """
+    check_importable()
+    if device.type != "cuda":
+        return
+    import torch
+
+    major, minor = torch.cuda.get_device_capability(device)
+    if major >= 9:
+        raise ConfigError(
+            f"engine isaac_gym does not run on {torch.cuda.get_device_name(device)} (compute capability "
+            f"{major}.{minor}; its PhysX ends at 8.9); set `engine: mujoco_warp`"
+        )
+
+
 def check_importable() -> None:
-    """Whether `import_isaac_gym` has a chance; costs nothing.
+    """Whether `before_torch` has a chance; costs nothing.
 
     Raises:
         ConfigError: Isaac Gym is not installed here, or torch came before it.
@@ -53,7 +74,7 @@ def check_importable() -> None:
         )
 
 
-def import_isaac_gym() -> None:
+def before_torch() -> None:
     """Imports Isaac Gym, in a process that has not yet imported torch.
 
     Raises:
@@ -67,9 +88,9 @@ def load() -> IsaacGym:
     """Isaac Gym's interface and tensors.
 
     Raises:
-        ConfigError: as `import_isaac_gym`; gymtorch compiles a little C++ at its first import and needs a compiler.
+        ConfigError: as `before_torch`; gymtorch compiles a little C++ at its first import and needs a compiler.
     """
-    import_isaac_gym()
+    before_torch()
     api = _import("isaacgym.gymapi")
     return IsaacGym(api.acquire_gym(), _import("isaacgym.gymtorch"))
 
@@ -80,6 +101,6 @@ def _import(name: str) -> Any:
     except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: gymtorch without a compiler
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(
-            f"engine isaac_gym: {name} does not load ({reason}); mend the installation "
+            f"engine isaac_gym: {name} does not load ({reason}); repair the installation "
             f"(docs/isaac-gym.md), or {_INSTEAD}"
         ) from error

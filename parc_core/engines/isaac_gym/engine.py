@@ -15,17 +15,15 @@ from torch import Tensor
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.model import Character
 from parc_core.config.env_config import EnvFileConfig
-from parc_core.engines.engine import Engine, ResetState
+from parc_core.engines.engine import MAX_SPEED, Engine, ResetState
 from parc_core.engines.isaac_gym.api import load
 from parc_core.engines.isaac_gym.sim import build_sim
 from parc_core.engines.isaac_gym.terrain import TerrainWorld
 from parc_core.engines.isaac_gym.viewer import Viewer, viewer_wanted
-from parc_core.engines.state_buffers import empty_state
+from parc_core.engines.state_buffers import empty_state, rest_height
 from parc_core.errors import ConfigError, DataError
 from parc_core.terrain.packed import PackedTerrain
 
-_MAX_SPEED = 1e4  # m/s or rad/s; beyond it a simulation counts as diverged though it is finite
-_REST_CLEARANCE = 0.2  # m between the ground and the lowest body's origin in the rest pose
 _SAVED_FIELDS = ("root_states", "dof_states", "terrain_ids", "contact_forces", "diverged")
 
 
@@ -38,6 +36,7 @@ class IsaacGymEngine(Engine):
         config: env file (char_file, sim_freq, control_freq, plane, sim, terrain_build_mode).
         num_envs: N.
         device: of the simulation and its tensors.
+        num_threads: not used: `sim.physx.num_threads` says it.
 
     Raises:
         ConfigError: Isaac Gym is missing or cannot simulate this.
@@ -52,6 +51,7 @@ class IsaacGymEngine(Engine):
         config: EnvFileConfig,
         num_envs: int,
         device: torch.device,
+        num_threads: int = 0,
     ) -> None:
         self._isaac = load()
         self.num_envs, self.device, self.terrain = num_envs, device, terrain
@@ -143,7 +143,7 @@ class IsaacGymEngine(Engine):
         """Puts non-finite simulations back to the rest pose above ground; returns which. (N,) bool."""
         dofs = self._dof.flatten(1)
         speeds = torch.cat((self._root[:, 7:], self._dof[..., 1]), dim=1)
-        calm = speeds.abs().amax(1) <= _MAX_SPEED  # not so where a speed is NaN
+        calm = speeds.abs().amax(1) <= MAX_SPEED  # not so where a speed is NaN
         diverged = ~(calm & torch.isfinite(self._root.sum(1)) & torch.isfinite(dofs.sum(1)))
         ids = diverged.nonzero().flatten()
         if len(ids) > 0:
@@ -210,19 +210,10 @@ def simulate_calls(config: EnvFileConfig) -> int:
     Raises:
         ConfigError: the control rate does not divide sim_freq.
     """
-    calls, rest = divmod(config.env.sim_freq, config.env.control_freq)
-    if rest or calls < 1:
+    calls, rest = divmod(config.physics_steps_per_control_step, config.sim.substeps)
+    if rest:
         raise ConfigError(
             f"engine isaac_gym: env.control_freq ({config.env.control_freq} Hz) must divide env.sim_freq "
             f"({config.env.sim_freq} Hz)"
         )
     return calls
-
-
-def rest_height(kinematics: Kinematics) -> float:
-    """Height of the root above ground at which the rest pose touches nothing, m."""
-    device = kinematics.device
-    zero = kinematics.dof_to_rot(torch.zeros(kinematics.dof_size, device=device))
-    upright = torch.tensor((0.0, 0.0, 0.0, 1.0), device=device)
-    body_pos, _ = kinematics.forward(torch.zeros(3, device=device), upright, zero)
-    return _REST_CLEARANCE - float(body_pos[:, 2].min())

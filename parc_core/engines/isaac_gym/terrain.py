@@ -35,7 +35,7 @@ class TerrainWorld:
     def __init__(self, terrain: PackedTerrain, mode: str) -> None:
         """Args:
         terrain: all terrains, padded.
-        mode: terrain_build_mode; the copies of mode `wide` are left out, agents on one terrain do not collide.
+        mode: terrain_build_mode; the copies of mode `wide` are skipped, agents on one terrain do not collide.
         """
         self.grid = _arranged(terrain, mode)
         xy = torch.from_numpy(self.grid.motion_offsets[:, 0]).to(terrain.heights.device)

@@ -12,16 +12,15 @@ from parc_core.character.kinematics import Kinematics
 from parc_core.character.model import Character
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.engines.effort import effort_reach, targets_within_effort
-from parc_core.engines.engine import Engine, ResetState, num_substeps
-from parc_core.engines.mujoco.model import COLUMN_HALF_HEIGHT, ModelOptions, build_model, rest_height
+from parc_core.engines.engine import MAX_SPEED, Engine, ResetState
+from parc_core.engines.mujoco.model import COLUMN_HALF_HEIGHT, ModelOptions, build_model
 from parc_core.engines.mujoco.stepped_batch import make_batch
-from parc_core.engines.state_buffers import check_saved_state, empty_state
+from parc_core.engines.state_buffers import check_saved_state, empty_state, rest_height
 from parc_core.rotations import quat_conj, quat_rotate, quat_to_exp_map
 from parc_core.system.processes import usable_cores
 from parc_core.terrain.packed import PackedTerrain
 
 _LOG = logging.getLogger(__name__)
-_MAX_SPEED = 1e4  # m/s or rad/s; beyond it a simulation counts as diverged though it is finite
 _SAVED_FIELDS = ("time", "qpos", "qvel", "qacc_warmstart")
 
 
@@ -33,6 +32,7 @@ class MujocoEngine(Engine):
         terrain: all terrains, padded, in one tensor.
         config: env file (sim_freq, substeps, control_freq, friction, terrain_window).
         num_envs: N.
+        device: the CPU.
         num_threads: worker threads, 0 for all that the process may use.
     """
 
@@ -44,6 +44,7 @@ class MujocoEngine(Engine):
         terrain: PackedTerrain,
         config: EnvFileConfig,
         num_envs: int,
+        device: torch.device,
         num_threads: int = 0,
     ) -> None:
         import mujoco
@@ -53,11 +54,11 @@ class MujocoEngine(Engine):
             mujoco.set_mju_user_warning(_LOG.debug)
         env = config.env
         self.num_envs = num_envs
-        self.device = torch.device("cpu")
+        self.device = device
         self.control_dt = 1.0 / env.control_freq
         self.terrain = terrain
         self.kinematics = Kinematics(character, self.device)
-        self._substeps = num_substeps(config.sim, env.sim_freq, env.control_freq)
+        self._substeps = config.physics_steps_per_control_step
         self.model = build_model(character, ModelOptions.of(config))
         self._batch = make_batch(self.model, num_envs, num_threads or usable_cores())
         self._qpos, self._qvel, self._ctrl, self._mocap, self._warmstart = (
@@ -157,7 +158,7 @@ class MujocoEngine(Engine):
 
     def _recover_diverged(self) -> Tensor:
         """Puts non-finite simulations back to the rest pose above ground; returns which. (N,) bool."""
-        calm = self._qvel.abs().amax(1) <= _MAX_SPEED  # not so where a speed is NaN
+        calm = self._qvel.abs().amax(1) <= MAX_SPEED  # not so where a speed is NaN
         diverged = ~(calm & torch.isfinite(self._qpos.sum(1)))
         ids = diverged.nonzero().flatten()
         if len(ids) > 0:

@@ -11,16 +11,11 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import Any, List, Sequence
 
-import torch
-
-from parc_core.character.kinematics import Kinematics
 from parc_core.character.model import Character, Geom
 from parc_core.config.env_config import EnvFileConfig
-from parc_core.engines.engine import num_substeps
 
 COLUMN_HALF_HEIGHT = 10.0  # m; walls stay closed between neighbours that differ by up to 20 m
 _PARKED = -100.0  # m; columns wait below the floor until the first window update
-_REST_CLEARANCE = 0.2  # m between the ground and the lowest body's origin
 _AXES = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
@@ -46,7 +41,7 @@ class ModelOptions:
         """What an env file says of it."""
         env = config.env
         return cls(
-            timestep=1.0 / env.control_freq / num_substeps(config.sim, env.sim_freq, env.control_freq),
+            timestep=1.0 / env.control_freq / config.physics_steps_per_control_step,
             window=env.terrain_window,
             dx=env.dm.heightmap.horizontal_scale,
             friction=env.plane.dynamic_friction,
@@ -91,13 +86,6 @@ def build_model(character: Character, options: ModelOptions) -> Any:
     import mujoco
 
     return mujoco.MjModel.from_xml_string(build_xml(character, options))
-
-
-def rest_height(kinematics: Kinematics) -> float:
-    """Height of the root above ground at which the rest pose touches nothing, m."""
-    zero = kinematics.dof_to_rot(torch.zeros(kinematics.dof_size))
-    body_pos, _ = kinematics.forward(torch.zeros(3), torch.tensor((0.0, 0.0, 0.0, 1.0)), zero)
-    return _REST_CLEARANCE - float(body_pos[:, 2].min())
 
 
 def _text(values: Sequence[float]) -> str:

@@ -56,7 +56,7 @@ def add_contact_forces(
     num_bodies: int,
     contact_forces: wp.array2d[wp.vec3],
 ):
-    """Adds each contact's force to the bodies that touch, N. One thread a contact of the shared buffer."""
+    """Adds each contact's force to the bodies that touch, N. One thread per contact of the shared buffer."""
     contact = wp.tid()
     if contact >= num_contacts[0]:
         return
@@ -101,6 +101,6 @@ class ContactForces:
         ]
 
     def launch(self) -> None:
-        """Warp launches alone, on the current device."""
+        """Only Warp launches, on the current device."""
         self._forces.zero_()
         wp.launch(add_contact_forces, self._room, inputs=self._args)

@@ -35,7 +35,7 @@ def limit_targets(
     qvel: wp.array2d[float],
     ctrl: wp.array2d[float],
 ):
-    """PD targets (N, D) to actuator targets (N, D) whose torques are within the efforts. One thread a body."""
+    """PD targets (N, D) to actuator targets (N, D) whose torques are within the efforts. One thread per body."""
     env, body = wp.tid()
     dof, at, kind = tree.dof[body], tree.qpos[body], tree.kind[body]
     if kind == KIND_HINGE:

@@ -16,13 +16,13 @@ from torch import Tensor
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.model import Character
 from parc_core.config.env_config import EnvFileConfig
-from parc_core.engines.engine import Engine, EngineState, ResetState, num_substeps
-from parc_core.engines.mujoco.model import COLUMN_HALF_HEIGHT, ModelOptions, build_model, rest_height
+from parc_core.engines.engine import GraphEngine, ResetState
+from parc_core.engines.memory import MemoryUse
+from parc_core.engines.mujoco.model import COLUMN_HALF_HEIGHT, ModelOptions, build_model
 from parc_core.engines.mujoco_warp import kernels
 from parc_core.engines.mujoco_warp.contacts import ContactForces
 from parc_core.engines.mujoco_warp.effort import TargetLimit
 from parc_core.engines.mujoco_warp.graph import on_torch_stream, record, start_warp
-from parc_core.engines.mujoco_warp.memory import free_memory, out_of_memory_explained
 from parc_core.engines.mujoco_warp.types import (
     character_tables,
     reset_arrays,
@@ -30,19 +30,15 @@ from parc_core.engines.mujoco_warp.types import (
     terrain_arrays,
     view,
 )
-from parc_core.engines.state_buffers import check_saved_state, empty_reset, empty_state
+from parc_core.engines.state_buffers import check_saved_state, empty_reset, empty_state, rest_height
 from parc_core.terrain.packed import PackedTerrain
 
 _LOG = logging.getLogger(__name__)
 _SAVED_FIELDS = ("time", "qpos", "qvel", "qacc_warmstart")
 
 
-class MujocoWarpEngine(Engine):
+class MujocoWarpEngine(GraphEngine):
     """N humanoids in float32 on one device. On a GPU forces are summed in no fixed order: runs differ in last digits.
-
-    Beside the contract of `Engine` it gives launches without any host work, for an environment that records its own
-    kernels together with them: `launch_step`, `launch_reset`, `capture`. The tensors of `state`, `pd_targets`,
-    `reset_mask`, `reset_state` and `terrain_ids` keep their storage for ever.
 
     Args:
         character: the character; its gains and armatures become actuators, its efforts limit their targets.
@@ -51,22 +47,15 @@ class MujocoWarpEngine(Engine):
             max_constraints_per_env).
         num_envs: N.
         device: where everything lives.
+        num_threads: not used; here for the common signature.
 
     Raises:
         ConfigError: that many environments do not fit into the GPU's memory.
     """
 
     name = "mujoco_warp"
-    state: EngineState
-    """Views: the same tensors for ever."""
-    pd_targets: Tensor
-    """(N, D) rad: what the joints follow, within their efforts."""
-    reset_mask: Tensor
-    """(N,) bool: which environments `launch_reset` places."""
-    reset_state: ResetState
-    """Where it places them, for all N."""
     terrain_ids: Tensor
-    """(N,) int64: the terrain under each environment."""
+    """(N,) int64: the terrain under each environment; keeps its storage."""
 
     def __init__(
         self,
@@ -75,6 +64,7 @@ class MujocoWarpEngine(Engine):
         config: EnvFileConfig,
         num_envs: int,
         device: torch.device,
+        num_threads: int = 0,
     ) -> None:
         env = config.env
         self.num_envs = num_envs
@@ -83,14 +73,13 @@ class MujocoWarpEngine(Engine):
         self.control_dt = 1.0 / env.control_freq
         self.terrain = terrain
         self.kinematics = Kinematics(character, self.device)
-        self._substeps = num_substeps(config.sim, env.sim_freq, env.control_freq)
+        self._substeps = config.physics_steps_per_control_step
         self._window = env.terrain_window
         self._replay: Dict[str, Callable[[], None]] = {}
         self.model = build_model(character, ModelOptions.of(config, warp=True))
-        self._limits = (env.max_contacts_per_env, env.max_constraints_per_env)
-        self._free_bytes = free_memory(self.device)
-        with self._scope(), self._out_of_memory_explained():
-            self._put_model(*self._limits)
+        self._memory = MemoryUse(self.device, num_envs)
+        with self._scope(), self._memory.explained():
+            self._put_model(env.max_contacts_per_env, env.max_constraints_per_env)
             self._make_buffers(character)
             self._make_tables(character)
             self.launch_read()
@@ -98,14 +87,9 @@ class MujocoWarpEngine(Engine):
     def _scope(self) -> ContextManager[None]:
         return on_torch_stream(self.wp_device, self.device)
 
-    def _out_of_memory_explained(self) -> ContextManager[None]:
-        return out_of_memory_explained(
-            self.model, *self._limits, self.num_envs, self.device, self._free_bytes
-        )
-
     def _put_model(self, max_contacts: int, max_constraints: int) -> None:
         self._warp_model = mujoco_warp.put_model(self.model)
-        # What overflows is counted in `recover_and_count`; MuJoCo Warp would print a line for each.
+        # What overflows is counted in `recover_and_count`; MuJoCo Warp would print one line each.
         self._warp_model.opt.warn_overflow = 0
         self.data = mujoco_warp.make_data(
             self.model, nworld=self.num_envs, nconmax=max_contacts, njmax=max_constraints
@@ -142,7 +126,7 @@ class MujocoWarpEngine(Engine):
         self._rest_height = rest_height(Kinematics(character))
 
     def launch_step(self) -> None:
-        """Advances all environments by one control step with `pd_targets`: Warp launches alone."""
+        """See `GraphEngine.launch_step`; targets are limited to what the efforts reach."""
         with wp.ScopedDevice(self.wp_device):
             self._launch_window()
             for _ in range(self._substeps):
@@ -196,7 +180,7 @@ class MujocoWarpEngine(Engine):
         )
 
     def launch_reset(self) -> None:
-        """Places the environments of `reset_mask` as in `reset_state`: Warp launches alone."""
+        """See `GraphEngine.launch_reset`."""
         d = self.data
         wp.launch(
             kernels.place,
@@ -207,19 +191,19 @@ class MujocoWarpEngine(Engine):
         )
 
     def capture(self, launches: Callable[[], None]) -> Callable[[], None]:
-        """A function that repeats the Warp launches of `launches` on torch's current stream as one CUDA graph.
+        """See `GraphEngine.capture`; a CUDA graph runs on torch's current stream.
 
-        They run once before, so that all kernels are compiled and loaded; the engine's state, targets and counters
+        Launches run once before, so that all kernels are compiled and loaded; the engine's state, targets and counters
         are put back after that. On the CPU `launches` runs as it is.
         """
         if self.wp_device.is_cuda:
             _LOG.info("preparing GPU kernels; on a new machine they are compiled first, which takes minutes")
             saved, targets = self.state_dict(), self.pd_targets.clone()
-            with self._scope(), self._out_of_memory_explained():
+            with self._scope(), self._memory.explained():
                 launches()
             self.load_state_dict(saved)
             self.pd_targets.copy_(targets)
-        with self._out_of_memory_explained():
+        with self._memory.explained():
             return record(launches, self.wp_device, self.device)
 
     def reset(self, env_ids: Tensor, state: ResetState) -> None:
@@ -242,7 +226,7 @@ class MujocoWarpEngine(Engine):
         self._replay[name]()
 
     def counters(self) -> Dict[str, float]:
-        """Environment-steps since the last call in which something went wrong; waits for the device once.
+        """See `GraphEngine.counters`.
 
         Returns:
             window_exits: the middle of a shape was beside the terrain window and within its reach of the ground there.
@@ -281,7 +265,7 @@ class MujocoWarpEngine(Engine):
             self._field(name).copy_(state[name])
         for name, tensor in self._kept_beside().items():
             tensor.copy_(state[name])
-        # What an evaluation within a training met is no part of the training's own count.
+        # What an evaluation within a training met does not belong to the training's own count.
         self._counters.copy_(state.get("counters", torch.zeros_like(self._counters)))
         with self._scope():
             self.launch_read()

@@ -14,7 +14,7 @@ def start_warp(device: torch.device) -> Any:
     wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)
     wp.init()
     if not wp.is_cuda_available() and wp.config.optimization_level is None:
-        # Without a GPU Warp runs for tests alone: compiling counts (20 s instead of 45 s), speed does not.
+        # Without a GPU Warp runs only for tests: compiling counts (20 s instead of 45 s), speed does not.
         wp.config.optimization_level = 0
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", torch.cuda.current_device())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import mujoco_warp
 import warp as wp
 
+from parc_core.engines.engine import MAX_SPEED
 from parc_core.engines.mujoco_warp.rotations import exp_map_to_quat, quat_conj, quat_rotate, quat_to_exp_map
 from parc_core.engines.mujoco_warp.terrain import cell_center, cell_height, cell_index, height_at
 from parc_core.engines.mujoco_warp.types import (
@@ -25,7 +26,7 @@ from parc_core.engines.mujoco_warp.types import (
 # Contraction to fused multiply-add would move columns by a last digit against the CPU engine's.
 wp.set_module_options({"enable_backward": False, "fuse_fp": False})
 
-_MAX_SPEED = wp.constant(1e4)  # m/s or rad/s; beyond it a simulation counts as diverged though it is finite
+_MAX_SPEED = wp.constant(MAX_SPEED)
 _OVERFLOW = mujoco_warp.OverflowType
 # Without room in any of these buffers contacts get lost; they are shared, so all environments may be concerned.
 _CONTACTS_LOST = wp.constant(

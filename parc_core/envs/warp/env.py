@@ -7,7 +7,7 @@ environment `TrackingEnv` says what is computed and is the oracle of the tests.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Tuple
+from typing import Any, Dict, Tuple
 
 import torch
 import warp as wp
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from parc_core.character.kinematics import Kinematics
 from parc_core.config.env_config import EnvConfig
+from parc_core.engines.engine import GraphEngine
 from parc_core.engines.mujoco_warp.types import state_arrays
 from parc_core.envs.terminations import DoneFlag, FailReason
 from parc_core.envs.terrain_layout import TerrainLayout
@@ -29,9 +30,6 @@ from parc_core.envs.warp.tables import body_tables, motion_tables, terrain_table
 from parc_core.motion.library import MotionLibrary
 from parc_core.terrain.packed import PackedTerrain
 
-if TYPE_CHECKING:
-    from parc_core.engines.mujoco_warp.engine import MujocoWarpEngine
-
 
 class FusedTrackingEnv(TrackingEnv):
     """A `TrackingEnv` whose observations are written in place.
@@ -40,12 +38,12 @@ class FusedTrackingEnv(TrackingEnv):
     observation until `reset_done`, which overwrites the rows of the environments that it starts anew.
     """
 
-    engine: MujocoWarpEngine
+    engine: GraphEngine
 
     def __init__(
         self,
         config: EnvConfig,
-        engine: MujocoWarpEngine,
+        engine: GraphEngine,
         kinematics: Kinematics,
         library: MotionLibrary,
         terrain: PackedTerrain,

@@ -8,22 +8,19 @@ motion file, not of its time stamps: a file that was replaced, restored or copie
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.dataset.dataset_arrays import DatasetArrays
 from parc_core.motion.dataset.file_index import stamp
-from parc_core.system.files import atomic_write, sha256_file
-
-PathLike = Union[str, "os.PathLike[str]"]
+from parc_core.system.files import PathLike, atomic_write, sha256_file
 
 FORMAT = 1
 """Raise when the arrays or the checks before them change: older files are then made anew."""

@@ -15,9 +15,9 @@ from parc_core import rotations
 from parc_core.errors import DataError
 from parc_core.motion.clip import MotionClip
 from parc_core.motion.dataset.dataset_arrays import DatasetArrays
+from parc_core.motion.formats.container import LOOP_MODES
 
 _UNIT_TOLERANCE = 1e-3  # published clips are within 1e-6; what is within the tolerance is normalized
-LOOP_MODES = ("CLAMP", "WRAP")
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ from parc_core.character.model import Character
 from parc_core.config.env_config import EnvConfig, EnvFileConfig
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.engines.engine import Engine
-from parc_core.engines.registry import make_engine
+from parc_core.engines.registry import ENGINES, make_engine
 from parc_core.errors import ConfigError
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.packed import PackedTerrain
 
 HUMANOID = PROJECT_ROOT / "data" / "assets" / "humanoid.xml"
 NUM_ENVS = 4
-ENGINES = ["mujoco", "mujoco_warp", pytest.param("isaac_gym", marks=pytest.mark.isaacgym)]
+ALL = [pytest.param(name, marks=pytest.mark.isaacgym) if name == "isaac_gym" else name for name in ENGINES]
 
 
 def ground(height: float) -> Heightfield:
@@ -43,7 +43,7 @@ def character() -> Character:
     return load_character(HUMANOID)
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=ALL)
 def engine(request: Any, character: Character) -> Engine:
     """Each engine with four environments, built once: Isaac Gym takes one simulation a process well, not many."""
     name, device = request.param, torch.device("cpu")

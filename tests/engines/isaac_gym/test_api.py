@@ -15,7 +15,7 @@ from parc_core.config.paths import PROJECT_ROOT
 from parc_core.engines.isaac_gym import api as isaac_api
 from parc_core.engines.registry import check_engine
 from parc_core.errors import EXIT_BAD_CONFIG, ConfigError
-from parc_tracker.doctor import check_isaac_gym
+from parc_tracker import doctor
 
 CPU = torch.device("cpu")
 # What the real package does: it refuses to be imported after torch.
@@ -112,10 +112,10 @@ def test_new_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_doctor_looks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isaac_api, "is_installed", lambda: False)
-    assert not check_isaac_gym().ok
-    assert "docs/isaac-gym.md" in check_isaac_gym().mend
+    assert not doctor.check_engine("isaac_gym").ok
+    assert "docs/isaac-gym.md" in doctor.check_engine("isaac_gym").fix
     monkeypatch.setattr(isaac_api, "is_installed", lambda: True)
-    assert check_isaac_gym().ok
+    assert doctor.check_engine("isaac_gym").ok
 
 
 @pytest.fixture
@@ -164,8 +164,8 @@ def test_the_type_check_catches_mistakes(tmp_path: Path) -> None:
     from tests.engines.isaac_gym.isaac_types import ENGINE_FILES, check
 
     assert check().returncode == 0, check().stdout
-    (source,) = (path for path in ENGINE_FILES if path.name == "isaac_sim.py")
-    wrong = tmp_path / "wrong_isaac_sim.py"
+    (source,) = (path for path in ENGINE_FILES if path.name == "sim.py")
+    wrong = tmp_path / "wrong_sim.py"
     text = source.read_text()
     for right, mistake in (
         ("physx.rest_offset =", "physx.rest_offest ="),

@@ -23,8 +23,9 @@ from tests.envs.scenes import humanoid
 
 
 def make_engine(num_envs: int = 1, *terrains: Heightfield, threads: int = 1, **env: Any) -> MujocoEngine:
-    packed = PackedTerrain(terrains or [flat()], torch.device("cpu"))
-    return MujocoEngine(humanoid(), packed, EnvFileConfig(env=EnvConfig(**env)), num_envs, threads)
+    cpu = torch.device("cpu")
+    packed = PackedTerrain(terrains or [flat()], cpu)
+    return MujocoEngine(humanoid(), packed, EnvFileConfig(env=EnvConfig(**env)), num_envs, cpu, threads)
 
 
 def reset(engine: MujocoEngine, to: ResetState) -> None:

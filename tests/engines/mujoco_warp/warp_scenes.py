@@ -58,7 +58,8 @@ def warp_engine(device: torch.device, n: int = 1, *terrains: Heightfield, **env:
 
 
 def oracle(n: int, *terrains: Heightfield) -> MujocoEngine:
-    return MujocoEngine(humanoid(), PackedTerrain(terrains, torch.device("cpu")), file_of(), n, 1)
+    cpu = torch.device("cpu")
+    return MujocoEngine(humanoid(), PackedTerrain(terrains, cpu), file_of(), n, cpu, 1)
 
 
 def on(device: torch.device, values: ResetState) -> ResetState:

@@ -6,19 +6,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from parc_core.engines.engine import Engine, EngineState, ResetState
+from parc_core.engines.engine import EngineState, GraphEngine, ResetState
 from parc_core.engines.mujoco.engine import MujocoEngine
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.envs.warp.env import FusedTrackingEnv
 from tests.envs.scenes import env_of, physics
 
 
-class LaunchedMujoco(Engine):
+class LaunchedMujoco(GraphEngine):
     """`MujocoEngine` whose state stays in the same tensors and whose calls take no arguments."""
 
     name = "launched"
@@ -82,7 +82,7 @@ def fused_of(env: TrackingEnv, seed: int = 0) -> FusedTrackingEnv:
     """The fused environment over env's parts; env itself must not be used any more."""
     return FusedTrackingEnv(
         env.config,
-        cast(Any, LaunchedMujoco(physics(env))),
+        LaunchedMujoco(physics(env)),
         env.kinematics,
         env.library,
         env.terrain,
@@ -93,9 +93,8 @@ def fused_of(env: TrackingEnv, seed: int = 0) -> FusedTrackingEnv:
 
 def inner_physics(env: FusedTrackingEnv) -> MujocoEngine:
     """The simulation, for tests that reach into it."""
-    engine = cast(Any, env.engine)
-    assert isinstance(engine, LaunchedMujoco)
-    return engine.inner
+    assert isinstance(env.engine, LaunchedMujoco)
+    return env.engine.inner
 
 
 def pair_of(

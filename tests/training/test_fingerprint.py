@@ -1,0 +1,122 @@
+"""Trainings of earlier versions are known again: their fingerprints and run keys stay what they were.
+
+`fingerprints.json` was written by the code before config keys described themselves; files count by their names here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from parc_core.config.agent_config import AgentConfig
+from parc_core.config.env_config import EnvFileConfig
+from parc_core.config.schema import from_mapping, setting
+from parc_core.config.tracker_config import load_tracker_config
+from parc_core.config.train_args import TrainArgs
+from parc_core.errors import ConfigError
+from parc_core.supervisor import run_folder
+from parc_core.training import fingerprint
+from parc_core.training.checkpoint import check_fingerprint
+from parc_core.training.fingerprint import training_fingerprint
+
+STORED = json.loads(Path(__file__).with_name("fingerprints.json").read_text(encoding="utf-8"))
+ARGS = TrainArgs(env_config="", agent_config="", output_dir="", num_envs=8, device="cpu", seed=3)
+
+# Every key of ours away from its default, under the names that the keys had then.
+OUR_ENV = {
+    "action_mode": "residual",
+    "residual_action_scale": 0.3,
+    "terrain_window": 7,
+    "solver_iterations": 4,
+    "max_contacts_per_env": 50,
+    "max_constraints_per_env": 300,
+    "pose_strictness": 2.0,
+    "vel_strictness": 3,
+    "root_pos_strictness": 1.5,
+    "root_vel_strictness": 0.5,
+    "key_pos_strictness": 4,
+    "contact_weights": {"head": 2.0},
+}
+OUR_AGENT = {
+    "matmul_precision": "bf16",
+    "optimizer": {"desired_kl": 0.02, "schedule": "adaptive"},
+    "center_heights": True,
+    "value_bounds": "reference",
+    "model": {"action_std_end": 0.02, "action_std_anneal_samples": 1e6},
+    "iters_per_evaluation": 7,
+    "max_rollbacks": 1,
+    "num_checkpoints_kept": 9,
+    "exp_anneal_samples": 100,
+}
+PRESETS = ("cpu/tracker.yaml", "demo/tracker.yaml", "gpu/tracker.yaml", "parc_3_tracker_default.yaml")
+
+
+@pytest.fixture(autouse=True)
+def contents(monkeypatch):
+    """Files count by their names."""
+    monkeypatch.setattr(fingerprint, "_content", lambda path: f"content of {Path(path).name}")
+    monkeypatch.setattr(fingerprint, "dataset_content", lambda path: "content of the dataset")
+    monkeypatch.setenv("DATA_DIR", "/data")
+
+
+def current(env=None, agent=None):
+    env_file = from_mapping(EnvFileConfig, {"env": env or {}}, "env.yaml")
+    return training_fingerprint(ARGS, env_file, from_mapping(AgentConfig, agent or {}, "agent.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "env", "agent"),
+    [("defaults", None, None), ("ours", OUR_ENV, OUR_AGENT)],
+    ids=["defaults", "ours"],
+)
+def test_checkpoints_of_earlier_versions_continue(name, env, agent):
+    check_fingerprint(Path("checkpoint.pt"), STORED[name], current(env, agent))
+    assert current(env, agent) == STORED[name]
+
+
+@pytest.mark.parametrize("key", ["solver_iterations", "pose_strictness", "action_mode"])
+def test_another_value_of_a_key_of_ours_is_another_training(key):
+    changed = {name: value for name, value in OUR_ENV.items() if name != key}
+    with pytest.raises(ConfigError, match=rf"env\.env\.{key} was"):
+        check_fingerprint(Path("checkpoint.pt"), STORED["ours"], current(changed, OUR_AGENT))
+
+
+def test_outputs_pace_and_room_may_change():
+    pace = {"iters_per_output": 7, "iters_per_checkpoint": 8, "use_tensorboard": False, "max_rollbacks": 0}
+    assert current({"max_contacts_per_env": 80}, pace) == STORED["defaults"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_keep_their_run_keys(preset, monkeypatch):
+    """A preset that is changed on purpose gets a new key: write it into the file."""
+    monkeypatch.setattr(run_folder, "existing_file", lambda path, *_: Path(path))
+    tracker = load_tracker_config(f"data/configs/{preset}")
+    tracker = dataclasses.replace(tracker, in_model_file=None)
+    name = preset.partition("/")[0].replace(".yaml", "")
+    assert run_folder.run_key(tracker, "motions.yaml") == STORED["run_keys"][name]
+
+
+def test_a_key_of_the_future_changes_no_training_until_it_is_set():
+    """What a newcomer writes, `ours=True`, is enough: trainings from before the key stay the same."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Newer(AgentConfig):
+        sharper: float = setting(1.0, ours=True)
+
+    assert training_fingerprint(ARGS, EnvFileConfig(), Newer()) == STORED["defaults"]
+    changed = training_fingerprint(ARGS, EnvFileConfig(), Newer(sharper=2.0))
+    assert changed == {**STORED["defaults"], "agent.sharper": "2.0"}
+
+
+def test_a_renamed_key_keeps_its_name_in_fingerprints():
+    @dataclasses.dataclass(frozen=True)
+    class Renamed(AgentConfig):
+        gamma: float = setting(0.5, was="discounting")
+
+    assert training_fingerprint(ARGS, EnvFileConfig(), Renamed()) == {
+        **STORED["defaults"],
+        "agent.discounting": "0.5",
+    }
