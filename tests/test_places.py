@@ -160,5 +160,5 @@ def test_a_diff_must_fit(tmp_path: Path) -> None:
     apply(diff_of(section(PAGE_OF_TWO, "One")), tmp_path)
     assert ((tmp_path / "x.py").read_text(), (tmp_path / "made.py").read_text()) == ("new\n", "made\n")
     (tmp_path / "made.py").unlink()
-    with pytest.raises(AssertionError, match="x.py"):
+    with pytest.raises(AssertionError, match=r"x\.py"):
         apply(diff_of(section(PAGE_OF_TWO, "One")), tmp_path)

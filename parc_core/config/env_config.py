@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Dict, List, Literal, Optional, Union
 
 from parc_core.config.paths import PathLike, load_yaml
@@ -203,11 +203,12 @@ class EnvConfig:
             raise ConfigError("'env.tar_obs_steps' is empty; name at least one future step, such as 1")
         if len(self.ref_char_offset) != 3:
             raise ConfigError(f"'env.ref_char_offset' must be 3 numbers, but is {self.ref_char_offset}")
-        reward_sum = self.pose_w + self.vel_w + self.root_pos_w + self.root_vel_w + self.key_pos_w
-        if reward_sum <= 0:
-            raise ConfigError(
-                "'env.pose_w', 'vel_w', 'root_pos_w', 'root_vel_w' and 'key_pos_w' are all 0; set one above"
-            )
+        # Every reward term has a weight and a strictness.
+        names = [f.name for f in fields(self)]
+        weights = [n.replace("_strictness", "_w") for n in names if n.endswith("_strictness")]
+        if sum(getattr(self, name) for name in weights) <= 0:
+            listed = ", ".join(f"'{name}'" for name in weights[:-1])
+            raise ConfigError(f"'env.{listed[1:]} and '{weights[-1]}' are all 0; set one above")
 
 
 @dataclass(frozen=True)
