@@ -104,6 +104,11 @@ def filled(struct: Any, values: Mapping[str, Any]) -> Any:
     return out
 
 
+def has_field(struct: Any, name: str) -> bool:
+    """Whether a Warp struct has a field."""
+    return name in struct.vars
+
+
 def character_tables(character: Character, device: torch.device) -> CharacterTables:
     """Tables of a character; a joint's place in qpos is that of its dofs, plus one for each ball joint before it."""
     addresses, after = [], _FREE_JOINT

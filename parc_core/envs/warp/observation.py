@@ -22,7 +22,14 @@ from parc_core.engines.mujoco_warp.rotations import (
     yaw_quat,
 )
 from parc_core.engines.mujoco_warp.terrain import height_at
-from parc_core.engines.mujoco_warp.types import CharacterTables, StateArrays, TerrainArrays, filled, view
+from parc_core.engines.mujoco_warp.types import (
+    CharacterTables,
+    StateArrays,
+    TerrainArrays,
+    filled,
+    has_field,
+    view,
+)
 from parc_core.envs.observation import ROTATION, SEGMENTS, ObservationLayout
 from parc_core.envs.task import TaskTensors
 from parc_core.envs.warp.arrays import Episodes
@@ -93,7 +100,7 @@ def layout_arrays(config: EnvConfig, task: TaskTensors, layout: ObservationLayou
     Raises:
         KeyError: the config has a segment that no kernel writes.
     """
-    absent = {segment.name: -1 for segment in SEGMENTS if segment.name in Layout.vars}
+    absent = {segment.name: -1 for segment in SEGMENTS if has_field(Layout, segment.name)}
     return filled(
         Layout,
         {

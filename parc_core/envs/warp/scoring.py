@@ -5,7 +5,7 @@ fixed order and not by atomics, so that runs repeat bit for bit. Loops over term
 puts each one's function into the kernel.
 """
 
-# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc"
+# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc, assignment"
 
 from __future__ import annotations
 

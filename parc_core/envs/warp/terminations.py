@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Tuple
+from typing import Callable, NamedTuple, Tuple
 
 import warp as wp
 
@@ -76,9 +76,9 @@ def motion_ended(s: StepArrays, env: int) -> bool:
 class Test(NamedTuple):
     """Holds where each of the tests of bodies holds for some body, and that of the environment does."""
 
-    bodies: Tuple[wp.Function, ...] = ()
+    bodies: Tuple[Callable[..., bool], ...] = ()
     """(env, body) -> bool."""
-    env: wp.Function = always
+    env: Callable[..., bool] = always
     """(env) -> bool."""
 
 
