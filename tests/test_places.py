@@ -31,7 +31,11 @@ class Example(NamedTuple):
     """Module that shows that the change takes effect."""
 
 
-EXAMPLES: tuple[Example, ...] = ()
+EXAMPLES = (
+    Example("Adding a reward term", 3, "tests.places.reward_term"),
+    Example("Adding an observation", 4, "tests.places.observation"),
+    Example("Adding a termination", 4, "tests.places.termination"),
+)
 
 
 def section(page: str, heading: str) -> str:
