@@ -153,7 +153,8 @@ def heights(o: Observed) -> Tensor:
 
 def contact_obs(contact_forces: Tensor, eps: float) -> Tensor:
     """1 where a body's contact force (N, J, 3) N exceeds eps in norm, else 0. (N, J) float."""
-    return (contact_forces.norm(dim=-1) > eps).to(contact_forces.dtype)
+    force: Tensor = contact_forces.norm(dim=-1)
+    return (force > eps).to(contact_forces.dtype)
 
 
 def ray_points(

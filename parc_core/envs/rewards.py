@@ -158,5 +158,5 @@ def contact_reward(contact_forces: Tensor, tar_contacts: Tensor, weights: Tensor
     Returns:
         (N, J); the environment adds the mean over bodies.
     """
-    force = contact_forces.norm(dim=-1).clamp(max=FULL_CONTACT_FORCE)
+    force: Tensor = contact_forces.norm(dim=-1).clamp(max=FULL_CONTACT_FORCE)
     return weights * (2.0 * tar_contacts - 1.0) * force

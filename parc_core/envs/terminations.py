@@ -91,12 +91,14 @@ def pose_failed(body_pos: Tensor, tar_body_pos: Tensor, max_dist: Tensor) -> Ten
     """
     rel = body_pos[:, 1:] - body_pos[:, :1]
     tar_rel = tar_body_pos[:, 1:] - tar_body_pos[:, :1]
-    return ((rel - tar_rel).norm(dim=-1) > max_dist).any(-1)
+    dist: Tensor = (rel - tar_rel).norm(dim=-1)
+    return (dist > max_dist).any(-1)
 
 
 def root_far(root_pos: Tensor, tar_root_pos: Tensor, max_dist: float) -> Tensor:
     """The root is farther than max_dist (m) from its reference. (N, 3), (N, 3) -> (N,) bool."""
-    return (root_pos - tar_root_pos).norm(dim=-1) > max_dist
+    dist: Tensor = (root_pos - tar_root_pos).norm(dim=-1)
+    return dist > max_dist
 
 
 def root_turned(root_rot: Tensor, tar_root_rot: Tensor, max_angle: float) -> Tensor:

@@ -8,7 +8,7 @@ N environments, J bodies (root first, parents before children), D dofs, M terrai
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Dict, Mapping, Type, TypeVar
 
 import torch
 import warp as wp
@@ -16,6 +16,8 @@ import warp as wp
 from parc_core.character.model import FIXED, HINGE, ROOT, SPHERICAL, Character
 from parc_core.engines.engine import EngineState, ResetState
 from parc_core.terrain.packed import PackedTerrain
+
+S = TypeVar("S")
 
 KIND_ROOT = wp.constant(0)
 KIND_FIXED = wp.constant(1)
@@ -86,7 +88,7 @@ def view(tensor: torch.Tensor, dtype: Any = None) -> Any:
     return wp.from_torch(tensor, dtype=dtype, requires_grad=False)
 
 
-def filled(struct: Any, values: Mapping[str, Any]) -> Any:
+def filled(struct: Type[S], values: Mapping[str, Any]) -> S:
     """A Warp struct with the given fields; a tensor becomes a view of the type that the struct declares.
 
     Args:
@@ -97,16 +99,22 @@ def filled(struct: Any, values: Mapping[str, Any]) -> Any:
         KeyError: the struct has no such field.
         RuntimeError: a tensor's type or shape does not fit its field.
     """
-    out = struct()
+    out, fields = struct(), _fields(struct)
     for name, value in values.items():
-        declared = struct.vars[name].type
+        declared = fields[name].type
         setattr(out, name, view(value, declared.dtype) if isinstance(value, torch.Tensor) else value)
     return out
 
 
 def has_field(struct: Any, name: str) -> bool:
     """Whether a Warp struct has a field."""
-    return name in struct.vars
+    return name in _fields(struct)
+
+
+def _fields(struct: Any) -> Dict[str, Any]:
+    """A Warp struct's declared fields; the decorator turned the class into an object that has them."""
+    fields: Dict[str, Any] = struct.vars
+    return fields
 
 
 def character_tables(character: Character, device: torch.device) -> CharacterTables:

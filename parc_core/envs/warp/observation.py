@@ -4,9 +4,11 @@ Threads: one per environment and body (and key body), per future step and body, 
 point. Each writes its own numbers; none waits for another, so a graphics card is filled even by few environments.
 """
 
-# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc"
+# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc, no-any-return"
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import warp as wp
@@ -121,20 +123,20 @@ def layout_arrays(config: EnvConfig, task: TaskTensors, layout: ObservationLayou
 
 
 @wp.func
-def put_vec3(obs: wp.array2d[wp.float32], env: int, at: int, v: wp.vec3):
+def put_vec3(obs: wp.array2d[wp.float32], env: int, at: int, v: wp.vec3) -> None:
     for k in range(3):
         obs[env, at + k] = v[k]
 
 
 @wp.func
-def put_rotation(obs: wp.array2d[wp.float32], env: int, at: int, q: wp.quat):
+def put_rotation(obs: wp.array2d[wp.float32], env: int, at: int, q: wp.quat) -> None:
     """Images of the x and z axes, 6 numbers."""
     put_vec3(obs, env, at, image_of_x(q))
     put_vec3(obs, env, at + 3, image_of_z(q))
 
 
 @wp.kernel
-def _headings(mask: wp.array[wp.bool], layout: Layout, sim: StateArrays, scratch: Scratch):
+def _headings(mask: wp.array[wp.bool], layout: Layout, sim: StateArrays, scratch: Scratch) -> None:
     env = wp.tid()
     if not mask[env]:
         return
@@ -147,7 +149,9 @@ def _headings(mask: wp.array[wp.bool], layout: Layout, sim: StateArrays, scratch
 
 
 @wp.func
-def put_root(layout: Layout, sim: StateArrays, to_heading: wp.quat, obs: wp.array2d[wp.float32], env: int):
+def put_root(
+    layout: Layout, sim: StateArrays, to_heading: wp.quat, obs: wp.array2d[wp.float32], env: int
+) -> None:
     if layout.root_height >= 0:
         obs[env, layout.root_height] = sim.root_pos[env][2]
     put_rotation(obs, env, layout.root_rot, to_heading * sim.root_rot[env])
@@ -163,7 +167,7 @@ def _character(
     sim: StateArrays,
     scratch: Scratch,
     obs: wp.array2d[wp.float32],
-):
+) -> None:
     env, body = wp.tid()
     if not mask[env]:
         return
@@ -190,7 +194,7 @@ def _character(
 @wp.func
 def put_target_root(
     layout: Layout, sim: StateArrays, scratch: Scratch, obs: wp.array2d[wp.float32], env: int, step: int
-):
+) -> None:
     to_heading = scratch.to_heading[env]
     pos = scratch.target_root_pos[env, step]
     rel = quat_rotate(to_heading, pos - sim.root_pos[env])
@@ -211,7 +215,7 @@ def _targets(
     sim: StateArrays,
     scratch: Scratch,
     obs: wp.array2d[wp.float32],
-):
+) -> None:
     env, step, body = wp.tid()
     if not mask[env]:
         return
@@ -242,7 +246,7 @@ def _target_keys(
     sim: StateArrays,
     scratch: Scratch,
     obs: wp.array2d[wp.float32],
-):
+) -> None:
     env, step, key = wp.tid()
     if not mask[env]:
         return
@@ -267,7 +271,7 @@ def _heights(
     sim: StateArrays,
     scratch: Scratch,
     obs: wp.array2d[wp.float32],
-):
+) -> None:
     env, p = wp.tid()
     if not mask[env]:
         return
@@ -315,7 +319,7 @@ class ObservationStep:
         self._launches = [entry for entry in shape_and_args if min(entry[1]) > 0]
         self._device = wp.device_from_torch(obs.device)
 
-    def launch(self, mask: wp.array) -> None:
+    def launch(self, mask: Any) -> None:
         """Warp launches alone: writes the rows of `mask`, a Warp array (N,) of bool."""
         for kernel, shape, args in self._launches:
             wp.launch(kernel, shape, inputs=[mask, *args], device=self._device)

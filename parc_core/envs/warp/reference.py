@@ -4,7 +4,7 @@ The same formulas as `MotionLibrary.sample`, `Kinematics.forward` and `ActionMap
 for the root, one per environment and body for the rest.
 """
 
-# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc"
+# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc, no-any-return"
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def pd_target(actions: Actions, env: int, dof: int, ref_pos: float, ref_vel: flo
 
 
 @wp.kernel
-def _advance(episodes: Episodes, motions: Motions, ref: Poses):
+def _advance(episodes: Episodes, motions: Motions, ref: Poses) -> None:
     env = wp.tid()
     episodes.steps[env] = episodes.steps[env] + wp.int64(1)
     place = locate(motions, int(episodes.motion_ids[env]), motion_time(episodes, env))
@@ -71,7 +71,9 @@ def _advance(episodes: Episodes, motions: Motions, ref: Poses):
 
 
 @wp.kernel
-def _joints(episodes: Episodes, motions: Motions, tree: CharacterTables, ref: Poses, actions: Actions):
+def _joints(
+    episodes: Episodes, motions: Motions, tree: CharacterTables, ref: Poses, actions: Actions
+) -> None:
     env, body = wp.tid()
     place = locate(motions, int(episodes.motion_ids[env]), motion_time(episodes, env))
     ref.contacts[env, body] = reference_contact(motions, place, body)
@@ -89,7 +91,7 @@ def _joints(episodes: Episodes, motions: Motions, tree: CharacterTables, ref: Po
 
 
 @wp.kernel
-def _bodies(tree: CharacterTables, ref: Poses):
+def _bodies(tree: CharacterTables, ref: Poses) -> None:
     env, body = wp.tid()
     root = BodyPose()
     root.pos = ref.root_pos[env]

@@ -3,9 +3,11 @@
 The same as `TrackingEnv._place`, for as many environments as the mask names, without knowing how many these are.
 """
 
-# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc"
+# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc, no-any-return"
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import warp as wp
@@ -45,7 +47,7 @@ class Start:
 
 
 @wp.kernel
-def _roots(start: Start, motions: Motions, terrain: TerrainArrays, episodes: Episodes):
+def _roots(start: Start, motions: Motions, terrain: TerrainArrays, episodes: Episodes) -> None:
     env = wp.tid()
     if not start.mask[env]:
         return
@@ -66,7 +68,7 @@ def _roots(start: Start, motions: Motions, terrain: TerrainArrays, episodes: Epi
 
 
 @wp.kernel
-def _joints(start: Start, motions: Motions, tree: CharacterTables):
+def _joints(start: Start, motions: Motions, tree: CharacterTables) -> None:
     env, joint = wp.tid()
     if not start.mask[env]:
         return
@@ -103,7 +105,7 @@ class ResetStep:
         self.shift = torch.zeros(n, 2, device=device)
         drawn = {"mask": self.mask, "motion_ids": self.motion_ids, "times": self.times, "shift": self.shift}
         start = filled(Start, {**vars(state), **drawn})
-        self.mask_array: wp.array = start.mask
+        self.mask_array: Any = start.mask
         self._roots = [start, motions, terrain, episodes]
         self._joints = [start, motions, tree]
         self._shape = (n, tree.num_bodies - 1)

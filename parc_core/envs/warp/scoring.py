@@ -5,7 +5,7 @@ fixed order and not by atomics, so that runs repeat bit for bit. Loops over term
 puts each one's function into the kernel.
 """
 
-# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc, assignment"
+# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc, no-any-return"
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def reason_of(s: StepArrays, flags: int, env: int) -> int:
 
 
 @wp.kernel
-def _bodies(s: StepArrays, out: Parts):
+def _bodies(s: StepArrays, out: Parts) -> None:
     env, body = wp.tid()
     errors = TermVector()
     for k in range(wp.static(len(ERRORS))):
@@ -72,7 +72,7 @@ def _bodies(s: StepArrays, out: Parts):
 
 
 @wp.kernel
-def _environments(s: StepArrays, parts: Parts):
+def _environments(s: StepArrays, parts: Parts) -> None:
     env = wp.tid()
     errors, contact, flags = TermVector(), wp.float32(0.0), wp.int32(0)
     for body in range(s.tree.num_bodies):
@@ -84,7 +84,7 @@ def _environments(s: StepArrays, parts: Parts):
         reward += s.task.reward_weights[k] * wp.exp(-s.task.reward_rates[k] * errors[k])
     reward += contact / float(s.tree.num_bodies)
     if s.sim.diverged[env]:  # such a state says nothing about the action
-        reward = 0.0
+        reward = wp.float32(0.0)
     reason = reason_of(s, flags, env)
     time = float(s.episodes.steps[env]) * s.episodes.control_dt
     done = 0
