@@ -46,7 +46,7 @@ def compared(char: Pose, ref: Pose, track_root: bool = True, track_root_h: bool 
 def terms(char: Pose, ref: Pose, track_root: bool = True, track_root_h: bool = True) -> dict[str, float]:
     """Each term with strictness 1, by name."""
     values = rewards.reward_terms(compared(char, ref, track_root, track_root_h), SCALES)[0]
-    return dict(zip(NAMES, values.tolist(), strict=True))
+    return dict(zip(NAMES, values.tolist()))
 
 
 def test_all_terms_are_one_on_the_reference() -> None:
