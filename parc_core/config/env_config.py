@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Dict, List, Literal, Optional, Union
 
 from parc_core.config.paths import PathLike, load_yaml
@@ -203,12 +203,12 @@ class EnvConfig:
             raise ConfigError("'env.tar_obs_steps' is empty; name at least one future step, such as 1")
         if len(self.ref_char_offset) != 3:
             raise ConfigError(f"'env.ref_char_offset' must be 3 numbers, but is {self.ref_char_offset}")
-        # Every reward term has a weight and a strictness.
-        names = [f.name for f in fields(self)]
-        weights = [n.replace("_strictness", "_w") for n in names if n.endswith("_strictness")]
-        if sum(getattr(self, name) for name in weights) <= 0:
-            listed = ", ".join(f"'{name}'" for name in weights[:-1])
-            raise ConfigError(f"'env.{listed[1:]} and '{weights[-1]}' are all 0; set one above")
+        weights = {
+            name: w for name, w in vars(self).items() if name.endswith("_w") and isinstance(w, (int, float))
+        }
+        if sum(weights.values()) <= 0:
+            *names, last = (f"'{name}'" for name in weights)  # of the reward's terms; joint_err_w is a list
+            raise ConfigError(f"'env.{', '.join(names)[1:]} and {last} are all 0; set one above")
 
 
 @dataclass(frozen=True)
