@@ -8,7 +8,7 @@ N environments, J bodies (root first, parents before children), D dofs, M terrai
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Type, TypeVar
+from typing import Any, Dict, Type, TypeVar
 
 import torch
 import warp as wp
@@ -88,12 +88,12 @@ def view(tensor: torch.Tensor, dtype: Any = None) -> Any:
     return wp.from_torch(tensor, dtype=dtype, requires_grad=False)
 
 
-def filled(struct: Type[S], values: Mapping[str, Any]) -> S:
+def filled(struct: Type[S], **values: Any) -> S:
     """A Warp struct with the given fields; a tensor becomes a view of the type that the struct declares.
 
     Args:
         struct: the class.
-        values: field name -> tensor, number or struct; fields without a value stay empty.
+        values: tensors, numbers and structs; fields without a value stay empty.
 
     Raises:
         KeyError: the struct has no such field.
@@ -134,29 +134,27 @@ def character_tables(character: Character, device: torch.device) -> CharacterTab
     }
     sizes = {"num_bodies": character.num_bodies, "dof_size": character.dof_size}
     return filled(
-        CharacterTables, {**sizes, **{name: t.to(device).contiguous() for name, t in tensors.items()}}
+        CharacterTables, **sizes, **{name: t.to(device).contiguous() for name, t in tensors.items()}
     )
 
 
 def state_arrays(state: EngineState) -> StateArrays:
     """Views of an engine's state."""
-    return filled(StateArrays, vars(state))
+    return filled(StateArrays, **vars(state))
 
 
 def reset_arrays(state: ResetState) -> ResetArrays:
     """Views of the buffers of a reset."""
-    return filled(ResetArrays, vars(state))
+    return filled(ResetArrays, **vars(state))
 
 
 def terrain_arrays(terrain: PackedTerrain) -> TerrainArrays:
     """Views of a packed terrain; its small table of sizes is a copy with 32-bit integers."""
     return filled(
         TerrainArrays,
-        {
-            "heights": terrain.heights,
-            "start": terrain.start,
-            "dims": terrain.dims.int(),
-            "min_point": terrain.min_point,
-            "dx": terrain.dx.reshape(1),
-        },
+        heights=terrain.heights,
+        start=terrain.start,
+        dims=terrain.dims.int(),
+        min_point=terrain.min_point,
+        dx=terrain.dx.reshape(1),
     )

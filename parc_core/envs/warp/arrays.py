@@ -54,7 +54,7 @@ class EpisodeTensors:
     reward: Tensor
 
     def arrays(self, control_dt: float) -> Episodes:
-        return filled(Episodes, {**vars(self), "control_dt": control_dt})
+        return filled(Episodes, **vars(self), control_dt=control_dt)
 
 
 def empty_poses(num_envs: int, num_bodies: int, num_dofs: int, device: torch.device) -> Poses:
@@ -70,5 +70,5 @@ def empty_poses(num_envs: int, num_bodies: int, num_dofs: int, device: torch.dev
         "contacts": (num_bodies,),
     }
     return filled(
-        Poses, {name: torch.zeros(num_envs, *shape, device=device) for name, shape in shapes.items()}
+        Poses, **{name: torch.zeros(num_envs, *shape, device=device) for name, shape in shapes.items()}
     )

@@ -92,15 +92,13 @@ class FusedTrackingEnv(TrackingEnv):
         self._observation = ObservationStep(layout, tree, motions, terrain, episodes, sim, self._obs)
         arrays = filled(
             StepArrays,
-            {
-                "task": task_arrays(c, self.task),
-                "tree": tree,
-                "terrain": terrain,
-                "motions": motions,
-                "episodes": episodes,
-                "sim": sim,
-                "ref": ref,
-            },
+            task=task_arrays(c, self.task),
+            tree=tree,
+            terrain=terrain,
+            motions=motions,
+            episodes=episodes,
+            sim=sim,
+            ref=ref,
         )
         self._scoring = ScoringStep(arrays, device)
         self._booking = BookStep(episodes, self.sampler.fail_rates)

@@ -102,23 +102,21 @@ def layout_arrays(config: EnvConfig, task: TaskTensors, layout: ObservationLayou
     Raises:
         KeyError: the config has a segment that no kernel writes.
     """
-    absent = {segment.name: -1 for segment in SEGMENTS if has_field(Layout, segment.name)}
+    starts = {segment.name: -1 for segment in SEGMENTS if has_field(Layout, segment.name)}
+    starts.update((name, place.start) for name, place in layout.slices.items())
     return filled(
         Layout,
-        {
-            **absent,
-            **{name: place.start for name, place in layout.slices.items()},
-            **layout.target_starts,
-            "target_width": layout.target_width,
-            "key_ids": task.key_ids,
-            "target_steps": task.target_steps.long(),
-            "points": task.ray_points.contiguous(),
-            "global_obs": config.global_obs,
-            "global_root_height": config.global_root_height_obs,
-            "contact_eps": config.contact_detection_eps,
-            "min_height": config.min_obs_h,
-            "max_height": config.max_obs_h,
-        },
+        **starts,
+        **layout.target_starts,
+        target_width=layout.target_width,
+        key_ids=task.key_ids,
+        target_steps=task.target_steps.long(),
+        points=task.ray_points.contiguous(),
+        global_obs=config.global_obs,
+        global_root_height=config.global_root_height_obs,
+        contact_eps=config.contact_detection_eps,
+        min_height=config.min_obs_h,
+        max_height=config.max_obs_h,
     )
 
 
@@ -305,7 +303,7 @@ class ObservationStep:
             "target_joint_rot": (n * k, bodies - 1, 4),
         }
         scratch = filled(
-            Scratch, {name: torch.zeros(shape, device=obs.device) for name, shape in shapes.items()}
+            Scratch, **{name: torch.zeros(shape, device=obs.device) for name, shape in shapes.items()}
         )
         out = view(obs)
         shape_and_args = (

@@ -119,14 +119,12 @@ class ReferenceStep:
         self.action = torch.zeros_like(pd_targets)
         actions = filled(
             Actions,
-            {
-                "action": self.action,
-                "low": action_map.low,
-                "high": action_map.high,
-                "lead": action_map.lead,
-                "residual": action_map.mode == RESIDUAL,
-                "targets": pd_targets,
-            },
+            action=self.action,
+            low=action_map.low,
+            high=action_map.high,
+            lead=action_map.lead,
+            residual=action_map.mode == RESIDUAL,
+            targets=pd_targets,
         )
         self._args = (episodes, motions, tree, reference, actions)
         self._shape = (pd_targets.shape[0], tree.num_bodies)

@@ -104,7 +104,7 @@ class ResetStep:
         self.times = torch.zeros(n, device=device)
         self.shift = torch.zeros(n, 2, device=device)
         drawn = {"mask": self.mask, "motion_ids": self.motion_ids, "times": self.times, "shift": self.shift}
-        start = filled(Start, {**vars(state), **drawn})
+        start = filled(Start, **vars(state), **drawn)
         self.mask_array: Any = start.mask
         self._roots = [start, motions, terrain, episodes]
         self._joints = [start, motions, tree]

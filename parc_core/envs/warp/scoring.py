@@ -105,11 +105,9 @@ class ScoringStep:
         n, bodies = arrays.episodes.done.shape[0], arrays.tree.num_bodies
         parts = filled(
             Parts,
-            {
-                "errors": torch.zeros(n, bodies, len(ERRORS), device=device),
-                "contact": torch.zeros(n, bodies, device=device),
-                "flags": torch.zeros(n, bodies, dtype=torch.int32, device=device),
-            },
+            errors=torch.zeros(n, bodies, len(ERRORS), device=device),
+            contact=torch.zeros(n, bodies, device=device),
+            flags=torch.zeros(n, bodies, dtype=torch.int32, device=device),
         )
         self._shape, self._args = (n, bodies), [arrays, parts]
         self._device = wp.device_from_torch(device)

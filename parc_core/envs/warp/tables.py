@@ -67,14 +67,12 @@ def motion_tables(library: MotionLibrary) -> Motions:
     """Views of a library's frames; the small tables of motions are copies with 32-bit integers."""
     return filled(
         Motions,
-        {
-            "length": library.lengths.float().contiguous(),
-            "last": (library.num_frames - 1).int(),
-            "start": library.start_idx.int(),
-            "wraps": library.loop_wrap,
-            "loop_offset": library.loop_offset,
-            **{name: getattr(library, f"frame_{name}") for name in _FRAMES},
-        },
+        length=library.lengths.float().contiguous(),
+        last=(library.num_frames - 1).int(),
+        start=library.start_idx.int(),
+        wraps=library.loop_wrap,
+        loop_offset=library.loop_offset,
+        **{name: getattr(library, f"frame_{name}") for name in _FRAMES},
     )
 
 

@@ -42,7 +42,10 @@ class Task:
 
 @wp.struct
 class StepArrays:
-    """What terms and tests look at: where a step led, and what it should have."""
+    """What terms and tests look at: where a step led, and where it should have.
+
+    3.3 kB of a launch's arguments; before CUDA 12.1 there are 4 kB for them.
+    """
 
     task: Task
     tree: CharacterTables
@@ -59,21 +62,19 @@ def task_arrays(config: EnvConfig, tensors: TaskTensors) -> Task:
     enabled = [each.enabled(config) for each in TERMINATIONS]
     return filled(
         Task,
-        {
-            "joint_weights": tensors.joint_weights,
-            "contact_weights": tensors.contact_weights,
-            "max_body_dist": tensors.max_body_dist,
-            "may_touch": tensors.may_touch,
-            "key_counts": key_counts.float(),
-            "reward_weights": TermVector(*tensors.reward_weights.tolist()),
-            "reward_rates": TermVector(*tensors.reward_rates.tolist()),
-            "terminations": sum(1 << i for i, tested in enumerate(enabled) if tested),
-            "track_root": config.track_root,
-            "track_root_h": config.track_root_h,
-            "use_contact_info": config.use_contact_info,
-            "max_root_dist": config.root_pos_termination_dist,
-            "max_root_angle": config.root_rot_termination_angle,
-            "fall_height": config.termination_height,
-            "episode_length": config.episode_length - TIME_EPS,
-        },
+        joint_weights=tensors.joint_weights,
+        contact_weights=tensors.contact_weights,
+        max_body_dist=tensors.max_body_dist,
+        may_touch=tensors.may_touch,
+        key_counts=key_counts.float(),
+        reward_weights=TermVector(*tensors.reward_weights.tolist()),
+        reward_rates=TermVector(*tensors.reward_rates.tolist()),
+        terminations=sum(1 << i for i, tested in enumerate(enabled) if tested),
+        track_root=config.track_root,
+        track_root_h=config.track_root_h,
+        use_contact_info=config.use_contact_info,
+        max_root_dist=config.root_pos_termination_dist,
+        max_root_angle=config.root_rot_termination_angle,
+        fall_height=config.termination_height,
+        episode_length=config.episode_length - TIME_EPS,
     )

@@ -24,7 +24,7 @@ wp.init()
 
 def test_fields_are_views_of_the_tensors() -> None:
     places, ids = torch.zeros(2, 3), torch.tensor([4, 5])
-    things = filled(Things, {"places": places, "ids": ids, "count": 2})
+    things = filled(Things, places=places, ids=ids, count=2)
     places[1] = torch.tensor([1.0, 2.0, 3.0])
     assert things.places.numpy().tolist() == [[0, 0, 0], [1, 2, 3]]
     assert (things.ids.numpy().tolist(), things.count) == ([4, 5], 2)
@@ -32,10 +32,10 @@ def test_fields_are_views_of_the_tensors() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(KeyError, match="colour"):
-        filled(Things, {"colour": torch.zeros(2)})
+        filled(Things, colour=torch.zeros(2))
     with pytest.raises(RuntimeError, match="int32"):
-        filled(Things, {"ids": torch.zeros(2, dtype=torch.int32)})
+        filled(Things, ids=torch.zeros(2, dtype=torch.int32))
     with pytest.raises(RuntimeError, match="shape"):
-        filled(Things, {"places": torch.zeros(2, 4)})
+        filled(Things, places=torch.zeros(2, 4))
     assert has_field(Things, "ids")
     assert not has_field(Things, "colour")
