@@ -208,11 +208,12 @@ class EnvConfig:
             raise ConfigError("'env.tar_obs_steps' is empty; name at least one future step, such as 1")
         if len(self.ref_char_offset) != 3:
             raise ConfigError(f"'env.ref_char_offset' must be 3 numbers, but is {self.ref_char_offset}")
-        reward_sum = self.pose_w + self.vel_w + self.root_pos_w + self.root_vel_w + self.key_pos_w
-        if reward_sum <= 0:
-            raise ConfigError(
-                "'env.pose_w', 'vel_w', 'root_pos_w', 'root_vel_w' and 'key_pos_w' are all 0; set one above"
-            )
+        weights = {
+            name: w for name, w in vars(self).items() if name.endswith("_w") and isinstance(w, (int, float))
+        }
+        if sum(weights.values()) <= 0:
+            *names, last = (f"'{name}'" for name in weights)  # of the reward's terms; joint_err_w is a list
+            raise ConfigError(f"'env.{', '.join(names)[1:]} and {last} are all 0; set one above")
 
 
 @dataclass(frozen=True)

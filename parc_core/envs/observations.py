@@ -1,109 +1,160 @@
-"""Observation terms (spec section 6). Pure functions; N environments, J bodies, K future steps, P height points.
+"""Observation terms (spec section 6). Pure functions; n environments, J bodies, K future steps, P height points.
 
-The default vector of 1312 numbers is char_obs 136 ‖ tar_obs 6×105 ‖ tar_contacts 6×15 ‖ char_contacts 15 ‖ heights 441.
+`observation.SEGMENTS` says which of them make up the vector, in which order; the fused environment writes the same in
+`envs/warp/observation.py`.
 """
 
 from __future__ import annotations
 
-from typing import Tuple
+from dataclasses import dataclass
+from typing import Optional
 
 import torch
 from torch import Tensor
 
+from parc_core.config.env_config import EnvConfig
+from parc_core.envs.rewards import Pose
 from parc_core.rotations import heading, heading_quat_inv, quat_mul, quat_rotate, quat_to_tan_norm, rotate_2d
 
 
-def char_obs(
-    root_pos: Tensor,
-    root_rot: Tensor,
-    root_vel: Tensor,
-    root_ang_vel: Tensor,
-    joint_rot: Tensor,
-    dof_vel: Tensor,
-    key_pos: Tensor,
-    global_obs: bool = False,
-    root_height_obs: bool = False,
-) -> Tensor:
-    """The character's own state in its heading frame.
+@dataclass
+class Targets:
+    """Future reference frames."""
 
-    Args:
-        root_pos: (N, 3) m; root_rot: (N, 4); root_vel: (N, 3) m/s; root_ang_vel: (N, 3) rad/s.
-        joint_rot: (N, J-1, 4); dof_vel: (N, D) rad/s.
-        key_pos: (N, B, 3) m, world positions of the key bodies; B may be 0.
-        global_obs: leave vectors and root rotation in the world frame.
-        root_height_obs: put root z in front.
+    root_pos: Tensor
+    """(n, K, 3) m."""
+    root_rot: Tensor
+    """(n, K, 4)."""
+    joint_rot: Tensor
+    """(n, K, J-1, 4)."""
+    key_pos: Tensor
+    """(n, K, B, 3) m, world; B may be 0."""
+    contacts: Tensor
+    """(n, K, J) in [0, 1]."""
 
-    Returns:
-        (N, 6 + 3 + 3 + 6(J-1) + D + 3B [+ 1]).
+
+@dataclass
+class Observed:
+    """What the terms look at.
+
+    Vectors are observed in the character's heading frame, or with `global_obs` in the world's.
+
+    Attributes:
+        to_heading: (n, 4) from the world's axes to the heading frame; None with `global_obs`.
     """
-    key_rel = key_pos - root_pos[:, None]
-    if not global_obs:
-        inv = heading_quat_inv(root_rot)
-        root_rot = quat_mul(inv, root_rot)
-        root_vel = quat_rotate(inv, root_vel)
-        root_ang_vel = quat_rotate(inv, root_ang_vel)
-        key_rel = quat_rotate(inv[:, None], key_rel)
-    parts = [
-        quat_to_tan_norm(root_rot),
-        root_vel,
-        root_ang_vel,
-        quat_to_tan_norm(joint_rot).flatten(1),
-        dof_vel,
-        key_rel.flatten(1),
-    ]
-    if root_height_obs:
-        parts.insert(0, root_pos[:, 2:])
-    return torch.cat(parts, dim=1)
+
+    config: EnvConfig
+    char: Pose
+    """The simulated character's, world frame."""
+    contact_forces: Tensor
+    """(n, J, 3) N."""
+    targets: Targets
+    ground: Tensor
+    """(n, P) m, terrain heights under the height points."""
+
+    def __post_init__(self) -> None:
+        inv = None if self.config.global_obs else heading_quat_inv(self.char.root_rot)
+        self.to_heading: Optional[Tensor] = inv
+
+    def seen(self, vectors: Tensor) -> Tensor:
+        """World vectors (n, ..., 3) in the axes of the observation."""
+        if self.to_heading is None:
+            return vectors
+        return quat_rotate(self._like(vectors), vectors)
+
+    def turned(self, rotations: Tensor) -> Tensor:
+        """World rotations (n, ..., 4) in the axes of the observation."""
+        if self.to_heading is None:
+            return rotations
+        return quat_mul(self._like(rotations).expand_as(rotations), rotations)
+
+    def _like(self, values: Tensor) -> Tensor:
+        assert self.to_heading is not None
+        return self.to_heading.reshape(-1, *(1,) * (values.dim() - 2), 4)
 
 
-def target_obs(
-    root_pos: Tensor,
-    root_rot: Tensor,
-    tar_root_pos: Tensor,
-    tar_root_rot: Tensor,
-    tar_joint_rot: Tensor,
-    tar_key_pos: Tensor,
-    global_obs: bool = False,
-    global_root_height: bool = False,
-) -> Tensor:
-    """Future reference poses seen from the character's current position and heading.
+def root_height(o: Observed) -> Tensor:
+    """Height of the root, m. (n, 1)."""
+    return o.char.root_pos[:, 2:]
 
-    Args:
-        root_pos: (N, 3), root_rot: (N, 4): of the simulated character.
-        tar_root_pos: (N, K, 3); tar_root_rot: (N, K, 4); tar_joint_rot: (N, K, J-1, 4).
-        tar_key_pos: (N, K, B, 3) m, world positions; B may be 0.
-        global_obs: leave everything in the world frame's axes.
-        global_root_height: the target root's z as it is, not relative to the character.
 
-    Returns:
-        (N, K, 3 + 6 + 6(J-1) + 3B).
-    """
-    root_rel = tar_root_pos - root_pos[:, None]
-    if global_obs:
+def root_rot(o: Observed) -> Tensor:
+    """Images of the x and z axes. (n, 6)."""
+    return quat_to_tan_norm(o.turned(o.char.root_rot))
+
+
+def root_vel(o: Observed) -> Tensor:
+    """m/s. (n, 3)."""
+    return o.seen(o.char.root_vel)
+
+
+def root_ang_vel(o: Observed) -> Tensor:
+    """rad/s. (n, 3)."""
+    return o.seen(o.char.root_ang_vel)
+
+
+def joint_rot(o: Observed) -> Tensor:
+    """Images of the x and z axes of each joint. (n, 6(J-1))."""
+    return quat_to_tan_norm(o.char.joint_rot).flatten(1)
+
+
+def dof_vel(o: Observed) -> Tensor:
+    """rad/s. (n, D)."""
+    return o.char.dof_vel
+
+
+def key_pos(o: Observed) -> Tensor:
+    """Key bodies relative to the root, m. (n, 3B)."""
+    return o.seen(o.char.key_pos - o.char.root_pos[:, None]).flatten(1)
+
+
+def target_root_pos(o: Observed) -> Tensor:
+    """Targets' roots relative to the character's, m; the height as it is with `global_root_height_obs`. (n, K, 3)."""
+    rel = o.seen(o.targets.root_pos - o.char.root_pos[:, None])
+    if o.config.global_root_height_obs:
+        rel = torch.cat((rel[..., :2], o.targets.root_pos[..., 2:]), dim=-1)
+    return rel
+
+
+def target_root_rot(o: Observed) -> Tensor:
+    """Images of the x and z axes. (n, K, 6)."""
+    return quat_to_tan_norm(o.turned(o.targets.root_rot))
+
+
+def target_joint_rot(o: Observed) -> Tensor:
+    """Images of the x and z axes of each joint. (n, K, 6(J-1))."""
+    return quat_to_tan_norm(o.targets.joint_rot).flatten(2)
+
+
+def target_key_pos(o: Observed) -> Tensor:
+    """Targets' key bodies relative to the character's root, m. (n, K, 3B)."""
+    if o.config.global_obs:
         # The reference measures keys from the target's own root here, and from the character's otherwise.
-        key_rel = tar_key_pos - tar_root_pos[:, :, None]
+        rel = o.targets.key_pos - o.targets.root_pos[:, :, None]
     else:
-        key_rel = tar_key_pos - root_pos[:, None, None]
-        inv = heading_quat_inv(root_rot)[:, None]
-        root_rel = quat_rotate(inv, root_rel)
-        tar_root_rot = quat_mul(inv.expand_as(tar_root_rot), tar_root_rot)
-        key_rel = quat_rotate(inv[:, :, None], key_rel)
-    if global_root_height:
-        root_rel = torch.cat((root_rel[..., :2], tar_root_pos[..., 2:]), dim=-1)
-    return torch.cat(
-        (
-            root_rel,
-            quat_to_tan_norm(tar_root_rot),
-            quat_to_tan_norm(tar_joint_rot).flatten(2),
-            key_rel.flatten(2),
-        ),
-        dim=-1,
-    )
+        rel = o.targets.key_pos - o.char.root_pos[:, None, None]
+    return o.seen(rel).flatten(2)
+
+
+def target_contacts(o: Observed) -> Tensor:
+    """Of the reference, in [0, 1]. (n, KJ)."""
+    return o.targets.contacts.flatten(1)
+
+
+def contacts(o: Observed) -> Tensor:
+    """See `contact_obs`. (n, J)."""
+    return contact_obs(o.contact_forces, o.config.contact_detection_eps)
+
+
+def heights(o: Observed) -> Tensor:
+    """See `height_obs`. (n, P)."""
+    return height_obs(o.ground, o.char.root_pos, o.config.min_obs_h, o.config.max_obs_h)
 
 
 def contact_obs(contact_forces: Tensor, eps: float) -> Tensor:
     """1 where a body's contact force (N, J, 3) N exceeds eps in norm, else 0. (N, J) float."""
-    return (contact_forces.norm(dim=-1) > eps).to(contact_forces.dtype)
+    force: Tensor = contact_forces.norm(dim=-1)
+    return (force > eps).to(contact_forces.dtype)
 
 
 def ray_points(
@@ -130,14 +181,3 @@ def ray_points_world(points: Tensor, root_pos: Tensor, root_rot: Tensor) -> Tens
 def height_obs(heights: Tensor, root_pos: Tensor, min_h: float, max_h: float) -> Tensor:
     """Terrain heights (N, P) m relative to the root's z, clamped to [min_h, max_h]."""
     return (heights - root_pos[:, 2:]).clamp(min_h, max_h)
-
-
-def norm_mask(char_dim: int, tar_dim: int, other_dim: int) -> Tensor:
-    """Which dimensions the normalizer treats: char_obs and tar_obs alone. (obs_dim,) bool."""
-    return torch.arange(char_dim + tar_dim + other_dim) < char_dim + tar_dim
-
-
-def split_sizes(num_joints: int, dofs: int, keys: int, steps: int, root_height: bool) -> Tuple[int, int]:
-    """Lengths of char_obs and of the whole tar_obs."""
-    char_dim = 12 + 6 * num_joints + dofs + 3 * keys + int(root_height)
-    return char_dim, steps * (9 + 6 * num_joints + 3 * keys)

@@ -1,16 +1,23 @@
 """Reward terms of the tracking task (spec section 6; after DeepMimic, Peng et al. 2018, eq. 6–9, with PARC's weights).
 
-Each term is (N,) in (0, 1] and is 1 where the character equals its reference.
+A term is an error e ≥ 0 that is 0 where the character equals its reference. The reward is
+Σ wᵢ · exp(−scaleᵢ · exponentᵢ · eᵢ) over `REWARD_TERMS`, with wᵢ and exponentᵢ from the config keys `<name>_w` and
+`<name>_exponent`. The fused environment has the same errors in `envs/warp/rewards.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Callable, NamedTuple
 
 import torch
 from torch import Tensor
 
 from parc_core.rotations import heading_quat_inv, quat_diff_angle, quat_mul, quat_rotate
+
+ROOT_ROT_SHARE = 0.1  # of the root's squared angle beside its squared distance, m²/rad²
+ROOT_ANG_VEL_SHARE = 0.1  # of the root's squared angular velocity beside its squared velocity, m²/rad²
+FULL_CONTACT_FORCE = 1.0  # N; more does not count more
 
 
 @dataclass
@@ -30,68 +37,114 @@ class Pose:
     dof_vel: Tensor
     """(N, D) rad/s."""
     key_pos: Tensor
-    """(N, B, 3) m, world."""
+    """(N, B, 3) m, world; relative to the root within `Compared`."""
 
 
-def pose_reward(joint_rot: Tensor, tar_joint_rot: Tensor, joint_weights: Tensor) -> Tensor:
-    """exp(−0.25 Σ w_j · angle_j²). (N, J-1, 4), (N, J-1, 4), (J-1,) -> (N,)."""
-    angle = quat_diff_angle(joint_rot, tar_joint_rot)
-    return torch.exp(-0.25 * (joint_weights * angle * angle).sum(-1))
+@dataclass
+class Compared:
+    """Character and reference in the axes in which they are compared, see `compare`."""
+
+    char: Pose
+    ref: Pose
+    root_pos_diff: Tensor
+    """(N, 3) m, reference − character, zero along axes that do not count."""
+    joint_weights: Tensor
+    """(J-1,)."""
+    dof_weights: Tensor
+    """(D,)."""
 
 
-def vel_reward(dof_vel: Tensor, tar_dof_vel: Tensor, dof_weights: Tensor) -> Tensor:
-    """exp(−0.01 Σ w_d · Δ²). (N, D), (N, D), (D,) -> (N,)."""
-    return torch.exp(-0.01 * (dof_weights * (tar_dof_vel - dof_vel) ** 2).sum(-1))
-
-
-def root_reward(pos_diff: Tensor, root_rot: Tensor, tar_root_rot: Tensor) -> Tensor:
-    """exp(−5 (|Δp|² + 0.1 angle²)). (N, 3), (N, 4), (N, 4) -> (N,)."""
-    angle = quat_diff_angle(root_rot, tar_root_rot)
-    return torch.exp(-5.0 * ((pos_diff * pos_diff).sum(-1) + 0.1 * angle * angle))
-
-
-def root_vel_reward(vel_diff: Tensor, ang_vel_diff: Tensor) -> Tensor:
-    """exp(−(|Δv|² + 0.1 |Δω|²)). (N, 3), (N, 3) -> (N,)."""
-    return torch.exp(-((vel_diff * vel_diff).sum(-1) + 0.1 * (ang_vel_diff * ang_vel_diff).sum(-1)))
-
-
-def key_reward(key_diff: Tensor) -> Tensor:
-    """exp(−10 Σ |Δkey|²) of key positions relative to their own roots. (N, B, 3) -> (N,)."""
-    return torch.exp(-10.0 * (key_diff * key_diff).sum((-1, -2)))
-
-
-def tracking_reward_terms(
+def compare(
     char: Pose, ref: Pose, joint_weights: Tensor, dof_weights: Tensor, track_root: bool, track_root_h: bool
-) -> Tensor:
-    """The five terms pose, vel, root, root_vel, key. (N, 5).
+) -> Compared:
+    """Prepares two world poses for the terms; key positions become relative to their own roots.
 
     Without `track_root` horizontal position does not count and everything is compared in each one's own heading frame;
     without `track_root_h` height does not count.
     """
     pos_diff = ref.root_pos - char.root_pos
-    char_key = char.key_pos - char.root_pos[:, None]
-    ref_key = ref.key_pos - ref.root_pos[:, None]
-    char_rot, ref_rot = char.root_rot, ref.root_rot
-    char_vel, ref_vel, char_ang, ref_ang = char.root_vel, ref.root_vel, char.root_ang_vel, ref.root_ang_vel
+    char, ref = (replace(p, key_pos=p.key_pos - p.root_pos[:, None]) for p in (char, ref))
     if not track_root:
         pos_diff = pos_diff * pos_diff.new_tensor((0.0, 0.0, 1.0))
-        char_inv, ref_inv = heading_quat_inv(char_rot), heading_quat_inv(ref_rot)
-        char_rot, ref_rot = quat_mul(char_inv, char_rot), quat_mul(ref_inv, ref_rot)
-        char_vel, ref_vel = quat_rotate(char_inv, char_vel), quat_rotate(ref_inv, ref_vel)
-        char_ang, ref_ang = quat_rotate(char_inv, char_ang), quat_rotate(ref_inv, ref_ang)
-        char_key, ref_key = quat_rotate(char_inv[:, None], char_key), quat_rotate(ref_inv[:, None], ref_key)
+        char, ref = _in_own_heading(char), _in_own_heading(ref)
     if not track_root_h:
         pos_diff = pos_diff * pos_diff.new_tensor((1.0, 1.0, 0.0))
-    return torch.stack(
-        (
-            pose_reward(char.joint_rot, ref.joint_rot, joint_weights),
-            vel_reward(char.dof_vel, ref.dof_vel, dof_weights),
-            root_reward(pos_diff, char_rot, ref_rot),
-            root_vel_reward(ref_vel - char_vel, ref_ang - char_ang),
-            key_reward(ref_key - char_key),
-        ),
-        dim=-1,
+    return Compared(char, ref, pos_diff, joint_weights, dof_weights)
+
+
+def _in_own_heading(pose: Pose) -> Pose:
+    """The root's rotation and all vectors relative to the root, seen in its heading frame."""
+    inv = heading_quat_inv(pose.root_rot)
+    return replace(
+        pose,
+        root_rot=quat_mul(inv, pose.root_rot),
+        root_vel=quat_rotate(inv, pose.root_vel),
+        root_ang_vel=quat_rotate(inv, pose.root_ang_vel),
+        key_pos=quat_rotate(inv[:, None], pose.key_pos),
     )
+
+
+def pose_error(c: Compared) -> Tensor:
+    """Σ w_j · angle_j² over joints, rad². (N,)."""
+    angle = quat_diff_angle(c.char.joint_rot, c.ref.joint_rot)
+    return (c.joint_weights * angle * angle).sum(-1)
+
+
+def vel_error(c: Compared) -> Tensor:
+    """Σ w_d · Δ² over dof velocities, rad²/s². (N,)."""
+    return (c.dof_weights * (c.ref.dof_vel - c.char.dof_vel) ** 2).sum(-1)
+
+
+def root_error(c: Compared) -> Tensor:
+    """|Δp|² + 0.1 angle² of the root, m². (N,)."""
+    angle = quat_diff_angle(c.char.root_rot, c.ref.root_rot)
+    return (c.root_pos_diff * c.root_pos_diff).sum(-1) + ROOT_ROT_SHARE * angle * angle
+
+
+def root_vel_error(c: Compared) -> Tensor:
+    """|Δv|² + 0.1 |Δω|² of the root, m²/s². (N,)."""
+    vel, ang_vel = c.ref.root_vel - c.char.root_vel, c.ref.root_ang_vel - c.char.root_ang_vel
+    return (vel * vel).sum(-1) + ROOT_ANG_VEL_SHARE * (ang_vel * ang_vel).sum(-1)
+
+
+def key_error(c: Compared) -> Tensor:
+    """Σ |Δkey|² of key positions relative to their own roots, m². (N,)."""
+    diff = c.ref.key_pos - c.char.key_pos
+    return (diff * diff).sum((-1, -2))
+
+
+class RewardTerm(NamedTuple):
+    """One term of the reward."""
+
+    name: str
+    """Prefix of its config keys."""
+    scale: float
+    """Of its error, 1 / the error's unit."""
+    error: Callable[[Compared], Tensor]
+    """(N,)."""
+
+
+REWARD_TERMS = (
+    RewardTerm("pose", 0.25, pose_error),
+    RewardTerm("vel", 0.01, vel_error),
+    RewardTerm("root_pos", 5.0, root_error),
+    RewardTerm("root_vel", 1.0, root_vel_error),
+    RewardTerm("key_pos", 10.0, key_error),
+)
+"""All T terms."""
+
+
+def reward_terms(compared: Compared, rates: Tensor) -> Tensor:
+    """exp(−rate · error) of every term, 1 where the character equals its reference.
+
+    Args:
+        rates: (T,) scale · exponent.
+
+    Returns:
+        (N, T).
+    """
+    errors = torch.stack([term.error(compared) for term in REWARD_TERMS], dim=-1)
+    return torch.exp(-rates * errors)
 
 
 def contact_reward(contact_forces: Tensor, tar_contacts: Tensor, weights: Tensor) -> Tensor:
@@ -105,4 +158,5 @@ def contact_reward(contact_forces: Tensor, tar_contacts: Tensor, weights: Tensor
     Returns:
         (N, J); the environment adds the mean over bodies.
     """
-    return weights * (2.0 * tar_contacts - 1.0) * contact_forces.norm(dim=-1).clamp(max=1.0)
+    force: Tensor = contact_forces.norm(dim=-1).clamp(max=FULL_CONTACT_FORCE)
+    return weights * (2.0 * tar_contacts - 1.0) * force

@@ -10,6 +10,7 @@ from torch import Tensor
 from parc_core.character.model import Character
 from parc_core.config.env_config import EnvConfig, PerBody
 from parc_core.envs.observations import ray_points
+from parc_core.envs.rewards import REWARD_TERMS
 from parc_core.errors import ConfigError, DataError
 
 
@@ -48,22 +49,13 @@ class TaskTensors:
         dof_counts = character.joint_dof_dim[1:].to(device)
         self.dof_weights = torch.repeat_interleave(self.joint_weights, dof_counts)
         """(D,): a joint's weight for each of its dofs."""
-        raw = torch.tensor(
-            [config.pose_w, config.vel_w, config.root_pos_w, config.root_vel_w, config.key_pos_w]
-        )
+        raw = torch.tensor([float(getattr(config, f"{term.name}_w")) for term in REWARD_TERMS])
         self.reward_weights = (raw / raw.sum()).to(device)
-        """(5,), sum 1."""
-        self.reward_powers = torch.tensor(
-            [
-                config.pose_exponent,
-                config.vel_exponent,
-                config.root_pos_exponent,
-                config.root_vel_exponent,
-                config.key_pos_exponent,
-            ],
-            device=device,
-        )
-        """(5,): each term is raised to its power."""
+        """(T,) of `REWARD_TERMS`, sum 1."""
+        exponents = [float(getattr(config, f"{term.name}_exponent")) for term in REWARD_TERMS]
+        scales = torch.tensor([term.scale for term in REWARD_TERMS])
+        self.reward_rates = (scales * torch.tensor(exponents)).to(device)
+        """(T,) scale of each term's error times its exponent."""
         self.contact_weights = per_body(config.contact_weights, names, "contact_weights").to(device)
         """(J,)."""
         self.max_body_dist = per_body(config.pose_termination_dist, names[1:], "pose_termination_dist").to(

@@ -15,15 +15,21 @@ from torch import Tensor
 from parc_core.character.kinematics import Kinematics
 from parc_core.config.env_config import EnvConfig
 from parc_core.engines.engine import Engine, ResetState
-from parc_core.envs import terminations as ends
 from parc_core.envs.actions import ActionMap
 from parc_core.envs.episode_stats import EpisodeStats
-from parc_core.envs.observer import Observer
+from parc_core.envs.observation import Observer
 from parc_core.envs.reference import Reference
-from parc_core.envs.rewards import Pose, contact_reward, tracking_reward_terms
+from parc_core.envs.rewards import Pose, compare, contact_reward, reward_terms
 from parc_core.envs.sampling import MotionSampler
 from parc_core.envs.task import TaskTensors
-from parc_core.envs.terminations import TIME_EPS, DoneFlag, FailReason
+from parc_core.envs.terminations import (
+    TIME_EPS,
+    DoneFlag,
+    FailReason,
+    StepResult,
+    done_flags,
+    fail_reasons,
+)
 from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_error import joint_error, tracking_errors
 from parc_core.motion.library import MotionLibrary
@@ -38,6 +44,7 @@ class TrackingEnv:
         device: where all tensors live.
         control_dt: s per step.
         action_low, action_high: (D,) bounds of actions.
+        obs_layout: what the observation's numbers are.
         obs_norm_mask, obs_height_mask: (obs_dim,) bool: dimensions that the normalizer treats, the terrain heights.
         reward_low, reward_high: bounds of one step's reward.
         can_time_out: whether an episode can end by TIME at all; it cannot where every motion ends before.
@@ -76,8 +83,10 @@ class TrackingEnv:
         self.start_times = torch.zeros(self.num_envs, device=self.device)
         self._reference: Optional[Reference] = None
         self._observer = Observer(config, self.task, kinematics, library, terrain, self.control_dt)
-        self.obs_dim, self.obs_norm_mask = self._observer.obs_dim, self._observer.norm_mask
-        self.obs_height_mask = self._observer.height_mask
+        self.obs_layout = self._observer.layout
+        self.obs_dim = self.obs_layout.dim
+        self.obs_norm_mask = self.obs_layout.norm_mask.to(self.device)
+        self.obs_height_mask = self.obs_layout.height_mask.to(self.device)
         self._obs = torch.zeros(self.num_envs, self.obs_dim, device=self.device)
 
     @property
@@ -243,52 +252,35 @@ class TrackingEnv:
 
     def _reward(self, ref: Reference) -> Tensor:
         c, t = self.config, self.task
-        terms = tracking_reward_terms(
+        compared = compare(
             self._char_pose(), ref.pose, t.joint_weights, t.dof_weights, c.track_root, c.track_root_h
         )
-        reward = terms.pow(t.reward_powers) @ t.reward_weights
+        reward = reward_terms(compared, t.reward_rates) @ t.reward_weights
         if c.use_contact_info:
             contact = contact_reward(self.engine.state.contact_forces, ref.contacts, t.contact_weights)
             reward = reward + contact.mean(-1)
         return reward
 
     def _update_done(self, ref: Reference) -> None:
-        """Sets `done` and `fail_reason`; the end of a motion that does not loop is FAIL (else standing still pays)."""
-        c, t, s = self.config, self.task, self.engine.state
-        ended = (
-            self.motion_times >= self.library.lengths[self.motion_ids] - TIME_EPS
-        ) & ~self.library.loop_wrap[self.motion_ids]
-        # Later entries win: the first of `FailReason` that applies.
-        reasons = [(FailReason.MOTION_END, ended)]
-        if c.enable_early_termination:
-            if c.pose_termination:
-                off = ends.pose_failed(s.body_pos, ref.body_pos, t.max_body_dist)
-                reasons.append((FailReason.BODY_POSITION, off))
-                if c.track_root:
-                    far, turned = ends.root_failed(
-                        s.root_pos,
-                        s.root_rot,
-                        ref.pose.root_pos,
-                        ref.pose.root_rot,
-                        c.root_pos_termination_dist,
-                        c.root_rot_termination_angle,
-                    )
-                    reasons += [(FailReason.ROOT_ROTATION, turned), (FailReason.ROOT_POSITION, far)]
-            if c.contact_bodies:
-                reasons.append((FailReason.FALL, self._fallen()))
-        reasons.append((FailReason.DIVERGED, s.diverged))
-        reason = torch.zeros_like(self.fail_reason)
-        for value, hit in reasons:
-            reason = torch.where(hit, torch.full_like(reason, value), reason)
-        self.fail_reason = reason
-        self.done = ends.done_flags(self.steps * self.control_dt, c.episode_length - TIME_EPS, reason > 0)
-
-    def _fallen(self) -> Tensor:
-        s = self.engine.state
-        ground = self.terrain.heights_at(self._terrain_ids(self.motion_ids), s.body_pos[..., :2])
-        return ends.fallen(
-            s.contact_forces, s.body_pos, ground + self.config.termination_height, self.task.may_touch
+        """Sets `done` and `fail_reason`."""
+        result = StepResult(
+            config=self.config,
+            task=self.task,
+            state=self.engine.state,
+            ref=ref,
+            motion_times=self.motion_times,
+            motion_lengths=self.library.lengths[self.motion_ids],
+            motion_loops=self.library.loop_wrap[self.motion_ids],
+            ground=self._ground,
         )
+        self.fail_reason = fail_reasons(result)
+        episode_length = self.config.episode_length - TIME_EPS
+        self.done = done_flags(self.steps * self.control_dt, episode_length, self.fail_reason > 0)
+
+    def _ground(self) -> Tensor:
+        """Terrain height under each body, m. (N, J)."""
+        positions = self.engine.state.body_pos[..., :2]
+        return self.terrain.heights_at(self._terrain_ids(self.motion_ids), positions)
 
     def _finish(self, reward: Tensor) -> None:
         """Books episodes that ended: statistics and failure rates. Reaching a motion's end counts as success."""

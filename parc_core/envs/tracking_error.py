@@ -44,4 +44,5 @@ def tracking_errors(
 
 def joint_error(body_pos: Tensor, tar_body_pos: Tensor) -> Tensor:
     """Mean distance of all bodies from their reference in the world frame, m. (N, J, 3) -> (N,)."""
-    return (body_pos - tar_body_pos).norm(dim=-1).mean(-1)
+    error: Tensor = (body_pos - tar_body_pos).norm(dim=-1).mean(-1)
+    return error

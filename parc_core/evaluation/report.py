@@ -10,6 +10,7 @@ import platform
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
+from parc_core.envs.terminations import FAILURES
 from parc_core.evaluation.curves import LearningCurves, read_curves
 from parc_core.evaluation.result import COMPLETED, ClipResult, EvalResult, percent
 from parc_core.evaluation.svg import line_chart
@@ -19,6 +20,9 @@ MAX_BARS = 60
 """More clips are shown by class, and as bars only the worst."""
 MAX_ROWS = 3000
 """More clips are only in the JSON file."""
+_COMPLETED_COLOUR = "#2f9e6e"
+_PALETTE = ("#444", "#d64545", "#e08e2b", "#c9609c", "#8a63c9", "#2f8f9e", "#7d8f2b", "#a3673f")
+"""Of the reasons for which clips are lost."""
 _PACKAGES = ("parc-tracker", "torch", "mujoco", "mujoco-warp", "numpy", "prefect")
 _UNITS = {"m": "m", "rad": "rad", "rad_s": "rad/s", "m_s": "m/s"}
 _ERROR_TITLES = {
@@ -75,6 +79,7 @@ def write_report(
             bars_hidden=max(len(result.clips) - MAX_BARS, 0),
             classes=_classes(result.clips, earlier) if len(result.clips) > MAX_BARS else [],
             reasons=_reasons(result),
+            colours=_colours(),
             rows=[_row(clip, earlier.get(clip.name)) for clip in _worst_first(result.clips)[:MAX_ROWS]],
             rows_hidden=max(len(result.clips) - MAX_ROWS, 0),
             errors=_errors(result, before),
@@ -166,6 +171,12 @@ def _classes(clips: List[ClipResult], earlier: Dict[str, ClipResult]) -> List[Di
 
 def _style(reason: str) -> str:
     return reason.replace(" ", "-")
+
+
+def _colours() -> Dict[str, str]:
+    """Of each style; reasons take the palette's in their order."""
+    reasons = {_style(reason.label): _PALETTE[i % len(_PALETTE)] for i, reason in enumerate(FAILURES)}
+    return {_style(COMPLETED): _COMPLETED_COLOUR, **reasons}
 
 
 def _reasons(result: EvalResult) -> List[Dict[str, Any]]:

@@ -9,10 +9,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from parc_core.config.env_config import EnvConfig
 from parc_core.envs import observations as obs
+from parc_core.envs.observation import ObservationLayout, Sizes
+from parc_core.envs.rewards import Pose
 from parc_core.rotations import yaw_quat
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.packed import PackedTerrain
+from tests.envs.observed import char_and_targets, layout_of, observed
 
 
 def test_ray_points_run_from_right_to_left_and_back_to_front() -> None:
@@ -50,17 +54,26 @@ def test_heights_are_those_of_the_nearest_cell_relative_to_the_root() -> None:
     assert_close(got, torch.tensor([[-0.9, -0.4, 0.1, -3.0]]))
 
 
-def char(**changes: Any) -> torch.Tensor:
-    state: dict[str, Any] = {
-        "root_pos": torch.tensor([[1.0, 2.0, 0.9]]),
-        "root_rot": yaw_quat(torch.tensor([math.pi / 2])),
-        "root_vel": torch.tensor([[0.0, 3.0, 0.5]]),
-        "root_ang_vel": torch.tensor([[-1.0, 0.0, 2.0]]),
-        "joint_rot": torch.tensor([[[0.0, 0.0, 0.0, 1.0]]]),
-        "dof_vel": torch.tensor([[0.7]]),
-        "key_pos": torch.tensor([[[1.0, 2.4, 0.1]]]),
-    }
-    return obs.char_obs(**{**state, **changes})
+POSE = Pose(
+    root_pos=torch.tensor([[1.0, 2.0, 0.9]]),
+    root_rot=yaw_quat(torch.tensor([math.pi / 2])),
+    root_vel=torch.tensor([[0.0, 3.0, 0.5]]),
+    root_ang_vel=torch.tensor([[-1.0, 0.0, 2.0]]),
+    joint_rot=torch.tensor([[[0.0, 0.0, 0.0, 1.0]]]),
+    dof_vel=torch.tensor([[0.7]]),
+    key_pos=torch.tensor([[[1.0, 2.4, 0.1]]]),
+)
+TARGETS = obs.Targets(
+    root_pos=torch.tensor([[[1.0, 4.0, 1.0]]]),
+    root_rot=yaw_quat(torch.tensor([[math.pi]])),
+    joint_rot=torch.tensor([[[[0.0, 0.0, 0.0, 1.0]]]]),
+    key_pos=torch.tensor([[[[0.0, 4.0, 0.9]]]]),
+    contacts=torch.tensor([[[0.25, 1.0]]]),
+)
+
+
+def char(**settings: Any) -> torch.Tensor:
+    return char_and_targets(observed(POSE, TARGETS, **settings))[0]
 
 
 IDENTITY_6 = [1.0, 0, 0, 0, 0, 1]
@@ -78,14 +91,7 @@ def test_character_in_world_axes_with_height() -> None:
 
 
 def test_targets_are_seen_from_the_character() -> None:
-    got = obs.target_obs(
-        torch.tensor([[1.0, 2.0, 0.9]]),
-        yaw_quat(torch.tensor([math.pi / 2])),
-        torch.tensor([[[1.0, 4.0, 1.0]]]),
-        yaw_quat(torch.tensor([[math.pi]])),
-        torch.tensor([[[[0.0, 0.0, 0.0, 1.0]]]]),
-        torch.tensor([[[[0.0, 4.0, 0.9]]]]),
-    )
+    got = char_and_targets(observed(POSE, TARGETS))[1]
     # The target is 2 m ahead, its heading 90° to the left: its x axis is the character's y axis.
     expected = [2, 0, 0.1, 0, 1, 0, 0, 0, 1, *IDENTITY_6, 2, 1, 0]
     assert got[0, 0].tolist() == pytest.approx(expected, abs=1e-6)
@@ -98,9 +104,44 @@ def test_contacts() -> None:
 
 
 def test_only_character_and_targets_are_normalized() -> None:
-    assert obs.norm_mask(2, 3, 4).tolist() == [True] * 5 + [False] * 4
+    layout = layout_of(observed(POSE, TARGETS))
+    # 22 numbers of the character, 18 of the target, 2 contacts wanted, 2 there, 441 heights.
+    assert layout.norm_mask.tolist() == [True] * (22 + 18) + [False] * (4 + 441)
+    assert layout.height_mask.tolist() == [False] * (22 + 18 + 4) + [True] * 441
+
+
+SIZES = Sizes(bodies=15, dofs=28, keys=4, steps=6, points=441)
 
 
 def test_sizes_of_the_default_observation() -> None:
-    assert obs.split_sizes(num_joints=14, dofs=28, keys=4, steps=6, root_height=False) == (136, 630)
-    assert obs.split_sizes(num_joints=14, dofs=28, keys=4, steps=6, root_height=True) == (137, 630)
+    layout = ObservationLayout(EnvConfig(), SIZES)
+    assert layout.dim == 1312
+    assert {name: (place.start, place.stop) for name, place in layout.slices.items()} == {
+        "root_rot": (0, 6),
+        "root_vel": (6, 9),
+        "root_ang_vel": (9, 12),
+        "joint_rot": (12, 96),
+        "dof_vel": (96, 124),
+        "key_pos": (124, 136),
+        "targets": (136, 766),
+        "target_contacts": (766, 856),
+        "contacts": (856, 871),
+        "heights": (871, 1312),
+    }
+
+
+def test_segments_that_the_config_has_not_take_no_place() -> None:
+    layout = ObservationLayout(EnvConfig(root_height_obs=True, use_contact_info=False), SIZES)
+    assert layout.slices["root_height"] == slice(0, 1)
+    assert layout.slices["root_rot"] == slice(1, 7)
+    assert "contacts" not in layout.slices
+    assert layout.dim == 1312 + 1 - 6 * 15 - 15
+    assert int(layout.norm_mask.sum()) == 137 + 630
+
+
+def test_the_vector_has_every_segment_at_its_place() -> None:
+    o = observed(POSE, TARGETS, root_height_obs=True)
+    layout = layout_of(o)
+    vector = layout.vector(o)
+    for segment in layout.segments:
+        assert torch.equal(vector[:, layout.slices[segment.name]], segment.values(o)), segment.name

@@ -35,6 +35,12 @@ def test_reward_weights_are_normalized() -> None:
     assert_close(t.reward_weights, torch.tensor([0.5, 0.25, 0.25, 0.0, 0.0]))
 
 
+def test_rates_are_scales_times_exponent() -> None:
+    assert_close(task().reward_rates, torch.tensor([0.25, 0.01, 5.0, 1.0, 10.0]))
+    rates = task(vel_exponent=3.0, key_pos_exponent=0.5).reward_rates
+    assert_close(rates, torch.tensor([0.25, 0.03, 5.0, 1.0, 5.0]))
+
+
 def test_reward_bounds_without_contacts() -> None:
     t = task(use_contact_info=False)
     assert (t.reward_low, t.reward_high) == (0.0, 1.0)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 import torch
 
+from parc_core.config.env_config import EnvConfig
 from parc_core.envs import terminations as ends
-from parc_core.envs.terminations import DoneFlag
+from parc_core.envs.terminations import DoneFlag, FailReason
 from parc_core.rotations import yaw_quat
 
 LIMITS = torch.tensor([0.7, 1.0])
@@ -44,16 +48,14 @@ def test_body_distance_is_relative_to_the_root() -> None:
 )
 def test_root_limits(distance: float, angle: float, far: int, turned: int) -> None:
     position = torch.tensor([[0.0, 0.6 * distance, 0.8 * distance]])
-    got = ends.root_failed(
-        position, yaw_quat(torch.tensor([angle])), torch.zeros(1, 3), yaw_quat(torch.zeros(1)), 0.6, 1.309
-    )
-    assert [int(g) for g in got] == [far, turned]
+    got_far = ends.root_far(position, torch.zeros(1, 3), 0.6)
+    got_turned = ends.root_turned(yaw_quat(torch.tensor([angle])), yaw_quat(torch.zeros(1)), 1.309)
+    assert [int(got_far), int(got_turned)] == [far, turned]
 
 
 def test_root_angle_goes_the_short_way() -> None:
     q = yaw_quat(torch.tensor([1.0]))
-    _, turned = ends.root_failed(torch.zeros(1, 3), -q, torch.zeros(1, 3), q, 0.6, 0.01)
-    assert not turned.any()
+    assert not ends.root_turned(-q, q, 0.01).any()
 
 
 FOOT, HAND, HEAD = 0, 1, 2
@@ -92,3 +94,32 @@ def test_done_flags() -> None:
     # Nothing fails before the first step; FAIL wins over TIME.
     assert ends.done_flags(time, 10.0, failed).tolist() == [0, 1, 0, 3, 1]
     assert ends.done_flags(time, 10.0, None).tolist() == [0, 0, 0, 3, 3]
+
+
+def test_every_reason_has_one_test() -> None:
+    """Numbers are places in tensors: without gaps, in any order of the tests."""
+    assert sorted(FailReason) == list(range(len(FailReason)))
+    assert sorted(each.reason for each in ends.TERMINATIONS) == list(FailReason)[1:]
+
+
+def test_the_first_of_several_tests_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever their numbers, and only of those that the config has."""
+    hits = {
+        FailReason.FALL: [0, 0, 0],
+        FailReason.MOTION_END: [1, 0, 0],
+        FailReason.DIVERGED: [1, 1, 0],
+        FailReason.ROOT_POSITION: [1, 1, 1],
+    }
+    tests = [
+        ends.Termination(reason, lambda s, hit=hit: torch.tensor(hit).bool(), lambda c: c.track_root)
+        if reason is FailReason.ROOT_POSITION
+        else ends.Termination(reason, lambda s, hit=hit: torch.tensor(hit).bool())
+        for reason, hit in hits.items()
+    ]
+    monkeypatch.setattr(ends, "TERMINATIONS", tuple(tests))
+    for track_root, last in ((True, FailReason.ROOT_POSITION), (False, FailReason.NONE)):
+        step = cast(
+            ends.StepResult,
+            SimpleNamespace(config=EnvConfig(track_root=track_root), motion_times=torch.zeros(3)),
+        )
+        assert ends.fail_reasons(step).tolist() == [FailReason.MOTION_END, FailReason.DIVERGED, last]

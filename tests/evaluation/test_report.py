@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 
+from parc_core.envs.terminations import FAILURES
 from parc_core.evaluation.report import MAX_BARS, MAX_ROWS, write_report
 from parc_core.evaluation.result import EvalResult, summarize
 from tests.evaluation.sample_data import clip
@@ -36,6 +37,16 @@ def test_numbers_clips_and_settings_are_on_the_page(tmp_path):
     assert "jump/&lt;b&gt;" in page and "<b>" not in re.findall(r"jump/(...)", page)
     assert re.search(r"root position 25 % 12 % 2\.00 0\.50 0\.300 30\.5 10\.0", text)
     assert "http://" not in page and "https://" not in page and 'src="' not in page
+
+
+def test_every_reason_has_a_colour_of_its_own(tmp_path):
+    ends = ["completed", *(reason.label for reason in FAILURES)]
+    clips = [clip(f"walk/{k}", 0.5, 0.1, 5.0, end) for k, end in enumerate(ends)]
+    page = _page(tmp_path / "report.html", _result(clips))
+    colours = dict(re.findall(r"td i\.r-(\S+) { background:(#\w+); }", page))
+    assert len(set(colours.values())) == len(ends)
+    assert all(f'<i class="r-{style}"></i>{style.replace("-", " ")}' in page for style in colours)
+    assert {style.replace("-", " ") for style in colours} == set(ends)
 
 
 def test_video_and_curves_become_part_of_the_page(tmp_path):

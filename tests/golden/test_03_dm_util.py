@@ -1,5 +1,6 @@
 """Rewards, terminations, observations and tracking errors against the reference's numbers."""
 
+import dataclasses
 from pathlib import Path
 from typing import Optional
 
@@ -11,6 +12,7 @@ from parc_core.character.mjcf import load_character
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.envs import observations, rewards, terminations, tracking_error
 from parc_core.envs.rewards import Pose
+from tests.envs.observed import char_and_targets, observed
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def close(actual: torch.Tensor, expected: torch.Tensor, atol: float = 2e-6) -> N
 @pytest.mark.parametrize("track_root", [0, 1])
 @pytest.mark.parametrize("track_root_h", [0, 1])
 def test_reward_terms(golden: dict, track_root: int, track_root_h: int) -> None:
-    terms = rewards.tracking_reward_terms(
+    compared = rewards.compare(
         pose(golden),
         pose(golden, "tar_"),
         golden["joint_err_w"],
@@ -42,6 +44,8 @@ def test_reward_terms(golden: dict, track_root: int, track_root_h: int) -> None:
         bool(track_root),
         bool(track_root_h),
     )
+    scales = torch.tensor([term.scale for term in rewards.REWARD_TERMS])
+    terms = rewards.reward_terms(compared, scales)
     close(terms, golden[f"reward_trackroot{track_root}_h{track_root_h}"])
 
 
@@ -58,44 +62,31 @@ def test_total_and_contact_reward(golden: dict) -> None:
     close(observations.contact_obs(golden["contact_forces"], 1e-5), golden["char_contacts_eps1e5"])
 
 
+def seen(golden: dict, keys: bool, **settings: bool) -> observations.Observed:
+    """The file's poses, with or without key bodies."""
+    char, tar_keys = pose(golden), golden["tobs_key_pos"]
+    targets = observations.Targets(
+        *(golden[f"tobs_{name}"] for name in ("root_pos", "root_rot", "joint_rot")),
+        key_pos=tar_keys if keys else tar_keys[:, :, :0],
+        contacts=torch.zeros(*tar_keys.shape[:2], 15),
+    )
+    if not keys:
+        char = dataclasses.replace(char, key_pos=char.key_pos[:, :0])
+    return observed(char, targets, **settings)
+
+
 @pytest.mark.parametrize("global_obs", [0, 1])
 @pytest.mark.parametrize("height", [0, 1])
 def test_observations(golden: dict, global_obs: int, height: int) -> None:
-    p = pose(golden)
-    char = observations.char_obs(
-        p.root_pos,
-        p.root_rot,
-        p.root_vel,
-        p.root_ang_vel,
-        p.joint_rot,
-        p.dof_vel,
-        p.key_pos,
-        bool(global_obs),
-        bool(height),
-    )
+    settings = {"root_height_obs": bool(height), "global_root_height_obs": bool(height)}
+    char, target = char_and_targets(seen(golden, keys=True, global_obs=bool(global_obs), **settings))
     close(char, golden[f"char_obs_g{global_obs}_h{height}"])
-    target = observations.target_obs(
-        p.root_pos,
-        p.root_rot,
-        *(golden[f"tobs_{name}"] for name in ("root_pos", "root_rot", "joint_rot", "key_pos")),
-        bool(global_obs),
-        bool(height),
-    )
     close(target, golden[f"tar_obs_g{global_obs}_gh{height}"], atol=5e-6)
 
 
 def test_observations_without_keys(golden: dict) -> None:
-    p = pose(golden)
-    char = observations.char_obs(
-        p.root_pos, p.root_rot, p.root_vel, p.root_ang_vel, p.joint_rot, p.dof_vel, p.key_pos[:, :0]
-    )
+    char, target = char_and_targets(seen(golden, keys=False))
     close(char, golden["char_obs_nokey_g0_h0"])
-    target = observations.target_obs(
-        p.root_pos,
-        p.root_rot,
-        *(golden[f"tobs_{name}"] for name in ("root_pos", "root_rot", "joint_rot")),
-        golden["tobs_key_pos"][:, :, :0],
-    )
     close(target, golden["tar_obs_nokey_g0_gh0"], atol=5e-6)
 
 
@@ -116,15 +107,8 @@ def failures(golden: dict, pose_dist: Optional[torch.Tensor], track_root: bool, 
     if pose_dist is not None:
         failed |= terminations.pose_failed(golden["body_pos"], golden["tar_body_pos"], pose_dist)
         if track_root:
-            far, turned = terminations.root_failed(
-                golden["root_pos"],
-                golden["root_rot"],
-                golden["tar_root_pos"],
-                golden["tar_root_rot"],
-                0.6,
-                1.309,
-            )
-            failed |= far | turned
+            failed |= terminations.root_far(golden["root_pos"], golden["tar_root_pos"], 0.6)
+            failed |= terminations.root_turned(golden["root_rot"], golden["tar_root_rot"], 1.309)
     if fall:
         may_touch = torch.zeros(golden["body_pos"].shape[1], dtype=torch.bool)
         may_touch[golden["done_contact_body_ids_feet"]] = True

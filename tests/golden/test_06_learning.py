@@ -13,7 +13,7 @@ from parc_core.character.mjcf import load_character
 from parc_core.config.agent_config import AgentConfig
 from parc_core.config.env_config import EnvConfig
 from parc_core.config.paths import PROJECT_ROOT
-from parc_core.envs.observations import norm_mask, split_sizes
+from parc_core.envs.observation import ObservationLayout, Sizes
 from parc_core.learning.distribution import DiagGaussian
 from parc_core.learning.model_file import build_agent, read_model_file
 from parc_core.learning.normalizer import Normalizer
@@ -248,8 +248,13 @@ def test_what_is_not_normalised(golden):
     """Contacts and heights, which lie behind char_obs and tar_obs."""
     config = EnvConfig()
     character = load_character(PROJECT_ROOT / "data/assets/humanoid.xml")
-    sizes = split_sizes(
-        character.num_bodies - 1, character.dof_size, len(config.key_bodies), len(config.tar_obs_steps), False
+    sizes = Sizes(
+        bodies=character.num_bodies,
+        dofs=character.dof_size,
+        keys=len(config.key_bodies),
+        steps=len(config.tar_obs_steps),
+        points=441,
     )
-    mask = norm_mask(*sizes, golden["ppo_obs"].shape[-1] - sum(sizes))
+    mask = ObservationLayout(config, sizes).norm_mask
+    assert len(mask) == golden["ppo_obs"].shape[-1]
     assert torch.equal((~mask).nonzero().flatten(), golden["obs_non_norm_indices"])

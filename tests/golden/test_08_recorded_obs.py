@@ -17,12 +17,17 @@ from torch import Tensor
 
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
+from parc_core.config.env_config import EnvConfig
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.envs import observations
+from parc_core.envs.observation import ObservationLayout, Sizes
+from parc_core.envs.observations import Targets
+from parc_core.envs.rewards import Pose
 from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.motion.library import MotionLibrary
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.packed import PackedTerrain
+from tests.envs.observed import char_and_targets, observed
 
 CPU = torch.device("cpu")
 MARGIN = 4.0  # how far float32 rounding of another order of operations may exceed the reference's own error
@@ -79,8 +84,29 @@ class Recording:
         )
 
     def target_obs(self, root_pos: Tensor, root_rot: Tensor, joint_rot: Tensor) -> Tensor:
+        """tar_obs for the recorded roots. (n, K, ·)."""
         keys = self.kinematics.forward(root_pos, root_rot, joint_rot)[0][:, :, self.key_ids()]
-        return observations.target_obs(self.root_pos, self.root_rot, root_pos, root_rot, joint_rot, keys)
+        contacts = torch.zeros(*joint_rot.shape[:2], self.kinematics.num_bodies)
+        targets = Targets(root_pos, root_rot, joint_rot, keys, contacts)
+        still = torch.zeros(len(root_pos), 3), torch.zeros(len(root_pos), self.kinematics.dof_size)
+        return char_and_targets(observed(self.char(still[0], still[0], still[1]), targets))[1]
+
+    def char(self, root_vel: Tensor, root_ang_vel: Tensor, dof_vel: Tensor) -> Pose:
+        """The recorded poses, moving in a given way."""
+        keys = self.kinematics.forward(self.root_pos, self.root_rot, self.joint_rot)[0][:, self.key_ids()]
+        return Pose(self.root_pos, self.root_rot, root_vel, root_ang_vel, self.joint_rot, dof_vel, keys)
+
+    def char_obs(self, root_vel: Tensor, root_ang_vel: Tensor, dof_vel: Tensor) -> Tensor:
+        """char_obs of the recorded poses. (n, ·)."""
+        n, keys = len(self.frames), len(self.key_ids())
+        nowhere = Targets(
+            torch.zeros(n, 1, 3),
+            torch.zeros(n, 1, 4),
+            torch.zeros(n, 1, self.kinematics.num_joints, 4),
+            torch.zeros(n, 1, keys, 3),
+            torch.zeros(n, 1, self.kinematics.num_bodies),
+        )
+        return char_and_targets(observed(self.char(root_vel, root_ang_vel, dof_vel), nowhere))[0]
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +115,33 @@ def recording(golden_dir: Path) -> Recording:
         if not (golden_dir / name).is_file():
             pytest.skip(f"{golden_dir / name} is not there")
     return Recording(golden_dir)
+
+
+def test_the_layout_is_the_recordings(recording: Recording) -> None:
+    """Offsets of all segments, by the file's own slices."""
+    config, character = EnvConfig(), recording.kinematics.character
+    sizes = Sizes(
+        bodies=character.num_bodies,
+        dofs=character.dof_size,
+        keys=len(config.key_bodies),
+        steps=len(config.tar_obs_steps),
+        points=441,
+    )
+    layout = ObservationLayout(config, sizes)
+    assert layout.dim == recording.obs.shape[1]
+    assert {name: layout.slices[name] for name in recording.slices("char_slices")} == recording.slices(
+        "char_slices"
+    )
+    starts = {name: place.start for name, place in recording.slices("tar_slices").items()}
+    assert {name[len("target_") :]: at for name, at in layout.target_starts.items()} == starts
+    ours = {
+        "tar_obs": "targets",
+        "tar_contacts": "target_contacts",
+        "char_contacts": "contacts",
+        "hf": "heights",
+    }
+    for theirs, name in ours.items():
+        assert layout.slices[name] == recording.sizes[theirs], theirs
 
 
 def worst(actual: Tensor, expected: Tensor) -> float:
@@ -100,10 +153,7 @@ def char_obs(recording: Recording) -> Tensor:
     """char_obs of the recorded frames, moving as the reference does."""
     r = recording
     frame = r.library.sample(torch.zeros_like(r.frames), r.frames / r.clip.fps)
-    keys = r.kinematics.forward(r.root_pos, r.root_rot, r.joint_rot)[0][:, r.key_ids()]
-    return observations.char_obs(
-        r.root_pos, r.root_rot, frame.root_vel, frame.root_ang_vel, r.joint_rot, frame.dof_vel, keys
-    )
+    return r.char_obs(frame.root_vel, frame.root_ang_vel, frame.dof_vel)
 
 
 def test_character_pose(recording: Recording) -> None:
@@ -218,9 +268,7 @@ def test_velocities_by_differences(recording: Recording) -> None:
     for name, want in zip(("root_vel", "root_ang_vel", "dof_vel"), vels):
         # Backward differences: of the frame before and this one; the first has none before it.
         assert worst(getattr(library, f"frame_{name}")[:-1], want[1:]) <= VELOCITY_LIMIT, name
-    keys = r.kinematics.forward(r.root_pos, r.root_rot, r.joint_rot)[0][:, r.key_ids()]
-    actual = observations.char_obs(r.root_pos, r.root_rot, vels[0], vels[1], r.joint_rot, vels[2], keys)
-    assert worst(actual, r.recomputed("char_obs")) <= 2e-5
+    assert worst(r.char_obs(vels[0], vels[1], vels[2]), r.recomputed("char_obs")) <= 2e-5
 
 
 def test_as_the_reference_recomputes_it(recording: Recording) -> None:

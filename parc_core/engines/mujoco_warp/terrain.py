@@ -31,9 +31,9 @@ def cell_height(terrain: TerrainArrays, terrain_id: wp.int64, cell: wp.vec2i) ->
     """Height of a cell in m; an index beyond the border is clamped to it."""
     nx = terrain.dims[terrain_id, 0]
     ny = terrain.dims[terrain_id, 1]
-    i = wp.clamp(wp.int64(cell[0]), wp.int64(0), nx - wp.int64(1))
-    j = wp.clamp(wp.int64(cell[1]), wp.int64(0), ny - wp.int64(1))
-    return terrain.heights[terrain.start[terrain_id] + i * ny + j]
+    i = wp.clamp(cell[0], 0, nx - 1)
+    j = wp.clamp(cell[1], 0, ny - 1)
+    return terrain.heights[terrain.start[terrain_id] + wp.int64(i * ny + j)]
 
 
 @wp.func

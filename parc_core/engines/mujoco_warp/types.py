@@ -8,7 +8,7 @@ N environments, J bodies (root first, parents before children), D dofs, M terrai
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, Type, TypeVar
 
 import torch
 import warp as wp
@@ -16,6 +16,8 @@ import warp as wp
 from parc_core.character.model import FIXED, HINGE, ROOT, SPHERICAL, Character
 from parc_core.engines.engine import EngineState, ResetState
 from parc_core.terrain.packed import PackedTerrain
+
+S = TypeVar("S")
 
 KIND_ROOT = wp.constant(0)
 KIND_FIXED = wp.constant(1)
@@ -76,68 +78,83 @@ class TerrainArrays:
 
     heights: wp.array[float]  # m
     start: wp.array[wp.int64]  # (M,)
-    dims: wp.array2d[wp.int64]  # (M, 2)
+    dims: wp.array2d[int]  # (M, 2)
     min_point: wp.array[wp.vec2]  # (M,) m
     dx: wp.array[float]  # (1,) m
 
 
-_WIDTH_OF = {3: wp.vec3, 4: wp.quat}
-_SCALARS = {torch.float32: wp.float32, torch.bool: wp.bool, torch.int64: wp.int64, torch.int32: wp.int32}
-
-
 def view(tensor: torch.Tensor, dtype: Any = None) -> Any:
     """A Warp array over a tensor's own memory; dtype is the scalar of the tensor unless it is given."""
-    return wp.from_torch(tensor, dtype=dtype or _SCALARS[tensor.dtype], requires_grad=False)
+    return wp.from_torch(tensor, dtype=dtype, requires_grad=False)
+
+
+def filled(struct: Type[S], **values: Any) -> S:
+    """A Warp struct with the given fields; a tensor becomes a view of the type that the struct declares.
+
+    Args:
+        struct: the class.
+        values: tensors, numbers and structs; fields without a value stay empty.
+
+    Raises:
+        KeyError: the struct has no such field.
+        RuntimeError: a tensor's type or shape does not fit its field.
+    """
+    out, fields = struct(), _fields(struct)
+    for name, value in values.items():
+        declared = fields[name].type
+        setattr(out, name, view(value, declared.dtype) if isinstance(value, torch.Tensor) else value)
+    return out
+
+
+def has_field(struct: Any, name: str) -> bool:
+    """Whether a Warp struct has a field."""
+    return name in _fields(struct)
+
+
+def _fields(struct: Any) -> Dict[str, Any]:
+    """A Warp struct's declared fields; the decorator turned the class into an object that has them."""
+    fields: Dict[str, Any] = struct.vars
+    return fields
 
 
 def character_tables(character: Character, device: torch.device) -> CharacterTables:
     """Tables of a character; a joint's place in qpos is that of its dofs, plus one for each ball joint before it."""
-    kinds = [_KINDS[kind] for kind in character.joint_types]
     addresses, after = [], _FREE_JOINT
     for kind in character.joint_types:
         addresses.append(0 if kind == ROOT else after)
         after += {SPHERICAL: 4, HINGE: 1}.get(kind, 0)
-    tables = CharacterTables()
-    tables.num_bodies = character.num_bodies
-    tables.dof_size = character.dof_size
-    ints: Dict[str, Any] = {
-        "parent": character.parent_indices,
-        "kind": torch.tensor(kinds),
-        "dof": character.joint_dof_idx,
-        "qpos": torch.tensor(addresses),
+    tensors = {
+        "parent": character.parent_indices.int(),
+        "kind": torch.tensor([_KINDS[kind] for kind in character.joint_types]).int(),
+        "dof": character.joint_dof_idx.int(),
+        "qpos": torch.tensor(addresses).int(),
+        "axis": character.joint_axis.float(),
+        "offset": character.local_translation.float(),
+        "rotation": character.local_rotation.float(),
     }
-    for name, values in ints.items():
-        setattr(tables, name, view(values.to(device=device, dtype=torch.int32)))
-    tables.axis = view(character.joint_axis.to(device).contiguous(), wp.vec3)
-    tables.offset = view(character.local_translation.to(device).contiguous(), wp.vec3)
-    tables.rotation = view(character.local_rotation.to(device).contiguous(), wp.quat)
-    return tables
+    sizes = {"num_bodies": character.num_bodies, "dof_size": character.dof_size}
+    return filled(
+        CharacterTables, **sizes, **{name: t.to(device).contiguous() for name, t in tensors.items()}
+    )
 
 
 def state_arrays(state: EngineState) -> StateArrays:
     """Views of an engine's state."""
-    return _views(StateArrays(), vars(state))
+    return filled(StateArrays, **vars(state))
 
 
 def reset_arrays(state: ResetState) -> ResetArrays:
     """Views of the buffers of a reset."""
-    return _views(ResetArrays(), vars(state))
-
-
-def _views(target: Any, tensors: Dict[str, torch.Tensor]) -> Any:
-    """Tensors of positions and rotations become arrays of vec3 and quat, all others arrays of numbers."""
-    for name, tensor in tensors.items():
-        is_number = name in ("dof_pos", "dof_vel", "diverged", "terrain_ids")
-        setattr(target, name, view(tensor, None if is_number else _WIDTH_OF[tensor.shape[-1]]))
-    return target
+    return filled(ResetArrays, **vars(state))
 
 
 def terrain_arrays(terrain: PackedTerrain) -> TerrainArrays:
-    """Views of a packed terrain."""
-    arrays = TerrainArrays()
-    arrays.heights = view(terrain.heights)
-    arrays.start = view(terrain.start)
-    arrays.dims = view(terrain.dims)
-    arrays.min_point = view(terrain.min_point, wp.vec2)
-    arrays.dx = view(terrain.dx.reshape(1))
-    return arrays
+    """Views of a packed terrain; its small table of sizes is a copy with 32-bit integers."""
+    return filled(
+        TerrainArrays,
+        heights=terrain.heights,
+        start=terrain.start,
+        dims=terrain.dims.int(),
+        min_point=terrain.min_point,
+        dx=terrain.dx.reshape(1),
+    )

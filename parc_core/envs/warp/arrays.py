@@ -4,12 +4,13 @@ the engine's `StateArrays`."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Dict, Tuple
 
 import torch
 import warp as wp
 from torch import Tensor
 
-from parc_core.envs.warp.tables import view
+from parc_core.engines.mujoco_warp.types import filled
 
 
 @wp.struct
@@ -53,25 +54,21 @@ class EpisodeTensors:
     reward: Tensor
 
     def arrays(self, control_dt: float) -> Episodes:
-        episodes = Episodes()
-        episodes.motion_ids, episodes.start_times = view(self.motion_ids), view(self.start_times)
-        episodes.steps, episodes.done = view(self.steps), view(self.done)
-        episodes.fail_reason, episodes.returns = view(self.fail_reason), view(self.returns)
-        episodes.reward = view(self.reward)
-        episodes.control_dt = control_dt
-        return episodes
+        return filled(Episodes, **vars(self), control_dt=control_dt)
 
 
 def empty_poses(num_envs: int, num_bodies: int, num_dofs: int, device: torch.device) -> Poses:
     """Room for N reference poses."""
-
-    def room(*shape: int) -> Tensor:
-        return torch.zeros(num_envs, *shape, device=device)
-
-    poses = Poses()
-    poses.root_pos, poses.root_vel = view(room(3), wp.vec3), view(room(3), wp.vec3)
-    poses.root_ang_vel, poses.root_rot = view(room(3), wp.vec3), view(room(4), wp.quat)
-    poses.dof_vel, poses.contacts = view(room(num_dofs)), view(room(num_bodies))
-    poses.joint_rot = view(room(num_bodies - 1, 4), wp.quat)
-    poses.body_pos = view(room(num_bodies, 3), wp.vec3)
-    return poses
+    shapes: Dict[str, Tuple[int, ...]] = {
+        "root_pos": (3,),
+        "root_rot": (4,),
+        "root_vel": (3,),
+        "root_ang_vel": (3,),
+        "dof_vel": (num_dofs,),
+        "joint_rot": (num_bodies - 1, 4),
+        "body_pos": (num_bodies, 3),
+        "contacts": (num_bodies,),
+    }
+    return filled(
+        Poses, **{name: torch.zeros(num_envs, *shape, device=device) for name, shape in shapes.items()}
+    )

@@ -16,17 +16,24 @@ from torch import Tensor
 from parc_core.character.kinematics import Kinematics
 from parc_core.config.env_config import EnvConfig
 from parc_core.engines.engine import GraphEngine
-from parc_core.engines.mujoco_warp.types import state_arrays
+from parc_core.engines.mujoco_warp.types import (
+    character_tables,
+    filled,
+    state_arrays,
+    terrain_arrays,
+    view,
+)
 from parc_core.envs.terminations import DoneFlag, FailReason
 from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.envs.warp.arrays import EpisodeTensors, empty_poses
 from parc_core.envs.warp.episodes import BookStep
-from parc_core.envs.warp.observation import ObservationStep, layout_of
+from parc_core.envs.warp.observation import ObservationStep, layout_arrays
 from parc_core.envs.warp.reference import ReferenceStep
 from parc_core.envs.warp.reset import ResetStep
-from parc_core.envs.warp.reward import RewardStep, task_tables
-from parc_core.envs.warp.tables import body_tables, motion_tables, terrain_tables, view
+from parc_core.envs.warp.scoring import ScoringStep
+from parc_core.envs.warp.tables import motion_tables
+from parc_core.envs.warp.task import StepArrays, task_arrays
 from parc_core.motion.library import MotionLibrary
 from parc_core.terrain.packed import PackedTerrain
 
@@ -63,8 +70,9 @@ class FusedTrackingEnv(TrackingEnv):
     def _build_steps(self) -> None:
         """The parts of a step over shared tables and arrays."""
         c, device = self.config, self.device
-        motions, tree = motion_tables(self.library), body_tables(self.kinematics)
-        terrains, sim = terrain_tables(self.terrain), state_arrays(self.engine.state)
+        motions, sim = motion_tables(self.library), state_arrays(self.engine.state)
+        tree = character_tables(self.kinematics.character, device)
+        terrain = terrain_arrays(self.terrain)
         self._reward_of_step = torch.zeros(self.num_envs, device=device)
         self._episodes = EpisodeTensors(
             self.motion_ids,
@@ -77,13 +85,22 @@ class FusedTrackingEnv(TrackingEnv):
         )
         episodes = self._episodes.arrays(self.control_dt)
         ref = empty_poses(self.num_envs, tree.num_bodies, self.action_dim, device)
-        layout = layout_of(c, self.task, tree.num_bodies, self.action_dim)
+        layout = layout_arrays(c, self.task, self.obs_layout)
         self._lookup = ReferenceStep(self.actions, self.engine.pd_targets, episodes, motions, tree, ref)
-        self._observation = ObservationStep(layout, tree, motions, terrains, episodes, sim, self._obs)
-        task = task_tables(c, self.task)
-        self._scoring = RewardStep(task, tree, motions, terrains, episodes, sim, ref, device)
+        self._observation = ObservationStep(layout, tree, motions, terrain, episodes, sim, self._obs)
+        arrays = filled(
+            StepArrays,
+            task=task_arrays(c, self.task),
+            tree=tree,
+            terrain=terrain,
+            motions=motions,
+            episodes=episodes,
+            sim=sim,
+            ref=ref,
+        )
+        self._scoring = ScoringStep(arrays, device)
         self._booking = BookStep(episodes, self.sampler.fail_rates)
-        self._start = ResetStep(self.engine.reset_state, motions, tree, terrains, episodes)
+        self._start = ResetStep(self.engine.reset_state, motions, tree, terrain, episodes)
 
     def _step_launches(self) -> None:
         self._lookup.launch()

@@ -14,11 +14,12 @@ import torch
 import warp as wp
 from torch import Tensor
 
+from parc_core.engines.mujoco_warp.types import view
 from parc_core.envs.episode_stats import NUM_TOTALS
 from parc_core.envs.sampling import RATE
 from parc_core.envs.terminations import DoneFlag, FailReason
 from parc_core.envs.warp.arrays import Episodes
-from parc_core.envs.warp.tables import MODULE_OPTIONS, view
+from parc_core.envs.warp.tables import MODULE_OPTIONS
 
 wp.set_module_options(MODULE_OPTIONS)
 

@@ -4,30 +4,28 @@ The same formulas as `MotionLibrary.sample`, `Kinematics.forward` and `ActionMap
 for the root, one per environment and body for the rest.
 """
 
-# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc"
+# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc, no-any-return"
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 import warp as wp
 from torch import Tensor
 
 from parc_core.engines.mujoco_warp.rotations import quat_to_exp_map, slerp
+from parc_core.engines.mujoco_warp.types import CharacterTables, filled
 from parc_core.envs.actions import RESIDUAL, ActionMap
 from parc_core.envs.warp.arrays import Episodes, Poses
 from parc_core.envs.warp.tables import (
     MODULE_OPTIONS,
     BodyPose,
     Motions,
-    Tree,
     body_pose,
     joint_dof,
     locate,
+    num_dofs,
     reference_contact,
     reference_root_pos,
-    view,
 )
 
 wp.set_module_options(MODULE_OPTIONS)
@@ -62,7 +60,7 @@ def pd_target(actions: Actions, env: int, dof: int, ref_pos: float, ref_vel: flo
 
 
 @wp.kernel
-def _advance(episodes: Episodes, motions: Motions, ref: Poses):
+def _advance(episodes: Episodes, motions: Motions, ref: Poses) -> None:
     env = wp.tid()
     episodes.steps[env] = episodes.steps[env] + wp.int64(1)
     place = locate(motions, int(episodes.motion_ids[env]), motion_time(episodes, env))
@@ -73,7 +71,9 @@ def _advance(episodes: Episodes, motions: Motions, ref: Poses):
 
 
 @wp.kernel
-def _joints(episodes: Episodes, motions: Motions, tree: Tree, ref: Poses, actions: Actions):
+def _joints(
+    episodes: Episodes, motions: Motions, tree: CharacterTables, ref: Poses, actions: Actions
+) -> None:
     env, body = wp.tid()
     place = locate(motions, int(episodes.motion_ids[env]), motion_time(episodes, env))
     ref.contacts[env, body] = reference_contact(motions, place, body)
@@ -83,15 +83,15 @@ def _joints(episodes: Episodes, motions: Motions, tree: Tree, ref: Poses, action
     rot = slerp(lower, upper, place.blend)
     ref.joint_rot[env, body - 1] = rot
     vector = quat_to_exp_map(rot)
-    for k in range(tree.num_dofs[body]):
-        dof = tree.first_dof[body] + k
+    for k in range(num_dofs(tree, body)):
+        dof = tree.dof[body] + k
         vel = motions.dof_vel[place.lower, dof]
         ref.dof_vel[env, dof] = vel
         actions.targets[env, dof] = pd_target(actions, env, dof, joint_dof(tree, body, k, vector), vel)
 
 
 @wp.kernel
-def _bodies(tree: Tree, ref: Poses):
+def _bodies(tree: CharacterTables, ref: Poses) -> None:
     env, body = wp.tid()
     root = BodyPose()
     root.pos = ref.root_pos[env]
@@ -111,16 +111,21 @@ class ReferenceStep:
         self,
         action_map: ActionMap,
         pd_targets: Tensor,
-        episodes: Any,
-        motions: Any,
-        tree: Any,
-        reference: Any,
+        episodes: Episodes,
+        motions: Motions,
+        tree: CharacterTables,
+        reference: Poses,
     ) -> None:
         self.action = torch.zeros_like(pd_targets)
-        actions = Actions()
-        actions.action, actions.targets = view(self.action), view(pd_targets)
-        actions.low, actions.high = view(action_map.low), view(action_map.high)
-        actions.lead, actions.residual = view(action_map.lead), action_map.mode == RESIDUAL
+        actions = filled(
+            Actions,
+            action=self.action,
+            low=action_map.low,
+            high=action_map.high,
+            lead=action_map.lead,
+            residual=action_map.mode == RESIDUAL,
+            targets=pd_targets,
+        )
         self._args = (episodes, motions, tree, reference, actions)
         self._shape = (pd_targets.shape[0], tree.num_bodies)
         self._device = wp.device_from_torch(pd_targets.device)

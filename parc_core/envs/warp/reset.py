@@ -3,7 +3,7 @@
 The same as `TrackingEnv._place`, for as many environments as the mask names, without knowing how many these are.
 """
 
-# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc"
+# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc, no-any-return"
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ import warp as wp
 
 from parc_core.engines.engine import ResetState
 from parc_core.engines.mujoco_warp.rotations import quat_to_exp_map, slerp
+from parc_core.engines.mujoco_warp.types import CharacterTables, TerrainArrays, filled
 from parc_core.envs.warp.arrays import Episodes
 from parc_core.envs.warp.tables import (
     MODULE_OPTIONS,
     Motions,
-    Terrains,
-    Tree,
     joint_dof,
     locate,
+    num_dofs,
     reference_root_pos,
     terrain_of,
-    view,
 )
 
 wp.set_module_options(MODULE_OPTIONS)
@@ -48,7 +47,7 @@ class Start:
 
 
 @wp.kernel
-def _roots(start: Start, motions: Motions, terrains: Terrains, episodes: Episodes):
+def _roots(start: Start, motions: Motions, terrain: TerrainArrays, episodes: Episodes) -> None:
     env = wp.tid()
     if not start.mask[env]:
         return
@@ -59,7 +58,7 @@ def _roots(start: Start, motions: Motions, terrains: Terrains, episodes: Episode
     start.root_rot[env] = slerp(motions.root_rot[place.lower], motions.root_rot[place.upper], place.blend)
     start.root_vel[env] = motions.root_vel[place.lower]
     start.root_ang_vel[env] = motions.root_ang_vel[place.lower]
-    start.terrain_ids[env] = wp.int64(terrain_of(terrains, motion))
+    start.terrain_ids[env] = terrain_of(terrain, start.motion_ids[env])
     episodes.motion_ids[env] = wp.int64(motion)
     episodes.start_times[env] = start.times[env]
     episodes.steps[env] = wp.int64(0)
@@ -69,7 +68,7 @@ def _roots(start: Start, motions: Motions, terrains: Terrains, episodes: Episode
 
 
 @wp.kernel
-def _joints(start: Start, motions: Motions, tree: Tree):
+def _joints(start: Start, motions: Motions, tree: CharacterTables) -> None:
     env, joint = wp.tid()
     if not start.mask[env]:
         return
@@ -77,8 +76,8 @@ def _joints(start: Start, motions: Motions, tree: Tree):
     lower, upper = motions.joint_rot[place.lower, joint], motions.joint_rot[place.upper, joint]
     vector = quat_to_exp_map(slerp(lower, upper, place.blend))
     body = joint + 1
-    for k in range(tree.num_dofs[body]):
-        dof = tree.first_dof[body] + k
+    for k in range(num_dofs(tree, body)):
+        dof = tree.dof[body] + k
         start.dof_pos[env, dof] = joint_dof(tree, body, k, vector)
         start.dof_vel[env, dof] = motions.dof_vel[place.lower, dof]
 
@@ -91,22 +90,23 @@ class ResetStep:
         motion_ids, times, shift: (N,) int64, (N,) s, (N, 2) m.
     """
 
-    def __init__(self, state: ResetState, motions: Any, tree: Any, terrains: Any, episodes: Any) -> None:
+    def __init__(
+        self,
+        state: ResetState,
+        motions: Motions,
+        tree: CharacterTables,
+        terrain: TerrainArrays,
+        episodes: Episodes,
+    ) -> None:
         n, device = state.root_pos.shape[0], state.root_pos.device
         self.mask = torch.zeros(n, dtype=torch.bool, device=device)
         self.motion_ids = torch.zeros(n, dtype=torch.long, device=device)
         self.times = torch.zeros(n, device=device)
         self.shift = torch.zeros(n, 2, device=device)
-        start = Start()
-        start.mask, start.motion_ids = view(self.mask), view(self.motion_ids)
-        start.times, start.shift = view(self.times), view(self.shift, wp.vec2)
-        start.root_pos, start.root_rot = view(state.root_pos, wp.vec3), view(state.root_rot, wp.quat)
-        start.root_vel = view(state.root_vel, wp.vec3)
-        start.root_ang_vel = view(state.root_ang_vel, wp.vec3)
-        start.dof_pos, start.dof_vel = view(state.dof_pos), view(state.dof_vel)
-        start.terrain_ids = view(state.terrain_ids)
-        self.mask_array = start.mask
-        self._roots = [start, motions, terrains, episodes]
+        drawn = {"mask": self.mask, "motion_ids": self.motion_ids, "times": self.times, "shift": self.shift}
+        start = filled(Start, **vars(state), **drawn)
+        self.mask_array: Any = start.mask
+        self._roots = [start, motions, terrain, episodes]
         self._joints = [start, motions, tree]
         self._shape = (n, tree.num_bodies - 1)
         self._device = wp.device_from_torch(device)

@@ -1,24 +1,22 @@
-"""What never changes during a run, as the kernels read it: motions, kinematic tree, terrains.
-
-Frames, heights and such are views of the torch tensors and take no memory of their own; the small tables of motions and
-bodies are copies with 32-bit integers.
-"""
+"""What never changes during a run, as the kernels read it: motions, and functions of them and of the engine's tables of
+the character and the terrains."""
 
 # Warp's stubs describe calls from Python; inside kernels arrays and vectors have operators that they do not know.
-# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc"
+# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc, no-any-return"
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 import warp as wp
-from torch import Tensor
 
-from parc_core.character.kinematics import Kinematics
 from parc_core.engines.mujoco_warp.rotations import quat_rotate
+from parc_core.engines.mujoco_warp.types import (
+    KIND_HINGE,
+    KIND_SPHERICAL,
+    CharacterTables,
+    TerrainArrays,
+    filled,
+)
 from parc_core.motion.library import MotionLibrary
-from parc_core.terrain.packed import PackedTerrain
 
 # Without contraction to fused multiply-add a time falls into the same frame, and a point into the same terrain cell, as
 # in the torch environment.
@@ -45,32 +43,6 @@ class Motions:
 
 
 @wp.struct
-class Tree:
-    """The character's J bodies, root first."""
-
-    num_bodies: int
-    parent: wp.array[wp.int32]  # (J,)
-    offset: wp.array[wp.vec3]  # (J,) m, in the parent's frame
-    rotation: wp.array[wp.quat]  # (J,) in the parent's frame at zero dofs
-    first_dof: wp.array[wp.int32]  # (J,)
-    num_dofs: wp.array[wp.int32]  # (J,) 3 spherical, 1 hinge, 0 root and fixed
-    axis: wp.array[wp.vec3]  # (J,) of a hinge
-
-
-@wp.struct
-class Terrains:
-    """`PackedTerrain`."""
-
-    heights: wp.array[wp.float32]  # (cells,) m
-    start: wp.array[wp.int64]
-    nx: wp.array[wp.int32]
-    ny: wp.array[wp.int32]
-    min_point: wp.array[wp.vec2]  # m
-    dx: wp.array[wp.float32]  # (1,) m
-    one_for_all: bool
-
-
-@wp.struct
 class Place:
     """Frames around a time, see `MotionLibrary.locate`."""
 
@@ -88,50 +60,20 @@ class BodyPose:
     rot: wp.quat
 
 
-def view(tensor: Tensor, dtype: Any = None) -> Any:
-    """The tensor's memory as a Warp array; its last dimension is that of `dtype` (wp.vec3, wp.quat)."""
-    return wp.from_torch(tensor) if dtype is None else wp.from_torch(tensor, dtype=dtype)
+_FRAMES = ("root_pos", "root_rot", "root_vel", "root_ang_vel", "joint_rot", "contacts", "dof_vel")
 
 
 def motion_tables(library: MotionLibrary) -> Motions:
-    tables = Motions()
-    tables.length = view(library.lengths.float().contiguous())
-    tables.last = view((library.num_frames - 1).int())
-    tables.start = view(library.start_idx.int())
-    tables.wraps = view(library.loop_wrap)
-    tables.loop_offset = view(library.loop_offset, wp.vec3)
-    tables.root_pos = view(library.frame_root_pos, wp.vec3)
-    tables.root_rot = view(library.frame_root_rot, wp.quat)
-    tables.root_vel = view(library.frame_root_vel, wp.vec3)
-    tables.root_ang_vel = view(library.frame_root_ang_vel, wp.vec3)
-    tables.joint_rot = view(library.frame_joint_rot, wp.quat)
-    tables.contacts = view(library.frame_contacts)
-    tables.dof_vel = view(library.frame_dof_vel)
-    return tables
-
-
-def body_tables(kinematics: Kinematics) -> Tree:
-    character, tree = kinematics.character, Tree()
-    tree.num_bodies = character.num_bodies
-    tree.parent = view(character.parent_indices.int())
-    tree.offset = view(character.local_translation.float().contiguous(), wp.vec3)
-    tree.rotation = view(character.local_rotation.float().contiguous(), wp.quat)
-    tree.first_dof = view(character.joint_dof_idx.int())
-    tree.num_dofs = view(character.joint_dof_dim.int())
-    tree.axis = view(character.joint_axis.float().contiguous(), wp.vec3)
-    return tree
-
-
-def terrain_tables(terrain: PackedTerrain) -> Terrains:
-    tables = Terrains()
-    tables.heights = view(terrain.heights)
-    tables.start = view(terrain.start)
-    tables.nx = view(terrain.dims[:, 0].int().contiguous())
-    tables.ny = view(terrain.dims[:, 1].int().contiguous())
-    tables.min_point = view(terrain.min_point, wp.vec2)
-    tables.dx = view(terrain.dx.reshape(1).to(torch.float32))
-    tables.one_for_all = terrain.num_terrains == 1
-    return tables
+    """Views of a library's frames; the small tables of motions are copies with 32-bit integers."""
+    return filled(
+        Motions,
+        length=library.lengths.float().contiguous(),
+        last=(library.num_frames - 1).int(),
+        start=library.start_idx.int(),
+        wraps=library.loop_wrap,
+        loop_offset=library.loop_offset,
+        **{name: getattr(library, f"frame_{name}") for name in _FRAMES},
+    )
 
 
 @wp.func
@@ -165,15 +107,27 @@ def reference_contact(motions: Motions, place: Place, body: int) -> float:
 
 
 @wp.func
-def joint_dof(tree: Tree, body: int, k: int, vector: wp.vec3) -> float:
+def num_dofs(tree: CharacterTables, body: int) -> int:
+    """Dofs of a body's joint: 3 spherical, 1 hinge, 0 root and fixed."""
+    if tree.kind[body] == KIND_SPHERICAL:
+        return 3
+    if tree.kind[body] == KIND_HINGE:
+        return 1
+    return 0
+
+
+@wp.func
+def joint_dof(tree: CharacterTables, body: int, k: int, vector: wp.vec3) -> float:
     """Dof k of body's joint whose rotation vector is given: a component, or the angle about a hinge's axis."""
-    if tree.num_dofs[body] == 1:
+    if tree.kind[body] == KIND_HINGE:
         return wp.dot(vector, tree.axis[body])
     return vector[k]
 
 
 @wp.func
-def body_pose(tree: Tree, body: int, root: BodyPose, joint_rot: wp.array2d[wp.quat], row: int) -> BodyPose:
+def body_pose(
+    tree: CharacterTables, body: int, root: BodyPose, joint_rot: wp.array2d[wp.quat], row: int
+) -> BodyPose:
     """Forward kinematics of one body: up its chain to the root, whose pose is given."""
     pose = BodyPose()
     pose.pos = wp.vec3(0.0, 0.0, 0.0)
@@ -190,18 +144,8 @@ def body_pose(tree: Tree, body: int, root: BodyPose, joint_rot: wp.array2d[wp.qu
 
 
 @wp.func
-def terrain_of(terrains: Terrains, motion: int) -> int:
+def terrain_of(terrain: TerrainArrays, motion: wp.int64) -> wp.int64:
     """Each motion has its own terrain, or there is one for all."""
-    if terrains.one_for_all:
-        return 0
+    if terrain.start.shape[0] == 1:
+        return wp.int64(0)
     return motion
-
-
-@wp.func
-def height_at(terrains: Terrains, terrain: int, x: float, y: float) -> float:
-    """`PackedTerrain.heights_at` of one point: the nearest cell (ties to even), clamped to the border, m."""
-    low = terrains.min_point[terrain]
-    ny = terrains.ny[terrain]
-    i = wp.clamp(int(wp.rint((x - low[0]) / terrains.dx[0])), 0, terrains.nx[terrain] - 1)
-    j = wp.clamp(int(wp.rint((y - low[1]) / terrains.dx[0])), 0, ny - 1)
-    return terrains.heights[terrains.start[terrain] + wp.int64(i * ny + j)]

@@ -17,6 +17,7 @@ from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
 from parc_core.config.env_config import EnvConfig
 from parc_core.engines.engine import Engine, EngineState, ResetState
+from parc_core.envs.observation import SEGMENTS, Segment
 from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.envs.warp.env import FusedTrackingEnv
@@ -188,3 +189,15 @@ def test_another_character_in_random_poses(parts: tuple[Any, ...], settings: dic
         assert torch.equal(got_done, done)
         assert torch.equal(fused.fail_reason, plain.fail_reason)
     assert len(set(plain.fail_reason.tolist())) > 1, "a scene in which episodes end in several ways"
+
+
+def test_a_segment_that_no_kernel_writes_is_refused(
+    parts: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its numbers would stay zero."""
+    unknown = Segment("smell", lambda s: 1, lambda o: o.char.root_pos[:, :1], enabled=lambda c: c.global_obs)
+    monkeypatch.setattr("parc_core.envs.observation.SEGMENTS", (*SEGMENTS, unknown))
+    plain, fused = both(parts)
+    assert fused.obs_dim == plain.obs_dim
+    with pytest.raises(KeyError, match="smell"):
+        both(parts, global_obs=True)

@@ -36,6 +36,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "short episodes": {"episode_length": 0.2, "rand_reset": False},
     "other points": {"tar_obs_steps": [0, 7], "ray_num_left": 0, "ray_points_ahead": 9, "ray_dx": 0.11},
     "no key bodies": {"key_bodies": [], "tar_obs_steps": [2]},
+    "a key body twice": {"key_bodies": ["head", "right_foot", "head"]},
     "flat heights": {"min_obs_h": -0.5, "max_obs_h": 0.1, "contact_detection_eps": 50.0},
     "strict": {"pose_exponent": 3.0, "root_pos_exponent": 8.0, "key_pos_exponent": 0.5},
     "other weights": {"contact_weights": [0.1 * i for i in range(15)], "key_bodies": ["head", "right_foot"]},
