@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
-import math
 from typing import (
     Any,
     Callable,
@@ -17,17 +16,14 @@ from typing import (
     Dict,
     Iterator,
     List,
-    Literal,
     Optional,
     Tuple,
     Type,
     TypeVar,
-    Union,
-    get_args,
-    get_origin,
     get_type_hints,
 )
 
+from parc_core.config.values import Mismatch, convert, describe
 from parc_core.errors import ConfigError
 
 T = TypeVar("T")
@@ -179,111 +175,15 @@ def nearest_key(name: Any, known: List[str]) -> str:
     return difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)[0]
 
 
-def describe(hint: Any) -> str:
-    """A type hint in a user's words."""
-    words = {float: "a number", int: "a whole number", bool: "true or false", str: "a text", Any: "anything"}
-    if hint in words:
-        return words[hint]
-    origin, args = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return "one of " + ", ".join(str(a) for a in args)
-    if origin is Union:
-        return " or ".join("null" if a is type(None) else describe(a) for a in args)
-    if origin is list:
-        return f"a list, each {describe(args[0])}"
-    if origin is dict:
-        return f"a mapping, each value {describe(args[1])}"
-    return "a mapping of keys to values"
-
-
-class _Mismatch(Exception):
-    """The value does not have the wanted type (before it is known whether another type of a Union fits)."""
-
-
 def _checked(hint: Any, value: Any, where: str, path: str, limits: Any) -> Any:
     if dataclasses.is_dataclass(hint):
         return from_mapping(hint, value, where, path)  # type: ignore[arg-type]
     try:
-        converted = _convert(hint, value)
-    except _Mismatch:
+        converted = convert(hint, value)
+    except Mismatch:
         raise _wrong_type(where, path, describe(hint), value) from None
     _check_limits(converted, where, path, limits)
     return converted
-
-
-def _convert(hint: Any, value: Any) -> Any:
-    origin, args = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return value
-    if origin is Union:
-        return _convert_union(args, value)
-    if origin is Literal:
-        if value in args and not isinstance(value, bool):
-            return value
-    elif origin is list and isinstance(value, (list, tuple)):
-        return [_convert(args[0], item) for item in value]
-    elif origin is dict and isinstance(value, dict):
-        return {_convert(args[0], k): _convert(args[1], v) for k, v in value.items()}
-    elif hint in _SCALARS:
-        return _SCALARS[hint](value)
-    raise _Mismatch
-
-
-def _convert_union(options: Tuple[Any, ...], value: Any) -> Any:
-    if value is None and type(None) in options:
-        return None
-    for option in options:
-        if option is type(None):
-            continue
-        try:
-            return _convert(option, value)
-        except _Mismatch:
-            continue
-    raise _Mismatch
-
-
-def _to_float(value: Any) -> float:
-    # YAML 1.1 reads 5e-5 (no dot) as a text, so texts that are numbers count as numbers.
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise _Mismatch
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        raise _Mismatch from None
-    if not math.isfinite(number):
-        raise _Mismatch
-    return number
-
-
-def _to_int(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        try:
-            return int(value)  # exact for any size; 3e8 goes the way below
-        except ValueError:
-            pass
-    number = _to_float(value)
-    if number != int(number):
-        raise _Mismatch
-    return int(number)
-
-
-def _to_bool(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    raise _Mismatch
-
-
-def _to_str(value: Any) -> str:
-    if not isinstance(value, str):
-        raise _Mismatch
-    return value
-
-
-_SCALARS: Dict[Any, Callable[[Any], Any]] = {float: _to_float, int: _to_int, bool: _to_bool, str: _to_str}
 
 
 def _check_limits(value: Any, where: str, path: str, limits: Any) -> None:
