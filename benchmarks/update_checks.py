@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.synthetic_rollout import IdleEnv, make_case
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
-from parc_core.learning.mlp_bf16 import relu_tower
+from parc_core.learning.mlp_bf16 import mlp_forward_bf16
 from parc_core.learning.optimizers import (
     load_optimizer_state,
     make_optimizer,
@@ -92,7 +92,7 @@ def check_tower(dtype: torch.dtype, device: torch.device, seed: int = 0) -> floa
         weight = torch.randn(outputs, inputs, generator=generator) * (2.0 / inputs) ** 0.5
         params += [weight.to(device), torch.randn(outputs, generator=generator).to(device) * 0.1]
     upstream = torch.randn(1024, sizes[-1], generator=generator).to(device)
-    got = _with_gradients(lambda ps: relu_tower(x, ps, dtype), params, upstream.to(dtype))
+    got = _with_gradients(lambda ps: mlp_forward_bf16(x, ps, dtype), params, upstream.to(dtype))
     exact = [p.double() for p in params]
     want = _with_gradients(lambda ps: _plain_tower(x.double(), ps), exact, upstream.double())
     return max(float((a.double() - b).norm() / b.norm()) for a, b in zip(got, want))

@@ -7,8 +7,8 @@ from typing import Tuple
 import torch
 from torch import Tensor
 
-# The environment's done flags (parc_core/envs/terminations.py has them as an enum).
-NULL, FAIL, SUCC, TIME = 0, 1, 2, 3
+from parc_core.envs.terminations import DoneFlag
+
 REFERENCE_VALUE_BOUNDS = (0.0, 1.0)  # reward range that the reference assumes, whatever the terms say
 
 
@@ -24,7 +24,7 @@ def td_lambda_returns(
     Returns:
         (T, N). Source: Sutton and Barto, 2nd edition, eq. 12.18; golden file 06 (td_*).
     """
-    carry = (discount * td_lambda) * (dones == NULL).to(rewards.dtype)
+    carry = (discount * td_lambda) * (dones == DoneFlag.NULL).to(rewards.dtype)
     # What does not depend on later returns, for all steps at once: the loop is then one operation a step.
     returns = rewards + (discount - carry) * next_values
     following = next_values[-1]
@@ -46,7 +46,7 @@ def value_bounds(reward_low: float, reward_high: float, discount: float, mode: s
 
 def bootstrap_values(next_values: Tensor, dones: Tensor, bounds: Tuple[float, float]) -> Tensor:
     """(T, N) values of the next observations, within bounds; FAIL and SUCC count 0, TIME its value."""
-    terminal = (dones == FAIL) | (dones == SUCC)
+    terminal = (dones == DoneFlag.FAIL) | (dones == DoneFlag.SUCC)
     return next_values.clamp(bounds[0], bounds[1]).masked_fill(terminal, 0.0)
 
 
