@@ -12,24 +12,32 @@ from parc_core.learning.agent import Agent, make_agent
 from parc_core.learning.distribution import DiagGaussian
 from parc_core.learning.precision import hidden_dtype, resolve_precision
 from parc_core.learning.rollout import Rollout
+from parc_core.system.world import ONE_PROCESS, World
 
 
 class IdleEnv:
-    """Random observations, written in place as an environment on a GPU does; no episode ends."""
+    """A `VecEnv` of random observations, written in place as an environment on a GPU does; no episode ends."""
 
     can_time_out = False
+    reward_low, reward_high = 0.0, 1.0
 
     def __init__(self, num_envs: int, obs_dim: int, action_dim: int, device: torch.device) -> None:
         self.num_envs, self.obs_dim, self.action_dim, self.device = num_envs, obs_dim, action_dim, device
         self.action_low = torch.full((action_dim,), -1.0, device=device)
         self.action_high = torch.full((action_dim,), 1.0, device=device)
         self.obs_norm_mask = torch.ones(obs_dim, dtype=torch.bool)
+        self.obs_height_mask = torch.zeros(obs_dim, dtype=torch.bool)
+        self.fail_rates = torch.ones(1, device=device)
         self._obs = torch.randn(num_envs, obs_dim, device=device)
         self._reward = torch.rand(num_envs, device=device)
         self._done = torch.zeros(num_envs, dtype=torch.int64, device=device)
 
     def reset(self) -> Tensor:
         """Obs (N, obs_dim)."""
+        return self._obs
+
+    def reset_to(self, motion_ids: Tensor, times: Tensor) -> Tensor:
+        """Obs (N, obs_dim), the same for every motion."""
         return self._obs
 
     def step(self, action: Tensor) -> Tuple[Tensor, Tensor, Tensor, Dict[str, Any]]:
@@ -39,6 +47,20 @@ class IdleEnv:
     def reset_done(self) -> Tensor:
         """Obs (N, obs_dim)."""
         return self._obs
+
+    def end_iteration(self, world: World) -> None:
+        """No episode ended."""
+
+    def episode_stats(self, world: World = ONE_PROCESS) -> Dict[str, float]:
+        """No episode ended."""
+        return {"Episodes": 0.0}
+
+    def state_dict(self) -> Dict[str, Any]:
+        """Nothing changes."""
+        return {}
+
+    def load_state_dict(self, state: Dict[str, Any]) -> None:
+        """Nothing changes."""
 
 
 @torch.no_grad()
