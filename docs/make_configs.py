@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import inspect
 import itertools
 import sys
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any, Dict, Iterator, List, Literal, NamedTuple, Type, get_arg
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from parc_core.config.agent_config import AgentConfig
+from parc_core.config.attribute_docs import attribute_docs
 from parc_core.config.dataset_config import DatasetConfig
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.config.tracker_config import TrackerConfig
@@ -150,16 +149,6 @@ def keys_of(cls: Type[Any], prefix: str = "") -> Iterator[Key]:
         if get_origin(hint) is Literal and len(get_args(hint)) > 1:
             meaning += " One of " + ", ".join(_code(choice) for choice in get_args(hint)) + "."
         yield Key(prefix + field.name, default_text(field), meaning, field.metadata.get("no_effect", ""))
-
-
-def attribute_docs(cls: Type[Any]) -> Dict[str, str]:
-    """The docstring under each attribute of a class."""
-    body = ast.parse(inspect.getsource(cls)).body[0].body  # type: ignore[attr-defined]
-    docs = {}
-    for statement, after in zip(body, body[1:]):
-        if isinstance(statement, ast.AnnAssign) and isinstance(after, ast.Expr):
-            docs[statement.target.id] = " ".join(ast.literal_eval(after.value).split())  # type: ignore[union-attr]
-    return docs
 
 
 def default_text(field: Any) -> str:

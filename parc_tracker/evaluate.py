@@ -37,7 +37,7 @@ def run_evaluation(
         print(f"note: {other}")
     agent_file = folder / AGENT_FILE
     agent_config = load_agent_config(agent_file) if agent_file.is_file() else AgentConfig()
-    with counting_bar("playing clips") as progress:
+    with counting_bar("evaluating") as progress:
         found = assess_and_show(
             model,
             env_file,
@@ -69,7 +69,7 @@ def trained_elsewhere(folder: Path, engine: str, device: str) -> str:
         f"{resolve_engine(name, parse_device(where))} on {where}"
         for name, where in ((args.engine, args.device), (engine, device))
     )
-    return "" if trained == here else f"trained with {trained}, played with {here} (--engine, --device)"
+    return "" if trained == here else f"trained with {trained}, evaluated with {here} (--engine, --device)"
 
 
 def _environment(path: Path, dataset: Path | None) -> EnvFileConfig:
@@ -85,9 +85,9 @@ def table(result: EvalResult) -> Table:
     """One row per clip, then the means."""
     rows = Table(title="Each clip once from its start")
     rows.add_column("motion")
-    for name in ("completed %", "ended (s)", "error (m)", "return"):
+    for name in ("completed %", "end time (s)", "error (m)", "return"):
         rows.add_column(name, justify="right")
-    rows.add_column("because of")
+    rows.add_column("termination")
     for clip in result.clips:
         rows.add_row(
             clip.name,

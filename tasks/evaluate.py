@@ -23,7 +23,7 @@ from tasks.stage import by_result, stage
 
 
 def _inputs(parameters: dict[str, Any]) -> Any:
-    """Content alone: two evaluations of one model on the same data are the same."""
+    """Content only: two evaluations of one model on the same data are the same."""
     configs = parameters["configs"]
     arguments = configs["arguments"]
     parent = configs["in_model_file"] if parameters.get("model") is None else None
@@ -33,7 +33,7 @@ def _inputs(parameters: dict[str, Any]) -> Any:
         configs["character"],
         parameters["dataset"]["sha256"],
         parent,
-        # The engine that is meant, whatever the device: it alone makes a difference.
+        # The engine that is meant, whatever the device: only the engine makes a difference.
         [resolve_engine(arguments["engine"], parse_device(arguments["device"])), arguments["seed"]],
         parameters.get("model"),
         _evaluation_of(parameters.get("before")),

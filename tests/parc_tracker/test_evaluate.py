@@ -43,7 +43,7 @@ def test_model_of_a_gpu_is_played_and_drawn_without_one(tmp_path):
     write_args(run, "mujoco_warp", "cuda:0")
     result = CliRunner().invoke(app, ["eval", "--model", str(run / "model.pt")])
     assert result.exit_code == 0, result.output
-    assert "note: trained with mujoco_warp on cuda:0, played with mujoco on cpu" in result.output
+    assert "note: trained with mujoco_warp on cuda:0, evaluated with mujoco on cpu" in result.output
     settings = json.loads((run / "evaluation" / "evaluation.json").read_text())["settings"]
     assert (settings["engine"], settings["device"]) == ("mujoco", "cpu")
     assert (run / "evaluation" / "report.html").is_file()
@@ -58,7 +58,7 @@ def test_model_of_a_gpu_is_played_and_drawn_without_one(tmp_path):
         (
             ("auto", "cpu"),
             ("mujoco_warp", "cpu"),
-            "trained with mujoco on cpu, played with mujoco_warp on cpu",
+            "trained with mujoco on cpu, evaluated with mujoco_warp on cpu",
         ),
     ],
 )
