@@ -2,6 +2,10 @@
 
 They go into this process's environment (AWS_ACCESS_KEY_ID, …) and nowhere else: S3 clients and child processes find
 them there, messages mask them by what is there. Prefect is imported only when a block is asked for.
+
+Placeholders in a deployment's job variables (`{{ prefect.blocks.secret.NAME.key }}`), which workers resolve, would not
+do: commands outside of workers need the values, too, a value that may be absent (endpoint, region, session token) or a
+block with JSON as text fails the run, and a worker's own key would lose against the block's.
 """
 
 from __future__ import annotations
