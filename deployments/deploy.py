@@ -73,7 +73,7 @@ async def _pool(client: PrefectClient, settings: DeploySettings) -> Item:
             WorkPoolCreate(name=settings.pool, type="process", base_job_template=template)
         )
         return Item("work pool", settings.pool, "created")
-    return Item("work pool", settings.pool, f"there ({pool.type})")
+    return Item("work pool", settings.pool, f"exists ({pool.type})")
 
 
 async def _queue(client: PrefectClient, settings: DeploySettings) -> Item:
@@ -83,11 +83,11 @@ async def _queue(client: PrefectClient, settings: DeploySettings) -> Item:
         queue = await client.read_work_queue_by_name(QUEUE, settings.pool)
     except ObjectNotFound:
         await client.create_work_queue(QUEUE, concurrency_limit=limit or 1, work_pool_name=settings.pool)
-        return Item("queue", QUEUE, f"created, {limit or 1} at once")
+        return Item("queue", QUEUE, f"created, limit {limit or 1}")
     if limit is None or limit == queue.concurrency_limit:
-        return Item("queue", QUEUE, f"there, {queue.concurrency_limit} at once")
+        return Item("queue", QUEUE, f"up to date, limit {queue.concurrency_limit}")
     await client.update_work_queue(queue.id, concurrency_limit=limit)
-    return Item("queue", QUEUE, f"now {limit} at once")
+    return Item("queue", QUEUE, f"limit is now {limit}")
 
 
 async def _deployment(client: PrefectClient, name: str, settings: DeploySettings) -> tuple[Item, UUID]:
