@@ -33,7 +33,7 @@ def _inputs(parameters: dict[str, Any]) -> Any:
         configs["character"],
         parameters["dataset"]["sha256"],
         parent,
-        # The engine that is meant, whatever the device: only the engine makes a difference.
+        # The engine that is meant, whatever the device: it alone makes a difference.
         [resolve_engine(arguments["engine"], parse_device(arguments["device"])), arguments["seed"]],
         parameters.get("model"),
         _evaluation_of(parameters.get("before")),
