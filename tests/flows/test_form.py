@@ -126,7 +126,8 @@ def bare(hint):
 @pytest.mark.parametrize(("group", "config"), KEYS)
 def test_fields_have_the_types_of_their_keys(group, config):
     fields, keys = get_type_hints(group), get_type_hints(config)
-    shared = [name for name in group.model_fields if name in keys]
+    # The engines' names come from their registry, in the config they are a text.
+    shared = [name for name in group.model_fields if name in keys and name != "engine"]
     assert shared
     for name in shared:
         assert bare(fields[name]) == bare(keys[name]), name
