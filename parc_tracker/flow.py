@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Numbers = tuple[float, float, float]
 """Completed share, joint error (m), return."""
-RESUME = "the same command goes on from the last checkpoint"
+RESUME = "run the same command to resume from the last checkpoint"
 
 
 def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
 
     Args:
         config: a tracker config.
-        refresh: stages to run though their result is kept.
+        refresh: stages to re-run, ignoring their cached results.
     """
     from parc_core.supervisor.preflight import check_runnable
 

@@ -41,7 +41,7 @@ def _inputs(parameters: dict[str, Any]) -> Any:
     name="build dataset",
     runs=("parc_core.motion.dataset.build",),
     inputs=_inputs,
-    still_good=_motions_are_there,
+    is_valid=_motions_are_there,
 )
 def build_dataset(merged: Result, dataset_config: dict[str, Any]) -> Result:
     """Writes `datasets/<key>/motions.yaml` and its manifest into the store.
