@@ -13,6 +13,7 @@ from parc_core.errors import ConfigError, DataError
 from parc_core.storage.backend import Files, Listed
 from parc_core.storage.keys import checked
 from parc_core.system.files import PathLike, atomic_write, sha256_bytes, sha256_file, unwritable, write_bytes
+from parc_core.system.locks import locked
 
 _LOCK = ".lock"
 
@@ -136,14 +137,11 @@ def _create_without_links(path: Path, data: bytes) -> bool:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """One writer at a time in `folder`."""
-    import fcntl
-
     try:
         lock = open(folder / _LOCK, "a", encoding="utf-8")  # noqa: SIM115
     except OSError as error:
         raise ConfigError(
             f"{folder}: cannot be written ({error.strerror}); set PARC_STORE elsewhere"
         ) from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released with the file, also when this process is killed
+    with locked(lock):
         yield

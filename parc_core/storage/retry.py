@@ -123,7 +123,7 @@ class Attempts:
         if time.monotonic() + wait > self._deadline:
             raise StoreUnreachable(
                 f"{masked(self.where)}: the store does not answer ({_short(error)}); check that the server runs and "
-                "AWS_ENDPOINT_URL, then start again: it goes on where it was"
+                "AWS_ENDPOINT_URL, then run the same command to resume"
             ) from None
         return wait
 
@@ -198,11 +198,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _refusal(where: str, kind: str, error: Exception) -> ConfigError:
-    mend = {
+    fix = {
         "denied": "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the rights of this key",
         "no bucket": "there is no such bucket: make it, or correct the address",
     }.get(kind, "check the address, AWS_ENDPOINT_URL and AWS_DEFAULT_REGION")
-    return ConfigError(f"{masked(where)}: the store refuses ({_short(error)}); {mend}")
+    return ConfigError(f"{masked(where)}: the store refuses ({_short(error)}); {fix}")
 
 
 def _short(error: BaseException) -> str:

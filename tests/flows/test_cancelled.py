@@ -26,7 +26,9 @@ def cancelled(monkeypatch):
 
 
 def test_the_command_leaves_with_75_and_says_how_to_go_on(tracker_config):
-    with pytest.raises(Interrupted, match="the same command goes on from the last checkpoint") as caught:
+    with pytest.raises(
+        Interrupted, match="run the same command to resume from the last checkpoint"
+    ) as caught:
         run_flow(tracker_config)
     assert caught.value.exit_code == EXIT_INTERRUPTED
 
