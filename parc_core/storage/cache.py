@@ -99,7 +99,7 @@ class LocalCache:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def adopt(self, file: Path, sha256: str) -> Path:
+    def insert(self, file: Path, sha256: str) -> Path:
         """Take in a verified file of `incoming`."""
         path = self.path(sha256)
         try:

@@ -9,8 +9,8 @@ import uuid
 from pathlib import Path
 from typing import Iterator, List, Optional, Tuple
 
-from parc_core.errors import ConfigError, DataError
-from parc_core.storage.backend import Files, Listed
+from parc_core.errors import ConfigError
+from parc_core.storage.backend import Files, Listed, changed_meanwhile
 from parc_core.storage.keys import checked
 from parc_core.system.files import PathLike, atomic_write, sha256_bytes, sha256_file, unwritable, write_bytes
 from parc_core.system.locks import locked
@@ -25,6 +25,7 @@ class FolderFiles(Files):
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.url = root.as_uri()
 
     def path(self, key: str) -> Path:
         """Where `key` lies."""
@@ -113,11 +114,6 @@ class FolderFiles(Files):
                 shutil.rmtree(folder)
         except OSError as error:
             raise unwritable(folder, error) from error
-
-
-def changed_meanwhile(local: PathLike) -> DataError:
-    """The error for a file that something writes to while it is stored."""
-    return DataError(f"{local}: changed while it was stored; store it when nothing writes to it")
 
 
 def _create_without_links(path: Path, data: bytes) -> bool:

@@ -140,12 +140,12 @@ class CheckpointMirror:
         """There is a new checkpoint; returns at once."""
         self._wake.set()
 
-    def finish(self, patience: float) -> None:
-        """Uploads what is left, for at most `patience` seconds, and ends the thread."""
+    def finish(self, timeout: float) -> None:
+        """Uploads what is left, for at most `timeout` seconds, and ends the thread."""
         self._ending.set()
         self._wake.set()
         if self._thread is not None:
-            self._thread.join(patience)
+            self._thread.join(timeout)
             if self._thread.is_alive():
                 self._note("the last checkpoint did not reach the store in time; it is on this machine")
 

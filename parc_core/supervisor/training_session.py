@@ -89,12 +89,12 @@ def _mirrored(run: TrainingRun, listener: Listener, lease: Optional[Lease]) -> I
             mirror.changed()
         listener.event(found)
 
-    patience = LAST_UPLOAD_SECONDS
+    timeout = LAST_UPLOAD_SECONDS
     try:
         yield dataclasses.replace(listener, event=event)
-        patience = UPLOAD_AT_END_SECONDS
+        timeout = UPLOAD_AT_END_SECONDS
     finally:
-        mirror.finish(patience)  # also what the trainer wrote while it was stopped
+        mirror.finish(timeout)  # also what the trainer wrote while it was stopped
 
 
 def _also_checking(listener: Listener, lease: Lease) -> Listener:

@@ -36,8 +36,11 @@ def test_who_waits_is_asked_before_each_attempt_and_may_give_up(tmp_path):
         if len(waited) == 3:
             raise GaveUp
 
-    first, second = open(tmp_path / "lock", "a"), open(tmp_path / "lock", "a")
-    with locked(first), pytest.raises(GaveUp), locked(second, some_times, poll=0.001):
+    with (
+        locked(open(tmp_path / "lock", "a")),
+        pytest.raises(GaveUp),
+        locked(open(tmp_path / "lock", "a"), some_times, poll=0.001),
+    ):
         pytest.fail("two at once")
     assert waited == sorted(waited)
     with locked(open(tmp_path / "lock", "a"), give_up):

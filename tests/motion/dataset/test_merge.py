@@ -54,7 +54,7 @@ def test_classes_are_first_level_folders(tmp_path: Path) -> None:
     for motion in result.motions:
         assert result.path_of(motion).read_bytes() == Path(motion.source).read_bytes()
         assert motion.sha256 == sha256_file(motion.source)
-        assert (motion.frames, motion.fps, motion.nx, motion.ny) == (4, 30, 3, 2)
+        assert (motion.facts.frames, motion.facts.fps, motion.facts.nx, motion.facts.ny) == (4, 30, 3, 2)
         assert motion.file == f"{motion.name.replace('/', '__')}__{motion.sha256[:8]}.pkl"
 
 
