@@ -8,13 +8,11 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional
 
 from parc_core.config.paths import expand
 from parc_core.errors import DataError
-from parc_core.system.files import write_text
-
-PathLike = Union[str, "os.PathLike[str]"]
+from parc_core.system.files import PathLike, write_text
 
 # An entry as `write_motions_yaml` writes it, as long as YAML takes its path and number for what they look like.
 _PLAIN_ENTRY = re.compile(r"- file: (/[\w./+-]*)\n  weight: ([0-9]+\.[0-9]+(?:e[+-][0-9]+)?)\n", re.ASCII)

@@ -7,14 +7,12 @@ import os
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Dict, Optional, Tuple, Union
+from typing import Dict, Optional, Tuple
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.formats import safe_pickle
 from parc_core.motion.formats.container import read_motion_terrain, validate
-from parc_core.system.files import sha256_bytes, write_text
-
-PathLike = Union[str, "os.PathLike[str]"]
+from parc_core.system.files import PathLike, sha256_bytes, write_text
 
 CHECKS_VERSION = 1
 """Raise when `inspect` judges differently: what older versions noted is then looked at again."""

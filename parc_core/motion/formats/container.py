@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple, Union
 
@@ -11,10 +10,8 @@ import numpy as np
 from parc_core.errors import DataError
 from parc_core.motion.clip import MotionClip, MotionTerrain
 from parc_core.motion.formats import safe_pickle
-from parc_core.system.files import write_bytes
+from parc_core.system.files import PathLike, write_bytes
 from parc_core.terrain.heightfield import Heightfield
-
-PathLike = Union[str, "os.PathLike[str]"]
 
 CONTAINER_KEYS = ("motion_data", "terrain_data", "misc_data")
 NPZ_MAGIC = b"PK\x03\x04"

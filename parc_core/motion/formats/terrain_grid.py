@@ -5,8 +5,7 @@ PARC's own tools read it, and theirs can be read here.
 
 from __future__ import annotations
 
-import os
-from typing import Any, Dict, List, Union
+from typing import Any, Dict, List
 
 import numpy as np
 
@@ -14,10 +13,9 @@ from parc_core.errors import DataError
 from parc_core.motion.clip import MotionTerrain
 from parc_core.motion.formats import safe_pickle
 from parc_core.motion.formats.container import read_misc, read_motion_terrain, write_motion_terrain
+from parc_core.system.files import PathLike
 from parc_core.terrain.grid import TerrainGrid
 from parc_core.terrain.heightfield import Heightfield
-
-PathLike = Union[str, "os.PathLike[str]"]
 
 
 def write_terrain_pkl(path: PathLike, grid: TerrainGrid, with_meshes: bool = True) -> None:
