@@ -7,7 +7,7 @@ from typing import Any
 
 from parc_core.config.agent_config import AgentConfig, load_agent_config
 from parc_core.config.env_config import EnvFileConfig, load_env_config
-from parc_core.config.paths import PROJECT_ROOT, existing_file, expand
+from parc_core.config.paths import DATA_ROOT, existing_file, expand
 from parc_core.config.resolve import (
     AGENT_FILE,
     ENV_FILE,
@@ -99,7 +99,7 @@ def configs_here(configs: Result, dataset: Result) -> tuple[EnvFileConfig, Agent
     """The same configs with this machine's places; whatever they name is there afterwards."""
     env_file = load_env_config(local_path(configs["dm_env"]))
     character = env_file.env.char_file
-    ours = PROJECT_ROOT / character
+    ours = DATA_ROOT / character
     if not ours.is_file() or content_of(ours) != configs["character"]["sha256"]:
         character = str(local_path(configs["character"]))
     folder = training_folder(configs)
