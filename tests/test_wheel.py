@@ -122,7 +122,10 @@ TRAIN = """
 import sys
 from pathlib import Path
 from parc_core.supervisor.supervise import Listener, supervise
-look = "import torch, parc_core.config.paths as p; print(torch.__file__, p.__file__, p.resolve('data/assets/humanoid.xml'))"
+look = (
+    "import torch, parc_core.config.paths as p;"
+    "print(torch.__file__, p.__file__, p.resolve('data/assets/humanoid.xml'))"
+)
 supervise([sys.argv[1], "-c", look], Path("run"), Listener(output=print))
 """
 
