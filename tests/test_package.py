@@ -8,9 +8,11 @@ import sys
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from parc_core import __version__
 from parc_core.config.paths import PROJECT_ROOT
+from parc_tracker.main import app
 
 
 @pytest.mark.parametrize(("given", "wanted"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
@@ -24,6 +26,11 @@ def test_idle_threads_sleep_unless_the_user_says_otherwise(given, wanted):
         [sys.executable, "-c", program], capture_output=True, text=True, env=env, cwd=PROJECT_ROOT, check=True
     )
     assert result.stdout.split() == [wanted, "False"]
+
+
+def test_the_command_says_the_version():
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"parc-tracker {__version__}\n")
 
 
 def test_the_citation_has_the_version():

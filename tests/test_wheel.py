@@ -81,6 +81,7 @@ def test_the_command_works_in_any_folder(bin_folder, tmp_path):
     command = bin_folder / "parc-tracker"
     said = run(command, "doctor", cwd=tmp_path)
     assert "missing" not in said and str(bin_folder.parent) in said
+    assert "install -e" not in "".join(line for line in said.splitlines() if "isaac" not in line)
     run(command, "make-motions", "--kind", "walk", "--count", "1", "--out", "motions", cwd=tmp_path)
     (tmp_path / "dataset.yaml").write_text("folder_paths: [motions]\nsave_path: motions.yaml\n")
     tracker = {
@@ -97,6 +98,7 @@ def test_the_command_works_in_any_folder(bin_folder, tmp_path):
     assert "registered" in said, said
     (model,) = (tmp_path / "store").glob("models/*/1/model.pt")
     # By its place in the project, so that the model means the same in every installation and checkout.
+    assert f'"parc_tracker": "{__version__}"' in (model.parent / "manifest.json").read_text()
     assert "char_file: data/assets/humanoid.xml\n" in (model.parent / "dm_env.yaml").read_text()
     evaluated = ("eval", "--model", model, "--device", "cpu", "--out", "evaluated")
     assert "return" in run(command, *evaluated, cwd=tmp_path, **places)

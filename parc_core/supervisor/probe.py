@@ -41,7 +41,7 @@ def problems(engine, device):
         return [("torch is %s" % torch.__version__, "%s -m pip install 'torch>=1.13'" % python)]
     error = import_error("parc_core.train")
     if error:
-        return [("parc_core: " + error, "%s -m pip install %s" % (python, project("{}")))]
+        return [("parc_core: " + error, "%s -m pip install %s" % (python, pip_arguments("{}")))]
     return engine_problems(engine, device)
 
 
@@ -67,13 +67,13 @@ def package_problems(engine, spec):
     for name in spec.packages:
         error = import_error(name)
         if error:
-            fix = "%s -m pip install %s" % (sys.executable, project(spec.pip))
+            fix = "%s -m pip install %s" % (sys.executable, pip_arguments(spec.pip))
             return [("engine %s: %s: %s" % (engine, name, error), fix)]
     return []
 
 
-def project(pip):
-    """The arguments of pip: the checkout, or the wheel that this was installed from, in the place of {}."""
+def pip_arguments(pip):
+    """What follows `pip install`: in the place of {} the checkout, or the wheel that this was installed from."""
     if "{}" in pip and os.path.isdir(os.path.join(ROOT, "parc_core", "shipped")):
         from parc_core import __version__
 
