@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import tasks  # noqa: F401 - credentials of a Prefect block, before any store is opened
+from parc_core import __version__
 from parc_core.engines.registry import NAMES as ENGINE_NAMES
 from parc_core.errors import EXIT_INTERRUPTED, ConfigError, ParcError
 from parc_tracker.models import models_app
@@ -53,6 +54,22 @@ app = typer.Typer(
 )
 
 app.add_typer(models_app, name="models")
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"parc-tracker {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="Tracker config.")]
 

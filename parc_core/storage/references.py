@@ -18,8 +18,6 @@ from parc_core.storage.store import Ref, Store
 from parc_core.storage.transfers import Wanted
 from parc_core.system.files import PathLike, content_sha256
 
-content_of = content_sha256
-
 
 def file_ref(path: PathLike, key: Optional[str] = None) -> Ref:
     """Reference to a file on this machine; it is put into a store that other machines see.

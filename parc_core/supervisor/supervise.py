@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
-from parc_core.config.paths import PROJECT_ROOT
 from parc_core.config.resolve import PRIVATE_FOLDER
 from parc_core.errors import ConfigError, Interrupted
 from parc_core.supervisor.exit import ExitInfo, TrainerCrashed, TrainerHung, memory_kills, raise_for
+from parc_core.supervisor.interpreter import import_folder
 from parc_core.system import die_with_parent
 from parc_core.system.follow import Event, JsonLines, Lines
 from parc_core.system.locks import locked
@@ -167,7 +167,7 @@ def run_attempt(
             start_new_session=True,
             # The trainer holds the lock too: a new supervisor waits for one that outlives its own.
             pass_fds=(lock, *locks),
-            env=_environment(),
+            env=_environment(command[0], run_dir),
         )
         try:
             code = watch.until_end(process, limits)
@@ -231,10 +231,14 @@ def _signal_group(process: subprocess.Popen, number: int) -> None:
         os.killpg(process.pid, number)
 
 
-def _environment() -> Dict[str, str]:
-    """Ours, with this project importable by any interpreter and output unbuffered."""
-    paths = [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1"}
+def _environment(python: str, run_dir: Path) -> Dict[str, str]:
+    """Ours, with parc_core importable by the trainer's interpreter and output unbuffered."""
+    try:
+        folder = import_folder(python, run_dir / PRIVATE_FOLDER / "import")
+    except OSError as error:
+        raise ConfigError(f"cannot write to {run_dir}: {error.strerror}; set another output_dir") from error
+    paths = filter(None, [str(folder), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
 
 
 def _last_line(output: Path, start: int) -> str:
