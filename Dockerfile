@@ -13,8 +13,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /opt/parc-tracker
-COPY constraints.txt pyproject.toml README.md ./
+COPY constraints.txt pyproject.toml setup.py README.md ./
 COPY parc_core parc_core
+COPY parc_tracker parc_tracker
 COPY tasks tasks
 COPY flows flows
 COPY deployments deployments

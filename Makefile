@@ -1,4 +1,4 @@
-# make setup | demo | test | test-all | test-py38 | lint | bench.  Every target sets up .venv by itself, once.
+# make setup | demo | test | test-all | test-py38 | lint | bench | docs | dist.  Every target sets up .venv by itself, once.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
@@ -16,7 +16,7 @@ EXTRAS = mujoco,pipeline$$(command -v nvidia-smi >/dev/null && echo ,gpu)
 # Two workers suit two cores and up; torch's own threads would only fight with them.
 TEST_ENV := OMP_NUM_THREADS=1 DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false
 
-.PHONY: help setup setup-dev setup-py38 demo test test-all test-py38 lint format bench clean
+.PHONY: help setup setup-dev setup-py38 demo test test-all test-py38 lint format bench docs dist clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -94,5 +94,17 @@ format: setup-dev
 bench: setup
 	@$(BIN)/python -m benchmarks
 
+$(VENV)/.ready-docs: $(VENV)/.ready
+	@echo "setup: installing the docs' tools"
+	@$(PIP_INSTALL) -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.ready-docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
+
+# sdist and wheel in dist/.
+dist: setup-dev
+	@$(BIN)/python -m build
+
 clean:
-	rm -rf .parc/demo .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .parc/demo .pytest_cache .ruff_cache .mypy_cache build dist site

@@ -30,7 +30,7 @@ from parc_core.config.env_config import DeepMimicConfig, EnvConfig, EnvFileConfi
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.motion.dataset.build import create_dataset
-from parc_core.motion.dataset.dataset_cache import FROM_MOTIONS, cache_path
+from parc_core.motion.dataset.dataset_cache import CACHE_MIN_MOTIONS, cache_path
 from parc_core.motion.dataset.loading import load_dataset
 from parc_core.motion.library import MotionLibrary
 from parc_core.motion.synthetic import KINDS, make_dataset
@@ -103,7 +103,7 @@ def measure(motions: int, folder: Path, device: str) -> Dict[str, Any]:
     if cache_path(listing).exists():
         cache_path(listing).unlink()
     result["first start"] = _in_own_process(start, listing, device)
-    if built["num_motions"] >= FROM_MOTIONS:
+    if built["num_motions"] >= CACHE_MIN_MOTIONS:
         result["start from the cache"] = _in_own_process(start, listing, device)
         result["cache_mb"] = round(cache_path(listing).stat().st_size / 1e6, 1)
     result["terrain"] = _in_own_process(write_terrain, listing, folder)
@@ -123,7 +123,7 @@ def start(listing: Path, device: str) -> Dict[str, Any]:
     dataset = laps.time("motions loaded", lambda: load_dataset(listing))
     library = laps.time(
         "on the device, velocities",
-        lambda: MotionLibrary(dataset.frames, dataset.weights, dataset.names, kinematics),
+        lambda: MotionLibrary(dataset.arrays, dataset.weights, dataset.names, kinematics),
     )
     layout = TerrainLayout.from_dataset(_env_file(listing), dataset)
     terrain = laps.time("terrains padded and packed", lambda: layout.pack(torch.device(device)))

@@ -1,4 +1,4 @@
-"""Automations: dead runs are noticed, crashed runs go on, a registered model starts what follows.
+"""Automations: dead runs are noticed, crashed runs resume, a registered model starts what follows.
 
 Windows and the proactive form of the retry were found by experiment: a retry at once on Crashed starts a run twice,
 because the event comes twice.
@@ -17,7 +17,7 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from tasks.events import MODEL_REGISTERED
 
 HEARTBEAT_EVENT = "prefect.flow-run.heartbeat"
-SIGNS_OF_LIFE = frozenset(
+HEARTBEATS = frozenset(
     {HEARTBEAT_EVENT, *(f"prefect.flow-run.{state}" for state in ("Pending", "Submitting", "Running"))}
 )
 """From the worker's claim on: heartbeats begin with the flow, and a machine can die before."""
@@ -26,17 +26,20 @@ DEAD, RETRY, NEXT = (
     "parc: crashed runs go on",
     "parc: a registered model starts the next stage",
 )
+"""Names on the server: `deploy` finds by them what it made earlier."""
 RETRY_AFTER = timedelta(seconds=15)
 
 
-def wanted(deployments: list[UUID], silence: int, next_deployment: UUID | None) -> list[AutomationCore]:
+def wanted(
+    deployments: list[UUID], heartbeat_timeout: int, next_deployment: UUID | None
+) -> list[AutomationCore]:
     """The automations for the runs of some deployments."""
-    found = [_dead(deployments, timedelta(seconds=silence)), _retry(deployments)]
+    found = [_dead(deployments, timedelta(seconds=heartbeat_timeout)), _retry(deployments)]
     return found if next_deployment is None else [*found, _next(next_deployment)]
 
 
 async def apply_automation(client: PrefectClient, automation: AutomationCore) -> bool:
-    """Creates the automation, or brings the one of that name up to date; one that was switched off stays off.
+    """Creates the automation, or brings the one of that name up to date; a disabled one stays disabled.
 
     Returns:
         Whether it is new.
@@ -45,8 +48,8 @@ async def apply_automation(client: PrefectClient, automation: AutomationCore) ->
     if not there:
         await client.create_automation(automation)
         return True
-    kept = automation.model_copy(update={"enabled": there[0].enabled})
-    await client.update_automation(there[0].id, kept)
+    updated = automation.model_copy(update={"enabled": there[0].enabled})
+    await client.update_automation(there[0].id, updated)
     return False
 
 
@@ -71,23 +74,23 @@ def _runs(deployments: list[UUID], after: set[str], expect: set[str], within: ti
     )
 
 
-def _dead(deployments: list[UUID], silence: timedelta) -> AutomationCore:
+def _dead(deployments: list[UUID], timeout: timedelta) -> AutomationCore:
     ends = ("Completed", "Skipped", "Failed", "Cancelled", "Crashed", "AwaitingRetry", "Paused", "Suspended")
     return AutomationCore(
         name=DEAD,
-        description=f"A run that gives no sign of life for {silence.seconds} s has lost its process.",
+        description=f"A run without a heartbeat for {timeout.seconds} s has lost its process.",
         trigger=_runs(
             deployments,
-            after=set(SIGNS_OF_LIFE),
-            expect={*SIGNS_OF_LIFE, *(f"prefect.flow-run.{state}" for state in ends)},
-            within=silence,
+            after=set(HEARTBEATS),
+            expect={*HEARTBEATS, *(f"prefect.flow-run.{state}" for state in ends)},
+            within=timeout,
         ),
         actions=[
             ChangeFlowRunState(
                 state=StateType.CRASHED,
                 name=None,
                 force=False,
-                message=f"no sign of life for {silence.seconds} s: its process is gone",
+                message=f"no heartbeat for {timeout.seconds} s: the process is gone",
             )
         ],
     )
@@ -97,7 +100,7 @@ def _retry(deployments: list[UUID]) -> AutomationCore:
     moves = ("Pending", "Running", "Scheduled", "AwaitingRetry", "Completed", "Cancelled", "Failed")
     return AutomationCore(
         name=RETRY,
-        description="A crashed run is started again; it goes on from its kept results and its last checkpoint.",
+        description="A crashed run is restarted; it resumes from its cached results and its last checkpoint.",
         trigger=_runs(
             deployments,
             after={"prefect.flow-run.Crashed"},
@@ -108,7 +111,7 @@ def _retry(deployments: list[UUID]) -> AutomationCore:
             ChangeFlowRunState(
                 state=StateType.SCHEDULED,
                 name="AwaitingRetry",
-                message="goes on after its crash",
+                message="restarted after a crash",
                 force=False,
             )
         ],

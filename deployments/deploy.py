@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from prefect import Flow
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
 from prefect.client.schemas.responses import DeploymentResponse
@@ -17,7 +16,7 @@ from prefect.workers.process import ProcessWorker
 
 from deployments.automations import apply_automation, wanted
 from deployments.settings import MANUAL, QUEUE, SCHEDULED, DeploySettings
-from flows.deployed import FLOW_NAME, tracker_iteration_deployed, tracker_iteration_scheduled
+from flows.deployed import FLOW_NAME, tracker_iteration_deployed
 from parc_core.errors import ConfigError
 
 START_A_SERVER = "start one with 'prefect server start' and set PREFECT_API_URL=http://127.0.0.1:4200/api"
@@ -35,8 +34,8 @@ class Item:
 async def deploy(settings: DeploySettings) -> list[Item]:
     """Creates or updates work pool, queue, deployments and automations.
 
-    What people changed in the UI stays: a paused schedule, another cron line, the queue's limit, an automation that
-    was switched off, the pool's template. What the settings name counts.
+    Changes made in the UI are kept: a paused schedule, another cron line, the queue's limit, a disabled automation,
+    the pool's template. Settings that are given win.
 
     Raises:
         ConfigError: no server is set or it does not answer, or a setting is wrong.
@@ -50,11 +49,11 @@ async def deploy(settings: DeploySettings) -> list[Item]:
         items = [await _pool(client, settings), await _queue(client, settings)]
         following = await _following(client, settings.next_deployment)
         ids = []
-        for flow, name in ((tracker_iteration_deployed, MANUAL), (tracker_iteration_scheduled, SCHEDULED)):
-            item, id = await _deployment(client, flow, name, settings)
+        for name in (MANUAL, SCHEDULED):
+            item, id = await _deployment(client, name, settings)
             items.append(item)
             ids.append(id)
-        for automation in wanted(ids, settings.silence, following):
+        for automation in wanted(ids, settings.heartbeat_timeout, following):
             new = await apply_automation(client, automation)
             items.append(Item("automation", automation.name, "created" if new else "up to date"))
         return items
@@ -74,26 +73,24 @@ async def _pool(client: PrefectClient, settings: DeploySettings) -> Item:
             WorkPoolCreate(name=settings.pool, type="process", base_job_template=template)
         )
         return Item("work pool", settings.pool, "created")
-    return Item("work pool", settings.pool, f"there ({pool.type})")
+    return Item("work pool", settings.pool, f"exists ({pool.type})")
 
 
 async def _queue(client: PrefectClient, settings: DeploySettings) -> Item:
     """The queue's limit survives restarts of the server, which deployments' own limits don't."""
-    limit = settings.trainings_at_once
+    limit = settings.max_concurrent_runs
     try:
         queue = await client.read_work_queue_by_name(QUEUE, settings.pool)
     except ObjectNotFound:
         await client.create_work_queue(QUEUE, concurrency_limit=limit or 1, work_pool_name=settings.pool)
-        return Item("queue", QUEUE, f"created, {limit or 1} at once")
+        return Item("queue", QUEUE, f"created, limit {limit or 1}")
     if limit is None or limit == queue.concurrency_limit:
-        return Item("queue", QUEUE, f"there, {queue.concurrency_limit} at once")
+        return Item("queue", QUEUE, f"up to date, limit {queue.concurrency_limit}")
     await client.update_work_queue(queue.id, concurrency_limit=limit)
-    return Item("queue", QUEUE, f"now {limit} at once")
+    return Item("queue", QUEUE, f"limit is now {limit}")
 
 
-async def _deployment(
-    client: PrefectClient, flow: Flow[..., Any], name: str, settings: DeploySettings
-) -> tuple[Item, UUID]:
+async def _deployment(client: PrefectClient, name: str, settings: DeploySettings) -> tuple[Item, UUID]:
     try:
         there = await client.read_deployment_by_name(f"{FLOW_NAME}/{name}")
     except ObjectNotFound:
@@ -101,9 +98,10 @@ async def _deployment(
     job: dict[str, Any] = {"env": settings.environment(), "stream_output": False}
     if settings.image is not None:
         job["image"] = settings.image
-    deployment = await flow.ato_deployment(
+    form = settings.form.model_copy(update={"only_new_motions": name == SCHEDULED})
+    deployment = await tracker_iteration_deployed.ato_deployment(
         name,
-        parameters=settings.form.parameters(),
+        parameters=form.parameters(),
         work_pool_name=settings.pool,
         work_queue_name=QUEUE,
         job_variables=job,
@@ -119,10 +117,10 @@ async def _deployment(
 
 
 def _schedules(there: DeploymentResponse | None, settings: DeploySettings) -> list[DeploymentScheduleCreate]:
-    """Those of the server, whether people paused or changed them, unless another cron line is given."""
-    kept = there.schedules if there is not None else []
-    active = all(schedule.active for schedule in kept)
-    if settings.cron is None and kept:
+    """Those of the server, also paused or edited ones, unless another cron line is given."""
+    present = there.schedules if there is not None else []
+    active = all(schedule.active for schedule in present)
+    if settings.cron is None and present:
         return [
             DeploymentScheduleCreate(
                 schedule=schedule.schedule,
@@ -130,7 +128,7 @@ def _schedules(there: DeploymentResponse | None, settings: DeploySettings) -> li
                 parameters=schedule.parameters,
                 slug=schedule.slug,
             )
-            for schedule in kept
+            for schedule in present
         ]
     return [DeploymentScheduleCreate(schedule=settings.schedule(), active=active, slug="new-motions")]
 

@@ -20,10 +20,10 @@ MANUAL = "tracker-iteration"
 SCHEDULED = "tracker-iteration-scheduled"
 
 HEARTBEAT = 30
-"""Seconds between a run's signs of life; Prefect's smallest."""
+"""Seconds between a run's heartbeats; Prefect's smallest."""
 DEFAULT_CRON = "0 3 * * *"
-LEAST_SILENCE = 3 * HEARTBEAT
-"""A shorter one would count healthy runs as dead."""
+MIN_HEARTBEAT_TIMEOUT = 3 * HEARTBEAT
+"""A shorter one would count healthy runs as crashed."""
 
 
 @dataclass(frozen=True)
@@ -35,23 +35,23 @@ class DeploySettings:
     store: str
     """`PARC_STORE` of the runs."""
     pool: str = POOL
-    trainings_at_once: int | None = None
+    max_concurrent_runs: int | None = None
     """Limit of the queue: as many as there are GPUs (default 1)."""
     cron: str | None = None
     """When the scheduled deployment looks for new motions (default: each night at three)."""
     timezone: str = "UTC"
-    silence: int = 180
-    """Seconds without a sign of life after which a run counts as crashed."""
+    heartbeat_timeout: int = 180
+    """Seconds without a heartbeat after which a run counts as crashed."""
     image: str | None = None
     """Image of a docker or Kubernetes pool, which has to be there already."""
     next_deployment: str | None = None
     """`flow/deployment` that a registered model starts, with the parameter `model`."""
 
     def __post_init__(self) -> None:
-        if self.silence < LEAST_SILENCE:
+        if self.heartbeat_timeout < MIN_HEARTBEAT_TIMEOUT:
             raise ConfigError(
-                f"--dead-after is {self.silence}, but runs give a sign of life every {HEARTBEAT} s; "
-                f"take {LEAST_SILENCE} or more"
+                f"--heartbeat-timeout is {self.heartbeat_timeout}, but runs send a heartbeat every {HEARTBEAT} s; "
+                f"give {MIN_HEARTBEAT_TIMEOUT} or more"
             )
         self.schedule()
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import inspect
 import itertools
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Literal, NamedTuple, Type, get_args, get_origin, get_type_hints
+from typing import Any, Iterator, List, Literal, NamedTuple, Type, get_args, get_origin, get_type_hints
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from parc_core.config.agent_config import AgentConfig
+from parc_core.config.attribute_docs import attribute_docs
 from parc_core.config.dataset_config import DatasetConfig
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.config.tracker_config import TrackerConfig
@@ -133,16 +132,6 @@ def keys_of(cls: Type[Any], prefix: str = "") -> Iterator[Key]:
             about.get("no_effect", ""),
             about.get("ours", False),
         )
-
-
-def attribute_docs(cls: Type[Any]) -> Dict[str, str]:
-    """The docstring under each attribute of a class."""
-    body = ast.parse(inspect.getsource(cls)).body[0].body  # type: ignore[attr-defined]
-    docs = {}
-    for statement, after in zip(body, body[1:]):
-        if isinstance(statement, ast.AnnAssign) and isinstance(after, ast.Expr):
-            docs[statement.target.id] = " ".join(ast.literal_eval(after.value).split())  # type: ignore[union-attr]
-    return docs
 
 
 def default_text(field: Any) -> str:

@@ -1,4 +1,4 @@
-"""The flows that are deployed: their parameters are the form that the Prefect UI shows."""
+"""The flow that is deployed: its parameters are the form that the Prefect UI shows."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tasks.cancel import RunCancelled, watching_for_cancel
 from tasks.settings import load_settings
 
 FLOW_NAME = "parc"
-MOST_STARTS = 10
-"""A run that has crashed so often is left alone: what retries crashed runs can't count."""
+MAX_STARTS = 10
+"""A run that was started more often fails: the automation that retries crashed runs doesn't count them."""
 
 
 class CrashedTooOften(ParcError):
-    """A run that is started again and again without coming to its end."""
+    """A run that was started again and again without finishing."""
 
 
 @flow(name=FLOW_NAME, persist_result=False)
@@ -36,42 +36,9 @@ def tracker_iteration_deployed(
     environment: Environment,
     registration: Registration,
     refresh: list[StageName] = [],  # noqa: B006 - the form's default; nothing changes it
+    only_new_motions: bool = False,
 ) -> Any:
     """Merges motions, trains a tracker on them, evaluates it before and after, and registers it.
-
-    Args:
-        motions: What to train on.
-        training: How long, where and from what.
-        learning: Networks and PPO.
-        environment: Observations, rewards, terminations.
-        registration: The model's name, and what it has to reach.
-        refresh: Stages that run again though a result of the same inputs is kept.
-    """
-    _refuse_endless_crashes()
-    form = Form(
-        motions=motions,
-        training=training,
-        learning=learning,
-        environment=environment,
-        registration=registration,
-        refresh=refresh,
-    )
-    return _run(form)
-
-
-@flow(name=FLOW_NAME, persist_result=False)
-def tracker_iteration_scheduled(
-    motions: Motions,
-    training: Training,
-    learning: Learning,
-    environment: Environment,
-    registration: Registration,
-    refresh: list[StageName] = [],  # noqa: B006 - the form's default; nothing changes it
-) -> Any:
-    """Trains the next iteration if there are new motions, else ends at once as Skipped.
-
-    The motions are compared with those of the model that was registered last under the same name. An iteration starts
-    from the latest model of that name unless another model is given; its own gets the alias `iteration-<number>`.
 
     Args:
         motions: What to train on; with patterns like iteration_*/recorded new folders count by themselves.
@@ -79,7 +46,10 @@ def tracker_iteration_scheduled(
         learning: Networks and PPO.
         environment: Observations, rewards, terminations.
         registration: The model's name, and what it has to reach.
-        refresh: Stages that run again though a result of the same inputs is kept.
+        refresh: Stages to re-run, ignoring their cached results.
+        only_new_motions: Train the next iteration if there are other motions than those of the model that was
+            registered last under the same name, else end at once as Skipped. An iteration starts from the latest
+            model of that name unless another one is given; its own gets the alias iteration-NUMBER.
     """
     _refuse_endless_crashes()
     form = Form(
@@ -90,7 +60,12 @@ def tracker_iteration_scheduled(
         registration=registration,
         refresh=refresh,
     )
-    store, name = Store(), registration.model_name
+    return _next_iteration(form) if only_new_motions else _run(form)
+
+
+def _next_iteration(form: Form) -> Any:
+    """The pipeline as a numbered iteration, unless its motions have been trained on already."""
+    store, name = Store(), form.registration.model_name
     try:
         with watching_for_cancel():
             dataset = dataset_of(load_settings(str(write_configs(form, _requests()))))
@@ -99,14 +74,14 @@ def tracker_iteration_scheduled(
     if is_trained(store, name, dataset["sha256"]):
         end_iteration(store, name)
         return Completed(name="Skipped", message=f"no new motions since the last model of '{name}'")
-    iteration = begin_iteration(store, name, dataset["sha256"], training.in_model_file)
+    iteration = begin_iteration(store, name, dataset["sha256"], form.training.in_model_file)
     get_run_logger().info(
         "iteration %d: %d motions, starts from %s",
         iteration.number,
         dataset["motions"],
         iteration.parent or "scratch",
     )
-    form.training = training.model_copy(update={"in_model_file": iteration.parent})
+    form.training = form.training.model_copy(update={"in_model_file": iteration.parent})
     result = _run(form)
     end_iteration(store, name)
     return result
@@ -122,8 +97,8 @@ def _requests() -> Path:
 
 
 def _refuse_endless_crashes() -> None:
-    if flow_run.run_count > MOST_STARTS:
+    if flow_run.run_count > MAX_STARTS:
         raise CrashedTooOften(
-            f"started {flow_run.run_count} times without coming to an end; look at the logs of the last attempts,"
-            " then start a new run with the same parameters: it goes on from the last checkpoint"
+            f"started {flow_run.run_count} times without finishing; look at the logs of the last attempts,"
+            " then start a new run with the same parameters to resume from the last checkpoint"
         )

@@ -1,28 +1,58 @@
-"""The form of a run: what the Prefect UI shows, checks and hands to the flows of `flows/deployed.py`.
+"""The form of a run: what the Prefect UI shows, checks and hands to the flow of `flows/deployed.py`.
 
-A form is a tracker config with its data set's settings, in groups. `form_from_config` fills it from a tracker config,
+A form is a tracker config with its dataset's settings, in groups. `form_from_config` fills it from a tracker config,
 `write_configs` turns a filled one into the config files that the flow reads.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+import flows.tracker_iteration  # noqa: F401 - all stages
+from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
+from parc_core.config.attribute_docs import attribute_docs
+from parc_core.config.dataset_config import DatasetConfig
+from parc_core.config.env_config import EnvConfig
+from parc_core.config.tracker_config import TrackerConfig
 from parc_core.engines.registry import NAMES as ENGINE_NAMES
+from tasks.stage import STAGES
 
 if TYPE_CHECKING:
     Engine = str
+    StageName = str
 else:
     Engine = Literal[ENGINE_NAMES]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-Device = Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]+)?)$")]
+    StageName = Literal[tuple(STAGES)]
+
 Place = Annotated[str, Field(min_length=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-StageName = Literal["merge_motions", "build_dataset", "emit_configs", "evaluate", "train", "register"]
+
+_LIMITS = {"above": "gt", "at_least": "ge", "at_most": "le", "below": "lt"}
+_AS_IN_CONFIG: Any = object()
+_FILE = "On the worker, or one of the project's data/configs/…."
+
+
+def key(
+    config: type, name: str, title: str, default: Any = _AS_IN_CONFIG, text: str = "", **limits: Any
+) -> Any:
+    """A field of the form that is a key of a config: default, limits and text are the config's, unless given here.
+
+    Args:
+        config: the config, or the section of one, that has the key.
+        name: of the key.
+        title: what the UI shows above the field.
+        default: None for a key without null: the field may be empty, which means the value of the config file.
+        text: what the UI shows below the title.
+        limits: arguments of pydantic's `Field`.
+    """
+    found: Any = next(each for each in dataclasses.fields(config) if each.name == name)
+    theirs = {_LIMITS[limit]: value for limit, value in found.metadata.items() if limit in _LIMITS}
+    if default is _AS_IN_CONFIG:
+        default = found.default_factory() if found.default is dataclasses.MISSING else found.default
+    text = text or attribute_docs(config)[name].replace("null", "empty").replace("`", "")
+    return Field(default, title=title, description=text, **{**theirs, **limits})
 
 
 def _without_null(schema: dict[str, Any]) -> None:
@@ -45,140 +75,104 @@ class Group(BaseModel):
 
 
 class Motions(Group):
-    """What to train on: motion folders, or a data set that is there already."""
+    """What to train on: motion folders, or a dataset that is there already."""
 
-    folders: Annotated[
-        list[Place],
-        Field(
-            title="Motion folders",
-            description="Folders whose first-level folders are the motion classes: paths on the worker or s3://… "
-            "addresses. $DATA_DIR is the worker's, a * stands for any folder name (s3://motions/iteration_*/recorded).",
-        ),
-    ] = []
-    dataset_file: Annotated[
-        Place | None,
-        Field(title="Data set", description="A motions.yaml to train on instead of motion folders."),
-    ] = None
-    min_num_frames: Annotated[
-        int, Field(ge=0, title="Least frames", description="Motions with fewer frames are left out.")
-    ] = 2
-    max_terrain_dim_x: Annotated[
-        Count | None, Field(title="Largest terrain, x", description="In cells; larger ones are left out.")
-    ] = None
-    max_terrain_dim_y: Annotated[
-        Count | None, Field(title="Largest terrain, y", description="In cells; larger ones are left out.")
-    ] = None
-    halved_classes: Annotated[
-        list[Place],
-        Field(title="Halved classes", description="Classes of which every second motion is left out."),
-    ] = []
-    char_filepath: Annotated[
-        Place, Field(title="Character", description="MJCF file of the character that the motions move.")
-    ] = "data/assets/humanoid.xml"
+    folders: list[Place] = key(
+        DatasetConfig,
+        "folder_paths",
+        "Motion folders",
+        default=[],
+        text="Folders whose first-level folders are the motion classes: paths on the worker or s3://… addresses. "
+        "$DATA_DIR is the worker's, a * stands for any folder name (s3://motions/iteration_*/recorded).",
+    )
+    dataset_file: Place | None = key(
+        TrackerConfig, "dataset_file", "Dataset", text="A motions.yaml to train on instead of motion folders."
+    )
+    min_num_frames: int = key(DatasetConfig, "min_num_frames", "Min. frames")
+    max_terrain_dim_x: int | None = key(DatasetConfig, "max_terrain_dim_x", "Max. terrain size, x")
+    max_terrain_dim_y: int | None = key(DatasetConfig, "max_terrain_dim_y", "Max. terrain size, y")
+    halved_classes: list[Place] = key(
+        DatasetConfig,
+        "motion_classes_to_cut_in_half",
+        "Halved classes",
+        text="Classes of which every second motion is skipped.",
+    )
+    char_filepath: Place = key(DatasetConfig, "char_filepath", "Character")
 
     @model_validator(mode="after")
     def _one_source(self) -> Motions:
         if bool(self.folders) == (self.dataset_file is not None):
-            raise ValueError("give motion folders or a data set, not both and not neither")
+            raise ValueError("give motion folders or a dataset, not both and not neither")
         return self
 
 
 class Training(Group):
     """How long, where and from what."""
 
-    max_samples: Annotated[
-        Count,
-        Field(
-            title="Samples", description="Training ends after this many control steps over all environments."
-        ),
-    ] = 20_000_000
-    num_envs: Annotated[
-        Count, Field(title="Environments", description="Characters that are simulated at once.")
-    ] = 256
-    device: Annotated[
-        Device, Field(title="Device", description="Where the worker trains: cpu, cuda or cuda:<number>.")
-    ] = "cpu"
-    engine: Annotated[
-        Engine, Field(title="Physics", description="auto: mujoco_warp on a GPU, mujoco on a CPU.")
-    ] = "auto"
-    in_model_file: Annotated[
-        Place | None,
-        Field(
-            title="Model to start from",
-            description="Empty: from scratch. A file on the worker, or registry:NAME@latest (@best, @3).",
-        ),
-    ] = None
-    seed: Annotated[
-        int, Field(ge=0, title="Seed", description="Of networks, motion sampling and exploration.")
-    ] = 0
-    trainer_python: Annotated[
-        Place | None,
-        Field(
-            title="Trainer's Python",
-            description="Interpreter of the training process; empty = the flow's own.",
-        ),
-    ] = None
+    max_samples: int = key(TrackerConfig, "max_samples", "Samples", default=20_000_000, ge=1)
+    num_envs: int = key(TrackerConfig, "num_envs", "Environments", default=256)
+    device: str = key(TrackerConfig, "device", "Device", default="cpu", pattern=r"^(cpu|cuda(:[0-9]+)?)$")
+    engine: Engine = key(TrackerConfig, "engine", "Physics engine")
+    in_model_file: Place | None = key(TrackerConfig, "in_model_file", "Model to start from")
+    seed: int = key(TrackerConfig, "seed", "Seed")
+    trainer_python: Place | None = key(TrackerConfig, "trainer_python", "Trainer's Python")
 
 
 class Learning(Group):
-    """Networks and PPO. An empty number means: as the file says."""
+    """Networks and PPO. Empty means: as the file says."""
 
-    agent_config: Annotated[
-        Place, Field(title="Agent file", description="On the worker, or one of the project's data/configs/….")
-    ] = "data/configs/cpu/agent.yaml"
-    learning_rate: Annotated[
-        Positive | None, Field(title="Learning rate", description="Step size of the optimizer.")
-    ] = None
-    schedule: Annotated[
-        Literal["constant", "linear", "adaptive"] | None,
-        Field(title="Learning rate's course", description="linear falls to 0; adaptive follows the policy."),
-    ] = None
-    action_std: Annotated[
-        Positive | None, Field(title="Exploration", description="Standard deviation of normalized actions.")
-    ] = None
-    discount: Annotated[
-        Annotated[float, Field(ge=0, lt=1)] | None, Field(title="Discount", description="Per control step.")
-    ] = None
-    iters_per_output: Annotated[
-        Count | None, Field(title="Iterations between outputs", description="Lines of log.txt and progress.")
-    ] = None
-    iters_per_checkpoint: Annotated[
-        Count | None,
-        Field(title="Iterations between checkpoints", description="So much a crash costs at most."),
-    ] = None
+    agent_config: Place = key(
+        TrackerConfig, "agent_config", "Agent file", default="data/configs/cpu/agent.yaml", text=_FILE
+    )
+    learning_rate: float | None = key(OptimizerConfig, "learning_rate", "Learning rate", default=None)
+    schedule: Literal["constant", "linear", "adaptive"] | None = key(
+        OptimizerConfig, "schedule", "Learning-rate schedule", default=None
+    )
+    action_std: float | None = key(ModelConfig, "action_std", "Exploration", default=None)
+    discount: float | None = key(AgentConfig, "discount", "Discount", default=None)
+    iters_per_output: int | None = key(
+        AgentConfig, "iters_per_output", "Iterations between outputs", default=None
+    )
+    iters_per_checkpoint: int | None = key(
+        AgentConfig,
+        "iters_per_checkpoint",
+        "Iterations between checkpoints",
+        default=None,
+        text="Maximum work lost in a crash.",
+    )
 
 
 class Environment(Group):
     """Observations, rewards, terminations. Empty means: as the file says."""
 
-    env_config: Annotated[
-        Place,
-        Field(title="Environment file", description="On the worker, or one of the project's data/configs/…."),
-    ] = "data/configs/cpu/env.yaml"
-    action_mode: Annotated[
-        Literal["absolute", "residual"] | None,
-        Field(title="Actions", description="PARC's absolute targets, or changes of the reference's."),
-    ] = None
-    episode_length: Annotated[Positive | None, Field(title="Longest episode", description="In seconds.")] = (
-        None
+    env_config: Place = key(
+        TrackerConfig, "env_config", "Environment file", default="data/configs/cpu/env.yaml", text=_FILE
     )
+    action_mode: Literal["absolute", "residual"] | None = key(
+        EnvConfig, "action_mode", "Actions", default=None
+    )
+    episode_length: float | None = key(EnvConfig, "episode_length", "Max. episode length", default=None)
 
 
 class Registration(Group):
     """Under which name the model is kept, and what it has to reach to become the latest."""
 
-    model_name: Annotated[Name, Field(title="Model's name", description="In the registry.")] = "tracker"
-    min_completed: Annotated[
-        Share | None,
-        Field(
-            title="Least completed clips",
-            description="Share of clips that the model has to complete to become latest; empty = any.",
-        ),
-    ] = None
-    max_joint_error: Annotated[
-        Positive | None,
-        Field(title="Largest joint error", description="In metres, to become latest; empty = any."),
-    ] = None
+    model_name: str = key(
+        TrackerConfig, "model_name", "Model name", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100
+    )
+    min_completed: float | None = Field(
+        default=None,
+        title="Min. completion rate",
+        description="Share of clips that the model has to complete to become latest; empty = any.",
+        ge=0,
+        le=1,
+    )
+    max_joint_error: float | None = Field(
+        default=None,
+        title="Max. joint error",
+        description="In metres, to become latest; empty = any.",
+        gt=0,
+    )
 
 
 class Form(Group):
@@ -190,7 +184,8 @@ class Form(Group):
     environment: Environment = Environment()
     registration: Registration = Registration()
     refresh: list[StageName] = []
+    only_new_motions: bool = False
 
     def parameters(self) -> dict[str, Any]:
-        """As JSON, for a deployment; what is not set is left out, so that the form shows no fields of type None."""
+        """As JSON, for a deployment; what is not set is omitted, so that the form shows no fields of type None."""
         return self.model_dump(mode="json", exclude_none=True)

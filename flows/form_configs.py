@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from flows.folder_patterns import expand_folders
-from flows.form import Environment, Form, Learning, Motions
+from flows.form import Environment, Form, Learning, Motions, Training
 from parc_core.config.agent_config import AgentConfig, load_agent_config
 from parc_core.config.dataset_config import DatasetConfig
 from parc_core.config.env_config import EnvFileConfig, load_env_config
@@ -22,14 +22,13 @@ from parc_core.errors import ConfigError
 from parc_core.system.files import write_text
 
 _LIMITS = ("min_num_frames", "max_terrain_dim_x", "max_terrain_dim_y")
-_TRAINING = ("max_samples", "num_envs", "device", "engine", "seed", "trainer_python")
 
 
 def form_from_config(config: PathLike) -> Form:
-    """The form with the values of a tracker config and of the data set config that it names.
+    """The form with the values of a tracker config and of the dataset config that it names.
 
     `$DATA_DIR` stays as it is written: each worker puts its own folder there. Relative paths become absolute ones,
-    those of the project's own files stay relative to the project. `output_dir` is left out: trainings of the
+    those of the project's own files stay relative to the project. `output_dir` is ignored: trainings of the
     deployments lie in the store.
 
     Raises:
@@ -41,13 +40,13 @@ def form_from_config(config: PathLike) -> Form:
         {key: none_or_path(value) if isinstance(value, str) else value for key, value in data.items()},
         str(config),
     )
-    motions: dict[str, Any] = {"dataset_file": _travelling(tracker.dataset_file)}
+    motions: dict[str, Any] = {"dataset_file": _portable_path(tracker.dataset_file)}
     if tracker.create_dataset_config is not None:
         file = resolve(tracker.create_dataset_config)
         dataset = from_mapping(DatasetConfig, read_mapping(file), str(file))
         motions = {
-            "folders": [_travelling(folder) for folder in dataset.folder_paths],
-            "char_filepath": _travelling(dataset.char_filepath),
+            "folders": [_portable_path(folder) for folder in dataset.folder_paths],
+            "char_filepath": _portable_path(dataset.char_filepath),
             "halved_classes": dataset.motion_classes_to_cut_in_half
             if dataset.cut_some_classes_in_half
             else [],
@@ -56,11 +55,11 @@ def form_from_config(config: PathLike) -> Form:
     values = {
         "motions": motions,
         "training": {
-            "in_model_file": _travelling(tracker.in_model_file),
-            **{name: getattr(tracker, name) for name in _TRAINING},
+            **{name: getattr(tracker, name) for name in Training.model_fields},
+            "in_model_file": _portable_path(tracker.in_model_file),
         },
-        "learning": {"agent_config": _travelling(tracker.agent_config)},
-        "environment": {"env_config": _travelling(tracker.env_config)},
+        "learning": {"agent_config": _portable_path(tracker.agent_config)},
+        "environment": {"env_config": _portable_path(tracker.env_config)},
         "registration": {"model_name": tracker.model_name, **tracker.gate},
     }
     try:
@@ -86,10 +85,9 @@ def write_configs(form: Form, folder: Path) -> Path:
     tracker: dict[str, Any] = {
         "env_config": _changed_env(form.environment, out / "env.yaml"),
         "agent_config": _changed_agent(form.learning, out / "agent.yaml"),
-        "in_model_file": form.training.in_model_file,
         "model_name": form.registration.model_name,
         "gate": form.registration.model_dump(exclude={"model_name"}, exclude_none=True),
-        **{name: getattr(form.training, name) for name in _TRAINING},
+        **form.training.model_dump(),
     }
     if form.motions.dataset_file is not None:
         tracker["dataset_file"] = form.motions.dataset_file
@@ -117,8 +115,8 @@ def _changed_agent(learning: Learning, target: Path) -> str:
         return learning.agent_config
     agent = to_mapping(load_agent_config(learning.agent_config))
     for key, value in changes.items():
-        section = {"learning_rate": "optimizer", "schedule": "optimizer", "action_std": "model"}.get(key)
-        (agent[section] if section else agent)[key] = value
+        section = next(part for part in (agent, agent["optimizer"], agent["model"]) if key in part)
+        section[key] = value
     write_yaml(target, from_mapping(AgentConfig, agent, "form"))
     return str(target)
 
@@ -134,7 +132,7 @@ def _changed_env(environment: Environment, target: Path) -> str:
     return str(target)
 
 
-def _travelling(path: str | None) -> str | None:
+def _portable_path(path: str | None) -> str | None:
     """A path as it can be used on another machine or in another working folder."""
     if path is None or "://" in path or path.startswith(("$", "~", "registry:")):
         return path

@@ -26,8 +26,8 @@ def tracker_iteration(config: str, refresh: Sequence[str] = ()) -> Any:
 
     Args:
         config: Path of the tracker config.
-        refresh: Stages to run though their result is kept: merge_motions, build_dataset, emit_configs, evaluate,
-            train (which goes on from its checkpoints), register.
+        refresh: Stages to re-run, ignoring their cached results, by the names of their functions; train resumes
+            from its checkpoints all the same.
 
     Returns:
         The results of the stages by name: `dataset`, `training`, `before`, `after`, `model`.
@@ -50,7 +50,7 @@ def _iteration(settings: Settings) -> dict[str, Any]:
 
 
 def dataset_of(settings: Settings) -> Result:
-    """The data set that is named, or one made of the motion folders."""
+    """The dataset that is named, or one made of the motion folders."""
     if settings.create_dataset is None:
         return given_dataset(settings.dataset_file)
     return build_dataset(merge_motions(settings.create_dataset), settings.create_dataset)

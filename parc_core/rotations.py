@@ -6,9 +6,6 @@ textbook ones; agreement with the reference implementation is tested against gol
 
 from __future__ import annotations
 
-import math
-from typing import Tuple
-
 import torch
 from torch import Tensor
 
@@ -71,17 +68,6 @@ def quat_to_exp_map(q: Tensor) -> Tensor:
     return q[..., :3] * torch.where(small, torch.full_like(angle, 2.0), ratio)
 
 
-def exp_map_to_axis_angle(exp_map: Tensor) -> Tuple[Tensor, Tensor]:
-    """(..., 3) -> unit axis (..., 3) and angle (...) wrapped into (-pi, pi]; the axis of no rotation is z."""
-    angle = exp_map.norm(dim=-1)
-    small = angle < 1e-5
-    axis = exp_map / torch.where(small, torch.ones_like(angle), angle)[..., None]
-    z_axis = torch.zeros_like(exp_map)
-    z_axis[..., 2] = 1.0
-    axis = torch.where(small[..., None], z_axis, axis)
-    return axis, torch.where(small, torch.zeros_like(angle), normalize_angle(angle))
-
-
 def axis_angle_to_quat(axis: Tensor, angle: Tensor) -> Tensor:
     """(..., 3), (...) -> (..., 4)."""
     half = 0.5 * angle[..., None]
@@ -96,11 +82,6 @@ def exp_map_to_quat(exp_map: Tensor) -> Tensor:
     sinc = torch.sin(half) / torch.where(small, torch.ones_like(angle), angle)
     scale = torch.where(small, torch.full_like(angle, 0.5), sinc)
     return quat_pos(torch.cat((exp_map * scale, torch.cos(half)), dim=-1))
-
-
-def quat_to_axis_angle(q: Tensor) -> Tuple[Tensor, Tensor]:
-    """(..., 4) -> unit axis (..., 3) and angle (...) in [0, pi]; the axis of no rotation is z."""
-    return exp_map_to_axis_angle(quat_to_exp_map(q))
 
 
 def quat_diff_angle(a: Tensor, b: Tensor) -> Tensor:
@@ -153,11 +134,6 @@ def yaw_quat(angle: Tensor) -> Tensor:
     return torch.stack((zero, zero, torch.sin(0.5 * angle), torch.cos(0.5 * angle)), dim=-1)
 
 
-def heading_quat(q: Tensor) -> Tensor:
-    """Rotation about z by the heading. (..., 4) -> (..., 4)."""
-    return yaw_quat(heading(q))
-
-
 def heading_quat_inv(q: Tensor) -> Tensor:
     """H⁻¹: rotation about z by minus the heading. (..., 4) -> (..., 4)."""
     return yaw_quat(-heading(q))
@@ -168,10 +144,3 @@ def rotate_2d(v: Tensor, angle: Tensor) -> Tensor:
     c, s = torch.cos(angle), torch.sin(angle)
     x, y = v.unbind(-1)
     return torch.stack((c * x - s * y, s * x + c * y), dim=-1)
-
-
-def angular_velocity(q0: Tensor, q1: Tensor, dt: float) -> Tensor:
-    """World-frame angular velocity that turns q0 into q1 within dt seconds. (..., 4) -> (..., 3) rad/s."""
-    if dt <= 0 or not math.isfinite(dt):
-        raise ValueError(f"dt must be positive, got {dt!r}")
-    return quat_to_exp_map(quat_mul(q1, quat_conj(q0))) / dt

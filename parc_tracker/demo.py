@@ -1,4 +1,4 @@
-"""`parc-tracker demo`: the whole way on a small sample data set, in minutes on two cores."""
+"""`parc-tracker demo`: the whole pipeline on a small sample dataset, in minutes on two cores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS = 2.2
 
 
 def run_demo(s3: bool = False) -> None:
-    """Makes sample motions, runs the flow on them, and shows the table.
+    """Generates sample motions, runs the flow on them, and shows the table.
 
     Everything goes to `.parc/demo` in the working folder: motions, store, Prefect's own files.
 
@@ -55,7 +55,7 @@ def _run(folder: Path) -> None:
     began = time.monotonic()
     os.environ.setdefault("PARC_INDEX", str(folder / "motion_index.json"))
     os.environ.setdefault("PREFECT_HOME", str(folder / "prefect"))
-    console.print("making sample motions")
+    console.print("generating sample motions")
     make_motions(KINDS, 1, 0, folder / "motions", SECONDS)
     console.print("starting Prefect (its first start takes about 15 s)")
     from parc_tracker.flow import run_flow, show_result

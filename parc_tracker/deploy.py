@@ -12,10 +12,10 @@ from rich.table import Table
 def run_deploy(
     config: Path,
     pool: str,
-    trainings_at_once: int | None,
+    max_concurrent_runs: int | None,
     cron: str | None,
     timezone: str,
-    dead_after: int,
+    heartbeat_timeout: int,
     image: str | None,
     next_deployment: str | None,
 ) -> None:
@@ -33,10 +33,10 @@ def run_deploy(
         form=form_from_config(config),
         store=deployed_store(),
         pool=pool,
-        trainings_at_once=trainings_at_once,
+        max_concurrent_runs=max_concurrent_runs,
         cron=cron,
         timezone=timezone,
-        silence=dead_after,
+        heartbeat_timeout=heartbeat_timeout,
         image=image,
         next_deployment=next_deployment,
     )

@@ -19,6 +19,7 @@ from parc_core.config.paths import PROJECT_ROOT, USER_CONFIG, data_dir
 from parc_core.engines.isaac_gym import api as isaac_api
 from parc_core.engines.registry import ENGINES, EngineSpec
 from parc_core.errors import ParcError
+from parc_core.supervisor.probe import pip_arguments
 from parc_core.system.processes import usable_cores
 
 MIN_FREE_GIB = 5
@@ -120,11 +121,11 @@ def _missing_packages(name: str, spec: EngineSpec, needed: bool = False) -> Opti
     missing = [package for package in spec.packages if _import(package) is None]
     if not missing:
         return None
-    return Check(name, False, f"{', '.join(missing)} not installed", _install_from_here(spec), needed)
+    return Check(name, False, f"{', '.join(missing)} not installed", _install_from_here(spec.pip), needed)
 
 
-def _install_from_here(spec: EngineSpec) -> str:
-    return "pip install -e " + spec.pip.format(".")
+def _install_from_here(pip: str) -> str:
+    return "pip install " + pip_arguments(pip)
 
 
 def _check_mujoco(name: str, spec: EngineSpec) -> Check:
@@ -132,7 +133,7 @@ def _check_mujoco(name: str, spec: EngineSpec) -> Check:
     missing = _missing_packages(name, spec, needed=True)
     if missing is not None:
         return missing
-    mujoco, fix = _import("mujoco"), _install_from_here(spec)
+    mujoco, fix = _import("mujoco"), _install_from_here(spec.pip)
     if _import("mujoco.batch") is None and sys.version_info < (3, 10):
         return Check(
             name, True, f"{mujoco.__version__}, environments one by one (3.17 steps them in parallel)"
@@ -186,7 +187,7 @@ def check_rendering() -> Check:
         "install EGL (Debian and Ubuntu: apt-get install libegl1 libgl1); videos need it",
     )
     if _import("mujoco") is None:
-        return Check(name, False, "needs MuJoCo", "pip install -e '.[mujoco]'", needed=False)
+        return Check(name, False, "needs MuJoCo", _install_from_here("'{}[mujoco]'"), needed=False)
     env = dict(os.environ)
     backend = env.setdefault("MUJOCO_GL", "egl")
     try:
@@ -211,7 +212,7 @@ def check_prefect() -> Check:
     """Prefect, which runs the flow."""
     prefect = _import("prefect")
     if prefect is None:
-        return Check("Prefect", False, "not installed", "pip install -e '.[pipeline]'")
+        return Check("Prefect", False, "not installed", _install_from_here("'{}[pipeline]'"))
     return Check("Prefect", True, prefect.__version__)
 
 

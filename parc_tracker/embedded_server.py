@@ -1,7 +1,8 @@
 """Prefect's server for a run on the command line, started while this process still imports.
 
-Prefect would start one by itself at the first call, seconds after all imports, and leave it behind when this process is
-killed. `start` begins at once; `use` names the server to Prefect, `wait` returns once it answers.
+Prefect would start one by itself at the first call, seconds after all imports (5 s and more on two busy cores), and
+leave it behind when this process is killed. `start` begins at once; `use` names the server to Prefect, `wait` returns
+once it answers.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from parc_core.config.paths import PROJECT_ROOT
 from parc_core.errors import ParcError
 from tasks.credentials import PREFECT_DEFAULTS
 
-PATIENCE = 90.0
+START_TIMEOUT_S = 90.0
 """Seconds until it answers: the first start makes its data base."""
-STOP_PATIENCE = 5.0
+STOP_TIMEOUT_S = 5.0
 
 
 class EmbeddedServer:
@@ -70,7 +71,7 @@ class EmbeddedServer:
         """
         if self._process is None or not self._address:
             return False
-        connection = http.client.HTTPConnection(urlsplit(self._address).netloc, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(urlsplit(self._address).netloc, timeout=START_TIMEOUT_S)
         try:
             connection.request("GET", "/api/health")  # the port is open already: this waits for the server
             if connection.getresponse().status == 200:
@@ -89,7 +90,7 @@ class EmbeddedServer:
             return
         self._process.terminate()
         try:
-            self._process.wait(STOP_PATIENCE)
+            self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -97,7 +98,7 @@ class EmbeddedServer:
 
 
 def _failed(code: int | None) -> ParcError:
-    how = f"did not answer within {PATIENCE:.0f} s" if code is None else f"ended with {code}"
+    how = f"did not answer within {START_TIMEOUT_S:.0f} s" if code is None else f"ended with {code}"
     return ParcError(
         f"Prefect's embedded server {how}; see its output above, or run `prefect server start` and set PREFECT_API_URL"
     )

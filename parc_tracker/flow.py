@@ -6,7 +6,6 @@ import contextlib
 import importlib
 import logging
 import signal
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from parc_core.errors import Interrupted
+from parc_core.system.signals import raising
 from parc_tracker.embedded_server import EmbeddedServer
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Numbers = tuple[float, float, float]
 """Completed share, joint error (m), return."""
-RESUME = "the same command goes on from the last checkpoint"
+RESUME = "run the same command to resume from the last checkpoint"
 
 
 def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
@@ -30,11 +30,13 @@ def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
 
     Args:
         config: a tracker config.
-        refresh: stages to run though their result is kept.
+        refresh: stages to re-run, ignoring their cached results.
     """
     from parc_core.supervisor.preflight import check_runnable
 
-    with _terminated_in_one_line():
+    with raising(
+        _terminated, [signal.SIGTERM]
+    ):  # Prefect, which catches it during a flow, passes it on to us
         check_runnable(config)  # said in one line, before a server starts
         server = EmbeddedServer()
         server.start()
@@ -66,21 +68,8 @@ def _is_no_address(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("View at ")
 
 
-@contextlib.contextmanager
-def _terminated_in_one_line() -> Iterator[None]:
-    """SIGTERM ends what is inside as Interrupted: Prefect, which catches it during a flow, passes it on to us."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
-        return
-
-    def stop(number: int, _frame: object) -> None:
-        raise Interrupted(f"stopped by {signal.Signals(number).name}; {RESUME}")
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _terminated(number: int) -> Interrupted:
+    return Interrupted(f"stopped by {signal.Signals(number).name}; {RESUME}")
 
 
 def show_result(result: dict[str, Any], console: Console | None = None) -> None:

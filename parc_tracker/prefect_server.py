@@ -13,8 +13,8 @@ import sys
 import threading
 import time
 
-LOOK_SECONDS = 0.5
-PATIENCE = 5.0
+POLL_SECONDS = 0.5
+STOP_TIMEOUT_S = 5.0
 """Seconds for an orderly end."""
 
 
@@ -42,17 +42,17 @@ def main() -> None:
 def _end_with(parent: int) -> None:
     """Ends this process soon after its parent.
 
-    A thread looks, instead of the kernel's PR_SET_PDEATHSIG: that one follows the parent's *thread* that started us.
+    A thread polls, instead of the kernel's PR_SET_PDEATHSIG: that one follows the parent's *thread* that started us.
     """
 
-    def look() -> None:
+    def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(PATIENCE)
+        time.sleep(STOP_TIMEOUT_S)
         os._exit(1)
 
-    threading.Thread(target=look, name="parent", daemon=True).start()
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Progress bars for the terminal; plain lines where the output is no terminal."""
+"""Progress bars for the terminal; plain lines where the output is not a terminal."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ s3.credential_sources.append(load_credentials)
 
 
 class _KnownErrorsInOneLine(logging.Filter):
-    """Errors that a user can mend need no traceback; the message says what to do."""
+    """Errors that a user can fix need no traceback; the message says what to do."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and isinstance(record.exc_info[1], ParcError):

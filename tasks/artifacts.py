@@ -18,7 +18,7 @@ from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.context import TaskRunContext
 
 SECONDS_BETWEEN = 2.0
-PATIENCE = 5.0
+SEND_TIMEOUT = 5.0
 """Seconds for a page that is sent once."""
 SHOWN = (
     ("Train_Return", "return", "{:.2f}"),
@@ -29,7 +29,7 @@ SHOWN = (
     ("Learning_Rate", "learning rate", "{:.2g}"),
     ("Samples_Per_Second", "samples/s", "{:,.0f}"),
     ("Wall_Time", "hours", "{:.2f}"),
-    ("Rollbacks", "roll-backs", "{:.0f}"),
+    ("Rollbacks", "rollbacks", "{:.0f}"),
 )
 
 
@@ -53,7 +53,7 @@ def show_page(key: str, text: str, description: str) -> None:
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(send,), name=key, daemon=True)
     thread.start()
-    thread.join(PATIENCE)
+    thread.join(SEND_TIMEOUT)
 
 
 class TrainingArtifacts:
@@ -92,7 +92,9 @@ class TrainingArtifacts:
         if self._thread is not None:
             self._thread.join(timeout=2.0)
             if self.errors:
-                get_run_logger().warning("%d updates of the run's artifacts did not get through", self.errors)
+                get_run_logger().warning(
+                    "%d updates of the run's artifacts did not reach the server", self.errors
+                )
 
     def event(self, event: dict[str, Any]) -> None:
         """Takes one object of progress.jsonl; returns at once."""
@@ -110,7 +112,7 @@ class TrainingArtifacts:
             self._changed.clear()
             try:
                 self._send()
-            except Exception:  # noqa: BLE001 - whatever the client raises, the training goes on; it is counted
+            except Exception:  # noqa: BLE001 - whatever the client raises, training continues; it is counted
                 self.errors += 1
             self._ending.wait(SECONDS_BETWEEN)
         try:

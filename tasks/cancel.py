@@ -40,7 +40,7 @@ class _Watch(threading.Thread):
         while not self.ended.wait(SECONDS_BETWEEN):
             try:
                 self.cancelled = any(map(_is_cancelled, self._runs))
-            except Exception as error:  # noqa: BLE001 - whatever the client raises, work goes on without an answer
+            except Exception as error:  # noqa: BLE001 - whatever the client raises, work continues without an answer
                 self.errors += 1
                 get_logger(__name__).debug("state of the run unknown (%d times): %s", self.errors, error)
             if self.cancelled:
@@ -67,7 +67,7 @@ def check_cancelled(*_: Any) -> None:
     """Raises `RunCancelled` once the run was cancelled; takes no time."""
     watch = _WATCH.get()
     if watch is not None and watch.cancelled:
-        raise RunCancelled("the run was cancelled; a new one, or Retry, goes on from the last checkpoint")
+        raise RunCancelled("the run was cancelled; a new run, or Retry, resumes from the last checkpoint")
 
 
 def _own_runs() -> list[UUID]:

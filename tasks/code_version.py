@@ -22,7 +22,7 @@ def code_version(*roots: str) -> str:
         roots: module names, such as `parc_core.train`.
 
     Raises:
-        ValueError: a root is no module of this project.
+        ValueError: a root is not a module of this project.
     """
     digest = hashlib.sha256()
     for path in sorted(source_files(*roots)):
@@ -39,7 +39,7 @@ def source_files(*roots: str) -> set[Path]:
         name = queue.pop()
         path = module_file(name)
         if path is None and name in roots:
-            raise ValueError(f"{name} is no module of this project")
+            raise ValueError(f"{name} is not a module of this project")
         if path is None or name in found:
             continue
         found[name] = path
@@ -51,7 +51,7 @@ def source_files(*roots: str) -> set[Path]:
 
 
 def module_file(name: str) -> Path | None:
-    """The source of a module of this project; None for other packages' modules and for what is no module."""
+    """The source of a module of this project; None for other packages' modules and for what is not a module."""
     if name.partition(".")[0] not in PACKAGES or not all(map(str.isidentifier, name.split("."))):
         return None
     base = PROJECT_ROOT.joinpath(*name.split("."))

@@ -7,7 +7,7 @@ from typing import Any
 
 from parc_core.config.agent_config import AgentConfig, load_agent_config
 from parc_core.config.env_config import EnvFileConfig, load_env_config
-from parc_core.config.paths import PROJECT_ROOT, existing_file, expand
+from parc_core.config.paths import DATA_ROOT, existing_file, expand
 from parc_core.config.resolve import (
     AGENT_FILE,
     ENV_FILE,
@@ -22,9 +22,9 @@ from parc_core.config.resolve import (
 from parc_core.config.schema import from_mapping
 from parc_core.config.tracker_config import TrackerConfig
 from parc_core.config.train_args import TrainArgs
-from parc_core.storage.references import content_of, file_ref, local_path, work_folder
+from parc_core.storage.references import file_ref, local_path, work_folder
 from parc_core.supervisor.run_folder import run_key
-from parc_core.system.files import sha256_file
+from parc_core.system.files import content_sha256, sha256_file
 from tasks.dataset import dataset_here
 from tasks.results import Result, content_key
 from tasks.stage import stage
@@ -42,7 +42,7 @@ def _inputs(parameters: dict[str, Any]) -> Any:
         name: sha256_file(path) for name in NAMED_FILES if (path := getattr(tracker, name)) is not None
     }
     settings = {key: value for key, value in parameters["tracker"].items() if key not in _ELSEWHERE}
-    return [settings, contents, content_of(_character(tracker)), parameters["dataset"]["sha256"]]
+    return [settings, contents, content_sha256(_character(tracker)), parameters["dataset"]["sha256"]]
 
 
 def _character(tracker: TrackerConfig) -> Path:
@@ -99,8 +99,8 @@ def configs_here(configs: Result, dataset: Result) -> tuple[EnvFileConfig, Agent
     """The same configs with this machine's places; whatever they name is there afterwards."""
     env_file = load_env_config(local_path(configs["dm_env"]))
     character = env_file.env.char_file
-    ours = PROJECT_ROOT / character
-    if not ours.is_file() or content_of(ours) != configs["character"]["sha256"]:
+    ours = DATA_ROOT / character
+    if not ours.is_file() or content_sha256(ours) != configs["character"]["sha256"]:
         character = str(local_path(configs["character"]))
     folder = training_folder(configs)
     env_file = localize_env(env_file, character, dataset_here(dataset), folder)

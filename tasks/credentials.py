@@ -2,6 +2,10 @@
 
 They go into this process's environment (AWS_ACCESS_KEY_ID, …) and nowhere else: S3 clients and child processes find
 them there, messages mask them by what is there. Prefect is imported only when a block is asked for.
+
+Placeholders in a deployment's job variables (`{{ prefect.blocks.secret.NAME.key }}`), which workers resolve, would not
+do: commands outside of workers need the values, too, a value that may be absent (endpoint, region, session token) or a
+block with JSON as text fails the run, and a worker's own key would lose against the block's.
 """
 
 from __future__ import annotations
@@ -20,8 +24,8 @@ PREFECT_DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
 }
-"""For the environment before Prefect is imported: no telemetry, and patience for the first start of its embedded
-server (migrations take 15 s on two cores; the default limit is 20 s)."""
+"""For the environment before Prefect is imported: no telemetry, and a longer timeout for the first start of its
+embedded server (migrations take 15 s on two cores; the default limit is 20 s)."""
 
 _OWN = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE")
 _NEEDED = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -72,7 +76,7 @@ def variables_of(data: Mapping[str, Any], name: str) -> Dict[str, str]:
         name: of the block, for messages.
 
     Raises:
-        ConfigError: no credentials in it, or a value that is no text.
+        ConfigError: no credentials in it, or a value that is not a text.
     """
     values = _object(data.get("value")) if "value" in data else dict(data)
     if values is None:
@@ -87,7 +91,7 @@ def variables_of(data: Mapping[str, Any], name: str) -> Dict[str, str]:
         if value is None:
             continue
         if not isinstance(value, str) or not value.isprintable():
-            raise ConfigError(f"{VARIABLE}: in block '{name}' the value for {variable} is no line of text")
+            raise ConfigError(f"{VARIABLE}: in block '{name}' the value for {variable} is not a line of text")
         found[variable] = value
     absent = [variable for variable in _NEEDED if variable not in found]
     if absent:
@@ -111,7 +115,7 @@ def _parsed(name: str) -> Tuple[str, str]:
     kind, slash, block = name.rpartition("/")
     kind = kind or "secret"
     if not block or "/" in kind or (slash and not name.partition("/")[0]):
-        raise ConfigError(f"{VARIABLE}: '{name}' is no block; write secret/NAME or aws-credentials/NAME")
+        raise ConfigError(f"{VARIABLE}: '{name}' is not a block; write secret/NAME or aws-credentials/NAME")
     if kind in _SHOWN_TYPES:
         raise ConfigError(
             f"{VARIABLE}: blocks of type '{kind}' show their values to everybody; use a Secret block: secret/NAME"

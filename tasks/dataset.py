@@ -14,9 +14,9 @@ from parc_core.config.schema import from_mapping
 from parc_core.errors import DataError
 from parc_core.motion.dataset.build import build_dataset as build
 from parc_core.motion.dataset.dataset_file import MotionsFile, read_motions_yaml, write_motions_yaml
-from parc_core.storage.references import content_of, fetch, file_ref, local_path, work_folder
+from parc_core.storage.references import fetch, file_ref, local_path, work_folder
 from parc_core.storage.store import Store
-from parc_core.system.files import PathLike
+from parc_core.system.files import PathLike, content_sha256
 from parc_core.training.fingerprint import dataset_content
 from tasks.merge import copies, merged_here, settings_of
 from tasks.results import Result, content_key
@@ -41,7 +41,7 @@ def _inputs(parameters: dict[str, Any]) -> Any:
     name="build dataset",
     runs=("parc_core.motion.dataset.build",),
     inputs=_inputs,
-    still_good=_motions_are_there,
+    is_valid=_motions_are_there,
 )
 def build_dataset(merged: Result, dataset_config: dict[str, Any]) -> Result:
     """Writes `datasets/<key>/motions.yaml` and its manifest into the store.
@@ -106,7 +106,7 @@ def given_dataset(dataset_file: PathLike) -> Result:
     path = Path(dataset_file).absolute()
     motions = read_motions_yaml(path)
     return {
-        "motions_yaml": {"uri": path.as_uri(), "sha256": content_of(path)},
+        "motions_yaml": {"uri": path.as_uri(), "sha256": content_sha256(path)},
         "sha256": dataset_content(str(path)),
         "motions": len(motions.entries),
     }

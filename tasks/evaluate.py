@@ -22,7 +22,7 @@ from tasks.stage import by_result, stage
 
 
 def _inputs(parameters: dict[str, Any]) -> Any:
-    """Content alone: two evaluations of one model on the same data are the same."""
+    """Content only: two evaluations of one model on the same data are the same."""
     configs = parameters["configs"]
     arguments = configs["arguments"]
     parent = configs["in_model_file"] if parameters.get("model") is None else None

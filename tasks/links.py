@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from parc_core.storage.redact import has_credentials, masked
 from parc_core.storage.store import Ref, Store
 
-PATIENCE = 2.0
+REQUEST_TIMEOUT = 2.0
 """Seconds for the question whether an address can be opened."""
 
 
@@ -49,7 +49,9 @@ def public_url(uri: str) -> str | None:
         return None
     url = f"{endpoint.rstrip('/')}/{quote(uri[len('s3://') :])}"
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, method="HEAD"), timeout=REQUEST_TIMEOUT
+        ) as answer:
             return url if answer.status == 200 else None
     except (OSError, ValueError):  # refused, not there, not an address
         return None

@@ -67,7 +67,7 @@ def _copies_are_there(result: Result) -> bool:
     name="merge motions",
     runs=("parc_core.motion.dataset.merge",),
     inputs=_inputs,
-    still_good=_copies_are_there,
+    is_valid=_copies_are_there,
 )
 def merge_motions(dataset_config: dict[str, Any]) -> Result:
     """Checks all motions of the config's folders and copies the good ones into the store.
@@ -92,7 +92,7 @@ def merge_motions(dataset_config: dict[str, Any]) -> Result:
     path = work_folder() / "merges" / f"{name}.json"
     write_merge_result(path, dataclasses.replace(merged, motions_dir=MOTIONS))
     for item in merged.rejected[:20]:
-        log.warning("left out: %s: %s", item.path, item.reason)
+        log.warning("skipped: %s: %s", item.path, item.reason)
     return {
         "merge": file_ref(path),
         "sha256": _content(merged),

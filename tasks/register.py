@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import get_run_logger
 
+from parc_core import __version__
 from parc_core.config.env_config import load_env_config
 from parc_core.registry.manifest import Manifest
 from parc_core.registry.models import list_aliases, register_model
@@ -78,6 +79,7 @@ def register(
             "configs": configs,
             "samples": training["samples"],
             "code": code_version("parc_core"),
+            "parc_tracker": __version__,
         },
         "metrics": {"before": before["summary"], "after": after["summary"]},
     }

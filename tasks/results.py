@@ -1,4 +1,4 @@
-"""Results of stages in the store: by what key, and when one is believed."""
+"""Results of stages in the store: under which key, and when one is valid."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def file_name(key: str) -> str:
 
 
 def write_result(key: str, result: Result) -> None:
-    """Keeps a result in the store, after all that it refers to."""
+    """Stores a result, after all that it refers to."""
     Store().put_json({"format": 1, "key": key, "result": result}, f"results/{file_name(key)}")
 
 
 def read_result(key: str) -> Result | None:
-    """The result kept under a key; None where there is none, or something that no stage wrote."""
+    """The result stored under a key; None where there is none, or one that no stage wrote."""
     store = Store()
     try:
-        kept = store.read_json(f"results/{file_name(key)}")
+        found = store.read_json(f"results/{file_name(key)}")
     except DataError:
         return None
-    if not isinstance(kept, dict) or kept.get("format") != 1 or kept.get("key") != key:
+    if not isinstance(found, dict) or found.get("format") != 1 or found.get("key") != key:
         return None
-    result = kept.get("result")
+    result = found.get("result")
     if not isinstance(result, dict) or not all(map(_is_ref, references(result))):
         return None
     if store.root is None and any(ref["uri"].startswith("file:") for ref in references(result)):

@@ -1,7 +1,7 @@
-"""Stages whose results are kept by content: same inputs, settings and code = nothing runs again.
+"""Stages whose results are cached by content: same inputs, settings and code = nothing runs again.
 
 A stage's result is a small JSON object of references (`{"uri": …, "sha256": …}`); the big things stay in the
-store. A kept result is believed only while all that it refers to is there and unchanged. Results are read and
+store. A cached result is valid only while all that it refers to is there and unchanged. Results are read and
 written here, as JSON and nothing else: Prefect's own reader obeys the serializer that a stored result names, which
 lets whoever can write to the store run code.
 """
@@ -38,7 +38,7 @@ STORE_RETRIES = [10, 30, 120]  # s
 
 @contextlib.contextmanager
 def refreshing(names: Iterable[str]) -> Iterator[None]:
-    """Inside, the stages of these names (`merge_motions`, `train`, …) run though a result is kept.
+    """Inside, the stages of these names (`merge_motions`, `train`, …) re-run, ignoring their cached results.
 
     Raises:
         ConfigError: there is no such stage.
@@ -69,12 +69,12 @@ STAGES: dict[str, Stage[Any]] = {}
 
 
 def store_is_away(_task: Any, _run: Any, state: Any) -> bool:
-    """The one failure that another attempt of a stage mends; crashed trainers are tried again inside of it."""
+    """The one failure that another attempt of a stage can fix; crashed trainers are restarted inside it."""
     return isinstance(state.result(raise_on_failure=False), StoreUnreachable)
 
 
 class Stage(Generic[P]):
-    """A function as a Prefect task with a kept result. Call it inside a flow; `.fn` is the function itself."""
+    """A function as a Prefect task with a cached result. Call it inside a flow; `.fn` is the function itself."""
 
     __name__: str
 
@@ -83,7 +83,7 @@ class Stage(Generic[P]):
         fn: Callable[P, Result],
         runs: tuple[str, ...],
         inputs: Callable[[dict[str, Any]], Any],
-        still_good: Callable[[Result], bool],
+        is_valid: Callable[[Result], bool],
         lease: Callable[[dict[str, Any], str], str | None],
         options: dict[str, Any],
     ) -> None:
@@ -91,7 +91,7 @@ class Stage(Generic[P]):
         self._runs = runs
         self._own_source = Path(inspect.getfile(fn))
         self._inputs = inputs
-        self._still_good = still_good
+        self._is_valid = is_valid
         self._lease = lease
         functools.update_wrapper(self, fn)
         options = {
@@ -115,19 +115,19 @@ class Stage(Generic[P]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result:
         result: Any = self.task(*args, **kwargs)
-        if isinstance(result, State):  # a kept result; Prefect has wrapped it by now
+        if isinstance(result, State):  # a cached result; Prefect has wrapped it by now
             result = getattr(result.data, "result", result.data)
         return cast(Result, result)
 
-    def kept(self, key: str) -> Result | None:
-        """The result under a key, or None where there is none or it is no longer true."""
+    def cached(self, key: str) -> Result | None:
+        """The cached result of a key, or None where there is none or it is no longer valid."""
         result = read_result(key)
-        if result is None or missing(result) is not None or not self._still_good(result):
+        if result is None or missing(result) is not None or not self._is_valid(result):
             return None
         return result
 
     def _body(self) -> Callable[P, Any]:
-        """What the task does: look for the result, else make it, alone where two would do the same work."""
+        """What the task does: look for the result, else make it, under a lease where two would do the same work."""
 
         @functools.wraps(self.fn)
         def body(*args: P.args, **kwargs: P.kwargs) -> Any:
@@ -135,23 +135,23 @@ class Stage(Generic[P]):
             bound.apply_defaults()
             key = self.key(dict(bound.arguments))
             refresh = self.__name__ in _REFRESH.get()
-            if not refresh and (result := self.kept(key)) is not None:
-                return _cached(result)
+            if not refresh and (result := self.cached(key)) is not None:
+                return _state(result)
             lease = self._lease(dict(bound.arguments), key)
             if lease is None:
                 return self._make(key, *args, **kwargs)
-            return self._alone(lease, key, *args, **kwargs)
+            return self._under_lease(lease, key, *args, **kwargs)
 
         return body
 
-    def _alone(self, lease: str, key: str, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """Makes the result while nobody else does; takes it from whoever was at it."""
+    def _under_lease(self, lease: str, key: str, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Makes the result while nobody else does, or takes it from whoever held the lease."""
         log = get_run_logger()
         while True:
             try:
                 with Lease(Store(), lease, log.warning, check_cancelled) as held:
-                    if held.waited and (result := self.kept(key)) is not None:
-                        return _cached(result)
+                    if held.waited and (result := self.cached(key)) is not None:
+                        return _state(result)
                     token = _HELD.set(held)
                     try:
                         return self._make(key, *args, **kwargs)
@@ -166,15 +166,15 @@ class Stage(Generic[P]):
         return result
 
 
-def _cached(result: Result) -> State[Any]:
-    return Completed(name="Cached", message="the kept result of the same work", data=result)
+def _state(result: Result) -> State[Any]:
+    return Completed(name="Cached", message="cached result of the same work", data=result)
 
 
 def stage(
     *,
     runs: tuple[str, ...],
     inputs: Callable[[dict[str, Any]], Any] = lambda parameters: parameters,
-    still_good: Callable[[Result], bool] = lambda result: True,
+    is_valid: Callable[[Result], bool] = lambda result: True,
     lease: Callable[[dict[str, Any], str], str | None] = lambda parameters, key: None,
     **options: Any,
 ) -> Callable[[Callable[P, Result]], Stage[P]]:
@@ -184,14 +184,14 @@ def stage(
         runs: modules that do the work; their source and all that they import is part of the cache key, as is the
             stage's own file.
         inputs: from the call's arguments to what the key is made of.
-        still_good: looks at what a kept result means beside its references.
+        is_valid: whether a cached result still holds, beyond its references.
         lease: from arguments and cache key to the key of a lease: of two runs at the same work one does it, the
             other waits and takes the result. None: both do it.
         options: of the Prefect task (name, retries, …).
     """
 
     def make(fn: Callable[P, Result]) -> Stage[P]:
-        made = Stage(fn, runs, inputs, still_good, lease, options)
+        made = Stage(fn, runs, inputs, is_valid, lease, options)
         STAGES[fn.__name__] = made
         return made
 

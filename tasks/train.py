@@ -45,7 +45,7 @@ def _lease(parameters: dict[str, Any], _key: str) -> str | None:
 
 @stage(name="train", runs=("parc_core.train",), inputs=_inputs, lease=_lease)
 def train(configs: Result, dataset: Result, max_samples: int, trainer_python: str | None = None) -> Result:
-    """Runs the trainer process to its end; every attempt goes on from the newest good checkpoint.
+    """Runs the trainer process to its end; every attempt resumes from the newest valid checkpoint.
 
     Args:
         configs: the result of `emit_configs`.

@@ -53,8 +53,32 @@ def test_marked_keys_are_not_parcs(make_configs, cls, parc):
     assert theirs <= set(flat_keys(to_mapping(cls())))
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
+OTHERS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*sorted(DOCS.glob("*.md")), *(DOCS.parent / name for name in OTHERS)],
+    ids=lambda path: path.relative_to(DOCS.parent).as_posix(),
+)
 def test_links(page):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_in_the_sites_contents():
+    """`make docs` checks the rest, with packages that the tests do not need."""
+
+    def pages(entries):
+        for entry in entries:
+            value = next(iter(entry.values())) if isinstance(entry, dict) else entry
+            yield from pages(value) if isinstance(value, list) else [value]
+
+    text = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = set(pages(yaml.safe_load(text)["nav"]))
+    ours = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    assert listed - {"benchmarks.md", "changelog.md", "contributing.md"} == ours
+    for page in sorted(DOCS.glob("api/*.md")):
+        for module in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+            assert importlib.util.find_spec(module), f"{page}: {module}"

@@ -1,4 +1,4 @@
-"""What importing the package does to the process."""
+"""What importing the package does to the process; its version, its types."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import subprocess
 import sys
 
 import pytest
+import yaml
+from typer.testing import CliRunner
 
+from parc_core import __version__
 from parc_core.config.paths import PROJECT_ROOT
+from parc_tracker.main import app
 
 
 @pytest.mark.parametrize(("given", "wanted"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
@@ -22,3 +26,18 @@ def test_idle_threads_sleep_unless_the_user_says_otherwise(given, wanted):
         [sys.executable, "-c", program], capture_output=True, text=True, env=env, cwd=PROJECT_ROOT, check=True
     )
     assert result.stdout.split() == [wanted, "False"]
+
+
+def test_the_command_says_the_version():
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"parc-tracker {__version__}\n")
+
+
+def test_the_citation_has_the_version():
+    citation = yaml.safe_load((PROJECT_ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == __version__
+
+
+@pytest.mark.parametrize("package", ["parc_core", "parc_tracker", "tasks", "flows", "deployments"])
+def test_type_checkers_read_the_packages_types(package):
+    assert (PROJECT_ROOT / package / "py.typed").is_file()

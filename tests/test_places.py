@@ -35,6 +35,7 @@ EXAMPLES = (
     Example("Adding a reward term", 3, "tests.places.reward_term"),
     Example("Adding an observation", 4, "tests.places.observation"),
     Example("Adding a termination", 4, "tests.places.termination"),
+    Example("Adding a stage", 3, "tests.places.stage"),
 )
 
 

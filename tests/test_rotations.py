@@ -73,16 +73,6 @@ def test_heading_of_a_turned_and_tilted_body():
     assert_close(rotations.heading(level), torch.tensor(0.0), atol=1e-6, rtol=0)
 
 
-def test_angular_velocity_is_in_the_world_frame():
-    step = rotations.exp_map_to_quat(torch.tensor([0.0, 0.0, 0.1]))
-    after = rotations.quat_mul(step, ABOUT_X_90)
-    assert_close(
-        rotations.angular_velocity(ABOUT_X_90, after, 0.05), torch.tensor([0.0, 0.0, 2.0]), atol=1e-5, rtol=0
-    )
-    with pytest.raises(ValueError, match="dt must be positive"):
-        rotations.angular_velocity(ABOUT_X_90, after, 0.0)
-
-
 def test_angles_wrap():
     angles = torch.tensor([3 * math.pi / 2, -3 * math.pi / 2, 0.5])
     assert_close(rotations.normalize_angle(angles), torch.tensor([-math.pi / 2, math.pi / 2, 0.5]))

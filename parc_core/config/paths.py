@@ -13,7 +13,11 @@ from parc_core.errors import ConfigError
 from parc_core.system.files import PathLike
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
-"""The folder that holds `parc_core` and `data`."""
+"""The folder that holds `parc_core`: a checkout, or the site-packages of an installed wheel."""
+
+_SHIPPED = PROJECT_ROOT / "parc_core" / "shipped"
+DATA_ROOT = _SHIPPED if _SHIPPED.is_dir() else PROJECT_ROOT
+"""The folder that holds the project's `data`: the checkout; in a wheel, whose copy lies inside the package, that."""
 
 USER_CONFIG = "user_config.yaml"
 """File (in the working folder or the project's) whose key `DATA_DIR` says where the data lie."""
@@ -67,7 +71,7 @@ def resolve(path: PathLike) -> Path:
     if expanded.is_absolute():
         return expanded
     here = Path.cwd() / expanded
-    shipped = PROJECT_ROOT / expanded
+    shipped = DATA_ROOT / expanded
     return shipped if shipped.exists() and not here.exists() else here
 
 

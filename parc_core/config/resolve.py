@@ -10,7 +10,7 @@ import yaml
 
 from parc_core.config.agent_config import AgentConfig, load_agent_config
 from parc_core.config.env_config import EnvFileConfig, load_env_config
-from parc_core.config.paths import PROJECT_ROOT, PathLike, existing_file, expand
+from parc_core.config.paths import DATA_ROOT, PathLike, existing_file, expand
 from parc_core.config.schema import to_mapping
 from parc_core.config.tracker_config import TrackerConfig
 from parc_core.config.train_args import TrainArgs, write_train_args
@@ -108,7 +108,7 @@ def resolved_agent(tracker: TrackerConfig) -> AgentConfig:
 def portable(path: Path) -> str:
     """Files of the project by their path inside it, so that a model's config works in every checkout."""
     try:
-        return path.resolve().relative_to(PROJECT_ROOT.resolve()).as_posix()
+        return path.resolve().relative_to(DATA_ROOT.resolve()).as_posix()
     except ValueError:
         return str(path)
 

@@ -51,7 +51,7 @@ def make_env(
     character = load_character(resolve(env.char_file))
     dataset = load_motions(config, character.num_bodies)
     kinematics = Kinematics(character, device)
-    library = MotionLibrary(dataset.frames, dataset.weights, dataset.names, kinematics, device)
+    library = MotionLibrary(dataset.arrays, dataset.weights, dataset.names, kinematics, device)
     layout = TerrainLayout.from_dataset(config, dataset)
     terrain = layout.pack(device)
     physics = make_engine(engine, character, terrain, config, num_envs, device, num_threads)

@@ -14,7 +14,7 @@ from parc_core.motion.dataset.loading import LoadedDataset
 from parc_core.motion.formats.terrain_grid import read_terrain_pkl, write_terrain_pkl
 from parc_core.terrain.grid import TerrainGrid, build_grid
 from parc_core.terrain.heightfield import Heightfield, padding_cells
-from parc_core.terrain.heightfield_arrays import FlatTerrains
+from parc_core.terrain.heightfield_arrays import HeightfieldArrays
 from parc_core.terrain.packed import PackedTerrain
 
 
@@ -22,7 +22,7 @@ from parc_core.terrain.packed import PackedTerrain
 class TerrainLayout:
     """Terrains as read, not padded."""
 
-    terrains: Union[FlatTerrains, List[Heightfield]]
+    terrains: Union[HeightfieldArrays, List[Heightfield]]
     """One per motion; a list of the one for all in mode file."""
     names: List[str]
     """For messages."""
@@ -40,7 +40,7 @@ class TerrainLayout:
     def from_dataset(cls, config: EnvFileConfig, dataset: LoadedDataset) -> TerrainLayout:
         """Raises DataError when mode `file` has no terrain to use, ConfigError for a padding that is no multiple."""
         dm = config.env.dm
-        terrains: Union[FlatTerrains, List[Heightfield]] = dataset.terrains
+        terrains: Union[HeightfieldArrays, List[Heightfield]] = dataset.terrains
         names = list(dataset.names)
         if dm.terrain_build_mode == "file":
             if dataset.shared_terrain is None:
@@ -61,7 +61,7 @@ class TerrainLayout:
     def pack(self, device: torch.device) -> PackedTerrain:
         """All heights in one tensor on the device; per-motion terrains are padded, a shared one is as it is."""
         terrains = self.terrains
-        if isinstance(terrains, FlatTerrains):
+        if isinstance(terrains, HeightfieldArrays):
             terrains = terrains.padded(self.padding)
         return PackedTerrain(terrains, device, self.dx, self.names)
 

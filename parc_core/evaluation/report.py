@@ -10,6 +10,7 @@ import platform
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
+from parc_core import __version__
 from parc_core.envs.terminations import FAILURES
 from parc_core.evaluation.curves import LearningCurves, read_curves
 from parc_core.evaluation.result import COMPLETED, ClipResult, EvalResult, percent
@@ -23,7 +24,7 @@ MAX_ROWS = 3000
 _COMPLETED_COLOUR = "#2f9e6e"
 _PALETTE = ("#444", "#d64545", "#e08e2b", "#c9609c", "#8a63c9", "#2f8f9e", "#7d8f2b", "#a3673f")
 """Of the reasons for which clips are lost."""
-_PACKAGES = ("parc-tracker", "torch", "mujoco", "mujoco-warp", "numpy", "prefect")
+_PACKAGES = ("torch", "mujoco", "mujoco-warp", "numpy", "prefect")
 _UNITS = {"m": "m", "rad": "rad", "rad_s": "rad/s", "m_s": "m/s"}
 _ERROR_TITLES = {
     "root_pos_m": "root position",
@@ -213,7 +214,7 @@ def _settings(result: EvalResult, extra: Optional[Mapping[str, Any]]) -> Dict[st
 
 def versions() -> Dict[str, str]:
     """Versions of Python and of the packages that matter, as far as they are installed."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "parc-tracker": __version__}
     for name in _PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)

@@ -8,6 +8,7 @@ against golden file 02_motion_lib.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple, Union
 
@@ -16,8 +17,8 @@ from torch import Tensor
 
 from parc_core import rotations
 from parc_core.character.kinematics import Kinematics
-from parc_core.motion.clip import MotionClip
-from parc_core.motion.dataset.joined_frames import JoinedFrames, join_clips, normalized_weights
+from parc_core.errors import DataError
+from parc_core.motion.dataset.dataset_arrays import DatasetArrays
 
 _CHUNK_FRAMES = (
     1 << 17
@@ -70,45 +71,45 @@ class MotionLibrary:
 
     def __init__(
         self,
-        clips: Union[JoinedFrames, Sequence[MotionClip]],
+        arrays: DatasetArrays,
         weights: Sequence[float],
         names: Sequence[str],
         kinematics: Kinematics,
         device: Optional[Union[torch.device, str]] = None,
     ) -> None:
-        """Puts the clips end to end and computes their velocities.
+        """Puts the frames on the device and computes their velocities.
 
         Args:
-            clips: M clips of the kinematics' character, or their frames from `load_dataset`.
+            arrays: frames of M motions of the kinematics' character, from `load_dataset`.
             weights: M sampling weights, not negative, any sum.
             names: M unique names, said in errors.
             kinematics: of the character, on the library's device.
             device: default: the kinematics' device.
 
         Raises:
-            DataError: no clips, a clip of one frame, wrong shapes, numbers that are not finite, quaternions
-                that are not of unit length, duplicate names, weights that are negative or all zero.
+            DataError: weights that are negative, not finite, all zero, or not as many as the motions.
         """
         self.device = torch.device(device) if device is not None else kinematics.device
         self.kinematics = kinematics
-        frames = clips if isinstance(clips, JoinedFrames) else join_clips(clips, names, kinematics.num_bodies)
         self.names = list(names)
         self.num_motions = len(self.names)
         self.weights = normalized_weights(weights, names).to(self.device)
-        self._store_clips(frames)
+        self._store_frames(arrays)
         self._compute_velocities()
 
-    def _store_clips(self, frames: JoinedFrames) -> None:
-        device = self.device
-        self.num_frames = frames.num_frames.to(device)
+    def _store_frames(self, arrays: DatasetArrays) -> None:
+        def tensor(name: str) -> Tensor:
+            return torch.from_numpy(getattr(arrays, name)).to(self.device)
+
+        self.num_frames = tensor("num_frames")
         self.start_idx = torch.cumsum(self.num_frames, 0) - self.num_frames
-        self.fps = frames.fps.to(device)
+        self.fps = tensor("fps")
         self.lengths = (self.num_frames - 1) / self.fps
-        self.loop_wrap = frames.loop_wrap.to(device)
-        self.frame_root_pos = frames.root_pos.to(device)
-        self.frame_root_rot = frames.root_rot.to(device)
-        self.frame_joint_rot = frames.joint_rot.to(device)
-        self.frame_contacts = frames.contacts.to(device)
+        self.loop_wrap = tensor("loop_wrap")
+        self.frame_root_pos = tensor("root_pos")
+        self.frame_root_rot = tensor("root_rot")
+        self.frame_joint_rot = tensor("joint_rot")
+        self.frame_contacts = tensor("contacts")
         last = self.start_idx + self.num_frames - 1
         self.loop_offset = self.frame_root_pos[last] - self.frame_root_pos[self.start_idx]
         self.loop_offset[:, 2] = 0.0
@@ -206,3 +207,22 @@ class MotionLibrary:
         located = self.locate(ids[:, None].expand_as(future), future)
         root_pos, root_rot, joint_rot, contacts = self._poses(*located)
         return root_pos, root_rot, joint_rot, contacts
+
+
+def normalized_weights(weights: Sequence[float], names: Sequence[str]) -> Tensor:
+    """(M,) float32 with sum 1.
+
+    Raises:
+        DataError: a weight is negative or not finite (names the motion), all are zero, or one is missing.
+    """
+    if len(weights) != len(names):
+        raise DataError(f"{len(names)} motions have {len(weights)} weights")
+    for weight, name in zip(weights, names):
+        if not math.isfinite(weight) or weight < 0:
+            raise DataError(
+                f"motion {name!r} has the weight {weight}: weights must be finite and not negative"
+            )
+    values = torch.tensor([float(w) for w in weights], dtype=torch.float64)
+    if values.sum() <= 0:
+        raise DataError("the weights of all motions are zero: at least one must be positive")
+    return (values / values.sum()).float()

@@ -33,8 +33,8 @@ from parc_core.registry.manifest import (
     check_name,
     checked_manifest,
 )
-from parc_core.storage.backend import Progress
-from parc_core.storage.store import Ref, Store
+from parc_core.storage.store import Store
+from parc_core.storage.transfers import Progress
 from parc_core.system.files import PathLike, dump_json, sha256_bytes
 
 GATED = ("latest", BEST)
@@ -290,15 +290,3 @@ def _unknown(store: Store, name: str, version: str) -> DataError:
         return DataError(f"model '{name}': none registered in {store.url}; register one or set PARC_STORE")
     choice = ", ".join([*map(str, versions[-5:]), *list_aliases(store, name)])
     return DataError(f"model '{name}' has no version or alias '{version}'; there are {choice}")
-
-
-def ref_of(model: Manifest, file: str = "model.pt") -> Ref:
-    """Reference to a file of a resolved model.
-
-    Raises:
-        DataError: the model has no such file.
-    """
-    if file not in model["files"]:
-        raise DataError(f"model '{model['name']}' version {model['version']} has no {file}")
-    ref: Ref = model["files"][file]
-    return ref

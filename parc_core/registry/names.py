@@ -8,8 +8,9 @@ from typing import Optional, Tuple
 from parc_core.errors import ConfigError, DataError
 from parc_core.registry.manifest import Manifest, check_name
 from parc_core.registry.models import resolve_model
-from parc_core.storage.references import content_of, local_path
+from parc_core.storage.references import local_path
 from parc_core.storage.store import Store
+from parc_core.system.files import content_sha256
 
 PREFIX = "registry:"
 
@@ -64,6 +65,6 @@ def model_on_this_machine(reference: str) -> Path:
         raise DataError(f"{reference}: has no {MODEL_FILE}; register it again")
     ref = model["files"][MODEL_FILE]
     path = local_path(ref)
-    if not path.is_file() or content_of(path) != ref["sha256"]:
+    if not path.is_file() or content_sha256(path) != ref["sha256"]:
         raise DataError(f"{path}: gone or damaged; register the model again or take another version")
     return path

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from pathlib import Path
+from typing import List, Optional, Sequence, Tuple
 
 from parc_core.errors import DataError
-from parc_core.system.files import PathLike
-
-Progress = Callable[[int, int], None]
-"""Called with (done, total), in the caller's thread."""
-
-Wanted = Tuple[str, PathLike, Optional[str]]
-"""Key, local file, SHA-256 or None."""
+from parc_core.storage.transfers import Fetching, Wanted, accept, file_beside, in_threads, not_there
+from parc_core.system.files import PathLike, sha256_file
 
 
 @dataclass(frozen=True)
@@ -28,6 +24,9 @@ class Listed:
 
 class Files:
     """Files by key. What is not there raises FileNotFoundError; writes appear whole or not at all."""
+
+    url: str
+    """Address of the store."""
 
     conditional: bool = False
     """Whether `create` and `replace` are one step: of several callers exactly one wins."""
@@ -80,23 +79,29 @@ class Files:
         """Remove all below `prefix`."""
         raise NotImplementedError
 
+    def uri(self, key: str) -> str:
+        """What messages call `key`."""
+        return f"{self.url}/{key}" if key else self.url
 
-def damaged(uri: str, wanted: str, found: str) -> DataError:
-    """The error for content that is not what it should be."""
-    return DataError(
-        f"{uri}: damaged, its SHA-256 is {found[:12]}… and not {wanted[:12]}…; delete it and make it again"
-    )
+    def fetch_many(self, wanted: Sequence[Wanted], fetching: Fetching) -> None:
+        """Fetches files in parallel, each verified and whole or absent.
+
+        Args:
+            wanted: what; local files are replaced.
+            fetching: gets what comes of each file, and is shown now and then in this thread.
+        """
+        in_threads(lambda item: fetching.settle(item[0], lambda: self._fetch(item)), wanted, fetching)
+
+    def _fetch(self, item: Wanted) -> str:
+        key, target, sha256 = item
+        with file_beside(Path(target)) as temp:
+            try:
+                self.download(key, temp)
+                return accept(temp, target, self.uri(key), sha256, sha256_file(temp))
+            except FileNotFoundError:
+                raise not_there(self.uri(key)) from None
 
 
-def not_there(uri: str) -> DataError:
-    """The error for what is not in the store."""
-    return DataError(f"{uri}: not in the store; check the name and PARC_STORE")
-
-
-Fetched = Dict[str, str]
-"""SHA-256 by key."""
-
-Failed = Dict[str, DataError]
-"""Why a file could not be had, by key."""
-
-Pairs = Sequence[Wanted]
+def changed_meanwhile(local: PathLike) -> DataError:
+    """The error for a file that something writes to while it is stored."""
+    return DataError(f"{local}: changed while it was stored; store it when nothing writes to it")

@@ -36,7 +36,7 @@ def cache_limit() -> int:
     except ValueError:
         size = -1.0
     if not size >= 0:
-        raise ConfigError(f"PARC_CACHE_GB: '{text}' is no size in GB; give a number")
+        raise ConfigError(f"PARC_CACHE_GB: invalid size '{text}': expected a number of GB")
     return int(size * 1e9)
 
 
@@ -99,7 +99,7 @@ class LocalCache:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def adopt(self, file: Path, sha256: str) -> Path:
+    def insert(self, file: Path, sha256: str) -> Path:
         """Take in a verified file of `incoming`."""
         path = self.path(sha256)
         try:

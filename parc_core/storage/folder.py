@@ -9,10 +9,11 @@ import uuid
 from pathlib import Path
 from typing import Iterator, List, Optional, Tuple
 
-from parc_core.errors import ConfigError, DataError
-from parc_core.storage.backend import Files, Listed
+from parc_core.errors import ConfigError
+from parc_core.storage.backend import Files, Listed, changed_meanwhile
 from parc_core.storage.keys import checked
 from parc_core.system.files import PathLike, atomic_write, sha256_bytes, sha256_file, unwritable, write_bytes
+from parc_core.system.locks import locked
 
 _LOCK = ".lock"
 
@@ -24,6 +25,7 @@ class FolderFiles(Files):
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.url = root.as_uri()
 
     def path(self, key: str) -> Path:
         """Where `key` lies."""
@@ -114,11 +116,6 @@ class FolderFiles(Files):
             raise unwritable(folder, error) from error
 
 
-def changed_meanwhile(local: PathLike) -> DataError:
-    """The error for a file that something writes to while it is stored."""
-    return DataError(f"{local}: changed while it was stored; store it when nothing writes to it")
-
-
 def _create_without_links(path: Path, data: bytes) -> bool:
     """For file systems without hard links: others may see the file before its content is whole."""
     try:
@@ -136,14 +133,11 @@ def _create_without_links(path: Path, data: bytes) -> bool:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """One writer at a time in `folder`."""
-    import fcntl
-
     try:
         lock = open(folder / _LOCK, "a", encoding="utf-8")  # noqa: SIM115
     except OSError as error:
         raise ConfigError(
             f"{folder}: cannot be written ({error.strerror}); set PARC_STORE elsewhere"
         ) from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released with the file, also when this process is killed
+    with locked(lock):
         yield

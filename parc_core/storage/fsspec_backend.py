@@ -1,14 +1,13 @@
-"""Files of a store at any fsspec URL; `s3_files` has what S3 can do better."""
+"""Files of a store at any fsspec URL; `s3` has what S3 can do better."""
 
 from __future__ import annotations
 
 import os
 from typing import Any, Callable, List, Optional, Tuple, TypeVar
 
-from parc_core.storage.backend import Files, Listed
-from parc_core.storage.folder import changed_meanwhile
+from parc_core.storage.backend import Files, Listed, changed_meanwhile
 from parc_core.storage.keys import checked
-from parc_core.storage.retry import Attempts, persist
+from parc_core.storage.retry import Attempts, with_retries
 from parc_core.system.files import PathLike, sha256_bytes, sha256_file
 
 T = TypeVar("T")
@@ -34,13 +33,9 @@ class RemoteFiles(Files):
         """What fsspec calls `key`."""
         return f"{self.base}/{checked(key)}"
 
-    def uri(self, key: str) -> str:
-        """What messages call `key`."""
-        return f"{self.url}/{key}" if key else self.url
-
     def attempt(self, call: Callable[[Attempts], T], key: str) -> T:
-        """`persist` with the address of `key`."""
-        return persist(call, self.uri(key))
+        """`with_retries` with the address of `key`."""
+        return with_retries(call, self.uri(key))
 
     def read(self, key: str) -> Tuple[bytes, str]:
         data: bytes = self.attempt(lambda _: self._fs.cat_file(self.path(key)), key)

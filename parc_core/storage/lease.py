@@ -33,8 +33,8 @@ class LeaseTimes:
     renew: float = 20.0
     expire: float = 90.0
     """Without a renewal for this long the holder counts as dead."""
-    look: float = 5.0
-    """Between two looks of one who waits."""
+    poll: float = 5.0
+    """Between two polls of one who waits."""
 
 
 class Lease:
@@ -121,10 +121,10 @@ class Lease:
             self._sleep()
 
     def _sleep(self) -> None:
-        end = time.monotonic() + self._times.look
+        end = time.monotonic() + self._times.poll
         while time.monotonic() < end:
             self._check()
-            time.sleep(min(0.2, self._times.look))
+            time.sleep(min(0.2, self._times.poll))
 
     def _owned(self) -> bool:
         found = self._store.read_versioned(self._key)

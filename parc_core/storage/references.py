@@ -14,21 +14,9 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from parc_core.errors import DataError
-from parc_core.storage.backend import Wanted
 from parc_core.storage.store import Ref, Store
-from parc_core.system.files import PathLike, sha256_file
-
-_KNOWN: Dict[Tuple[str, int, int, int], str] = {}
-"""SHA-256 by path, size, time of change and inode: large files are read once by a process."""
-
-
-def content_of(path: PathLike) -> str:
-    """SHA-256 of a file, read again only after it changed."""
-    state = os.stat(path)
-    key = (os.path.abspath(path), state.st_size, state.st_mtime_ns, state.st_ino)
-    if key not in _KNOWN:
-        _KNOWN[key] = sha256_file(path)
-    return _KNOWN[key]
+from parc_core.storage.transfers import Wanted
+from parc_core.system.files import PathLike, content_sha256
 
 
 def file_ref(path: PathLike, key: Optional[str] = None) -> Ref:
@@ -47,14 +35,14 @@ def file_ref(path: PathLike, key: Optional[str] = None) -> Ref:
         raise DataError(f"{path}: no such file; make it again")
     store = Store()
     if store.root is not None:
-        return {"uri": path.as_uri(), "sha256": content_of(path)}
+        return {"uri": path.as_uri(), "sha256": content_sha256(path)}
     return store.put_file(path, key or _key_of(path, work_folder(store)))
 
 
 def _key_of(path: Path, work: Path) -> str:
     if work in path.parents:
         return path.relative_to(work).as_posix()
-    return f"files/{content_of(path)[:16]}/{path.name}"
+    return f"files/{content_sha256(path)[:16]}/{path.name}"
 
 
 def local_path(ref: Ref) -> Path:
@@ -69,7 +57,7 @@ def local_path(ref: Ref) -> Path:
     store = Store()
     key = store.key_of(ref["uri"])
     path = work_folder(store) / key
-    if path.is_file() and content_of(path) == ref["sha256"]:
+    if path.is_file() and content_sha256(path) == ref["sha256"]:
         return path
     return store.get_file(key, path, ref["sha256"])
 
@@ -101,7 +89,7 @@ def missing(result: Any) -> Optional[str]:
 def _is_there(ref: Ref) -> bool:
     try:
         path = local_path(ref)
-        if not path.is_file() or content_of(path) != ref["sha256"]:
+        if not path.is_file() or content_sha256(path) != ref["sha256"]:
             return False
         store = Store()
         if ref["uri"].startswith("file:"):
@@ -133,7 +121,7 @@ def fetch(files: Sequence[Tuple[str, Path, str]]) -> List[str]:
     """
     store = Store()
     wanted: List[Wanted] = [
-        item for item in files if not (item[1].is_file() and content_of(item[1]) == item[2])
+        item for item in files if not (item[1].is_file() and content_sha256(item[1]) == item[2])
     ]
     if store.root is not None:
         return [item[0] for item in wanted]

@@ -13,7 +13,7 @@ from parc_core.storage.redact import masked
 
 T = TypeVar("T")
 
-PATIENCE_S = 60.0
+RETRY_TIMEOUT_S = 60.0
 """How long a store may be out of reach; `$PARC_STORE_PATIENCE` (seconds) says otherwise."""
 
 _CODES = {
@@ -72,7 +72,7 @@ class PreconditionFailed(Exception):
     """A conditional write found that somebody else had been there."""
 
 
-def patience() -> float:
+def retry_timeout() -> float:
     """Seconds.
 
     Raises:
@@ -80,11 +80,11 @@ def patience() -> float:
     """
     text = os.environ.get("PARC_STORE_PATIENCE", "")
     try:
-        seconds = float(text) if text else PATIENCE_S
+        seconds = float(text) if text else RETRY_TIMEOUT_S
     except ValueError:
         seconds = -1.0
     if not seconds >= 0:  # nor NaN, which would never end
-        raise ConfigError(f"PARC_STORE_PATIENCE: '{text}' is no number of seconds")
+        raise ConfigError(f"PARC_STORE_PATIENCE: invalid number of seconds '{text}'")
     return seconds
 
 
@@ -96,7 +96,7 @@ class Attempts:
         self.where = where
         self.failed = 0
         """Attempts that ended in a transient error: a write among them may have been carried out."""
-        self._deadline = time.monotonic() + patience()
+        self._deadline = time.monotonic() + retry_timeout()
 
     def wait_after(self, error: Exception) -> float:
         """Seconds until the next attempt (doubling, with jitter), where the error is a passing one.
@@ -104,7 +104,7 @@ class Attempts:
         Raises:
             FileNotFoundError: there is nothing at the address.
             PreconditionFailed: see there.
-            StoreUnreachable: patience is at its end.
+            StoreUnreachable: the timeout has passed.
             ConfigError: credentials, bucket or request are refused; the same again would be, too.
         """
         kind = failure_kind(error)
@@ -123,12 +123,12 @@ class Attempts:
         if time.monotonic() + wait > self._deadline:
             raise StoreUnreachable(
                 f"{masked(self.where)}: the store does not answer ({_short(error)}); check that the server runs and "
-                "AWS_ENDPOINT_URL, then start again: it goes on where it was"
+                "AWS_ENDPOINT_URL, then run the same command to resume"
             ) from None
         return wait
 
 
-def persist(call: Callable[[Attempts], T], where: str) -> T:
+def with_retries(call: Callable[[Attempts], T], where: str) -> T:
     """`call(attempts)` until it ends well or is refused for good; errors as `Attempts.wait_after`."""
     attempts = Attempts(where)
     while True:
@@ -140,15 +140,15 @@ def persist(call: Callable[[Attempts], T], where: str) -> T:
             time.sleep(attempts.wait_after(error))
 
 
-async def persist_async(call: Callable[[Attempts], Awaitable[T]], where: str) -> T:
-    """`persist` for coroutines."""
+async def with_retries_async(call: Callable[[Attempts], Awaitable[T]], where: str) -> T:
+    """`with_retries` for coroutines."""
     attempts = Attempts(where)
     while True:
         try:
             return await call(attempts)
         except ParcError:
             raise
-        except Exception as error:  # noqa: BLE001 (as in persist)
+        except Exception as error:  # noqa: BLE001 (as in with_retries)
             await asyncio.sleep(attempts.wait_after(error))
 
 
@@ -198,11 +198,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _refusal(where: str, kind: str, error: Exception) -> ConfigError:
-    mend = {
+    fix = {
         "denied": "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the rights of this key",
         "no bucket": "there is no such bucket: make it, or correct the address",
     }.get(kind, "check the address, AWS_ENDPOINT_URL and AWS_DEFAULT_REGION")
-    return ConfigError(f"{masked(where)}: the store refuses ({_short(error)}); {mend}")
+    return ConfigError(f"{masked(where)}: the store refuses ({_short(error)}); {fix}")
 
 
 def _short(error: BaseException) -> str:

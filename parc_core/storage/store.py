@@ -9,17 +9,27 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, Union
 
 from parc_core.errors import ConfigError, DataError
-from parc_core.storage.backend import Failed, Fetched, Files, Listed, Progress, Wanted, damaged, not_there
+from parc_core.storage.backend import Files, Listed
 from parc_core.storage.folder import FolderFiles
 from parc_core.storage.keys import checked, is_hidden, is_safe
 from parc_core.storage.redact import has_credentials, masked
-from parc_core.storage.transfers import Counter, fetch_all, in_threads
+from parc_core.storage.transfers import (
+    Counter,
+    Failed,
+    Fetched,
+    Fetching,
+    Progress,
+    Wanted,
+    damaged,
+    in_threads,
+    not_there,
+)
 from parc_core.system.files import PathLike, atomic_write, dump_json, sha256_bytes, sha256_file
 
 Ref = Dict[str, str]
 """`{"uri": where, "sha256": of the content}`: what stages hand to each other."""
 
-MANY = 50
+LIST_FIRST_ABOVE = 50
 """Files from which on it pays to list what is there before they are put."""
 
 DEFAULT_URL = os.path.join(".parc", "store")
@@ -46,11 +56,10 @@ class Store:
         """Folder of a local store, None of a remote one."""
         self._files: Files
         if self.root is not None:
-            self.url = self.root.as_uri()
             self._files = FolderFiles(self.root)
         else:
-            self.url = text.rstrip("/")
-            self._files = open_remote(self.url)
+            self._files = open_remote(text.rstrip("/"))
+        self.url = self._files.url
 
     @property
     def conditional(self) -> bool:
@@ -115,7 +124,7 @@ class Store:
     def _listed_among(self, keys: Sequence[str]) -> Set[str]:
         """Which of these keys may be there: one listing instead of a question for each of many."""
         folders = {checked(key).rpartition("/")[0] for key in keys}
-        if len(keys) < MANY or len(folders) > len(keys) // 10:
+        if len(keys) < LIST_FIRST_ABOVE or len(folders) > len(keys) // 10:
             return set(keys)
         common = os.path.commonpath(list(folders)) if all(folders) else ""
         return set(keys).intersection(item.key for item in self.list_details(common, hidden=True))
@@ -195,10 +204,6 @@ class Store:
             raise not_there(self.uri(key)) from None
         return target
 
-    def get_ref(self, ref: Ref, local: PathLike) -> Path:
-        """`get_file` of a reference, verified."""
-        return self.get_file(self.key_of(ref["uri"]), local, ref["sha256"])
-
     def get_many(
         self, wanted: Sequence[Wanted], progress: Optional[Progress] = None, failed: Optional[Failed] = None
     ) -> Fetched:
@@ -217,7 +222,10 @@ class Store:
         """
         for key, _, _ in wanted:
             checked(key)
-        return fetch_all(self._files, self.uri, wanted, progress, failed)
+        fetching = Fetching(len(wanted), progress, failed)
+        self._files.fetch_many(wanted, fetching)
+        fetching.show()
+        return fetching.found
 
     def read_bytes(self, key: str, sha256: Optional[str] = None) -> bytes:
         """The content of `key`, checked where `sha256` is given.

@@ -1,4 +1,4 @@
-"""A training's checkpoints in the store, so that any machine can go on with it.
+"""A training's checkpoints in the store, so that any machine can resume it.
 
 `runs/<key>/state/<samples>-<hash>/`  checkpoint.pt, log.txt: written first
 `runs/<key>/checkpoints.json`         the newest of them, newest first: written then
@@ -89,7 +89,7 @@ class CheckpointMirror:
             if here is not None and entry["samples"] <= here:
                 break
             if self._fetch(entry, folder):
-                self._note(f"going on from the store's checkpoint of {entry['samples']:,} samples")
+                self._note(f"resuming from the checkpoint in the store: {entry['samples']:,} samples")
                 return int(entry["samples"])
         return None
 
@@ -140,12 +140,12 @@ class CheckpointMirror:
         """There is a new checkpoint; returns at once."""
         self._wake.set()
 
-    def finish(self, patience: float) -> None:
-        """Uploads what is left, for at most `patience` seconds, and ends the thread."""
+    def finish(self, timeout: float) -> None:
+        """Uploads what is left, for at most `timeout` seconds, and ends the thread."""
         self._ending.set()
         self._wake.set()
         if self._thread is not None:
-            self._thread.join(patience)
+            self._thread.join(timeout)
             if self._thread.is_alive():
                 self._note("the last checkpoint did not reach the store in time; it is on this machine")
 

@@ -30,11 +30,11 @@ class TrainerCrashed(ParcError):
 
 
 class TrainerHung(TrainerCrashed):
-    """The trainer gave no life sign for too long and was stopped. Worth another attempt."""
+    """No heartbeat from the trainer for too long; it was terminated. Worth another attempt."""
 
 
 class TrainerDiverged(TrainerCrashed):
-    """Training diverged in spite of its own roll-backs. Once is worth another attempt."""
+    """Training diverged in spite of its own rollbacks. Once is worth another attempt."""
 
     retries = 1
 
@@ -46,7 +46,7 @@ class TrainerOutOfMemory(TrainerCrashed):
 
 
 @dataclass(frozen=True)
-class Ending:
+class ExitInfo:
     """What is known of a trainer process that is gone."""
 
     code: int
@@ -61,8 +61,8 @@ class Ending:
     """Whether the kernel killed a process of this machine or container for want of memory meanwhile."""
 
 
-def raise_for(end: Ending) -> None:
-    """Raises what an ending means; nothing for 0.
+def raise_for(end: ExitInfo) -> None:
+    """Raises what an exit means; nothing for 0.
 
     Raises:
         Interrupted: 75.

@@ -1,16 +1,15 @@
-"""One training on a GPU at a time: a lock file for each device, which the kernel drops with its last holder."""
+"""One training on a GPU at a time: a lock file per device."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import tempfile
-import time
 from pathlib import Path
 from typing import IO, Callable, Iterator, List
 
 from parc_core.errors import ConfigError
+from parc_core.system.locks import locked
 
 
 @contextlib.contextmanager
@@ -26,7 +25,7 @@ def device_lock(
         device: `cpu`, `cuda` or `cuda:<number>`.
         note: gets one line when there is somebody to wait for.
         check: called while waiting; what it raises ends the waiting.
-        poll: seconds between two tries.
+        poll: seconds between two attempts.
 
     Yields:
         Descriptors to hand on to the trainer, so that the GPU stays taken while one that lost its parent ends.
@@ -38,19 +37,17 @@ def device_lock(
         yield []
         return
     path = lock_file(device)
-    with _opened(path) as file:
-        waiting = False
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not waiting:
-                    note(f"waiting for {device}: another training of this machine uses it ({path})")
-                waiting = True
-                check()
-                time.sleep(poll)
-        yield [file.fileno()]
+    said = False
+
+    def waiting(_seconds: float) -> None:
+        nonlocal said
+        if not said:
+            note(f"waiting for {device}: another training of this machine uses it ({path})")
+        said = True
+        check()
+
+    with locked(_opened(path), waiting, poll) as descriptor:
+        yield [descriptor]
 
 
 def lock_file(device: str) -> Path:

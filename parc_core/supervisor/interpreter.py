@@ -1,17 +1,62 @@
-"""Whether the interpreter that `trainer_python` names can train, asked before hours of work begin."""
+"""Another interpreter as trainer: whether it can train, asked before hours of work begin, and its import path.
+
+It finds parc_core and nothing else of ours: its own torch and NumPy must not be hidden by those of this interpreter.
+"""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Dict, Optional
 
+from parc_core.config.paths import PROJECT_ROOT
 from parc_core.errors import ConfigError
 from parc_core.supervisor.probe import MARKER
 
 TIMEOUT_S = 300.0
 """Isaac Gym and torch from a network drive, for the first time, take a minute."""
+
+_PACKAGE = PROJECT_ROOT / "parc_core"
+
+
+def import_folder(python: str, folder: Path) -> Path:
+    """What `python` has to have on its path to import parc_core.
+
+    Args:
+        python: path of the interpreter.
+        folder: made to hold parc_core alone, where another interpreter would find more than that otherwise.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    # A checkout holds no third packages; the site-packages of an installed wheel do.
+    if python == sys.executable or not _is_installed():
+        return PROJECT_ROOT
+    return _with_package_alone(folder)
+
+
+def _is_installed() -> bool:
+    return (_PACKAGE / "shipped").is_dir()
+
+
+def _with_package_alone(folder: Path) -> Path:
+    """The folder, with a link to parc_core in it, or a copy where links cannot be made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    link = folder / _PACKAGE.name
+    if link.is_symlink() and link.resolve() == _PACKAGE.resolve():
+        return folder
+    if link.is_symlink():  # to an installation that has moved
+        link.unlink()
+    shutil.rmtree(link, ignore_errors=True)  # a copy may be of an earlier version
+    try:
+        link.symlink_to(_PACKAGE, target_is_directory=True)
+    except OSError:
+        shutil.copytree(_PACKAGE, link, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
 
 
 def check_trainer_python(python: str, engine: str, device: str, where: str) -> str:
@@ -31,13 +76,14 @@ def check_trainer_python(python: str, engine: str, device: str, where: str) -> s
     script = str(Path(__file__).with_name("probe.py"))
     begin = f"{where}: 'trainer_python' names {python}, "
     try:
-        done = subprocess.run(
-            [python, script, engine, device],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(
+                [python, script, engine, device, str(import_folder(python, Path(folder)))],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=TIMEOUT_S,
+                check=False,
+            )
     except OSError as error:
         raise ConfigError(f"{begin}which cannot be started ({error.strerror}); correct the path") from error
     except subprocess.TimeoutExpired:

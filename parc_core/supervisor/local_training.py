@@ -6,17 +6,13 @@ here too: a crash is tried again from the newest checkpoint, Ctrl-C and SIGTERM 
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Optional
 
 from parc_core.config.dataset_config import load_dataset_config
 from parc_core.config.paths import PathLike
 from parc_core.config.resolve import ARGS_FILE, emit_configs
 from parc_core.config.train_args import output_folder, read_train_args
-from parc_core.errors import EXIT_INTERRUPTED
 from parc_core.registry.names import model_on_this_machine
 from parc_core.storage.lease import Lease
 from parc_core.storage.store import Store
@@ -24,6 +20,7 @@ from parc_core.supervisor.preflight import check_runnable, tracker_warnings
 from parc_core.supervisor.run_folder import run_folder, run_key
 from parc_core.supervisor.supervise import Limits, Listener, trainer_command
 from parc_core.supervisor.training_session import TrainingRun, run_training
+from parc_core.system.signals import exit_interrupted
 
 STOP_SECONDS = 600.0
 """From SIGTERM to SIGKILL of the trainer: an iteration with large networks on a CPU takes minutes, and nothing but
@@ -69,11 +66,11 @@ def train_from_arguments(
     key: Optional[str] = None,
     lease: Optional[Lease] = None,
 ) -> Path:
-    """Trains what a `train_args.txt` says, or goes on with it. Returns, raises: as `train_from_config`.
+    """Trains what a `train_args.txt` says, or resumes it. Returns, raises: as `train_from_config`.
 
     Args:
         arg_file: the trainer's arguments.
-        listener: who hears of it.
+        listener: callbacks for training events.
         trainer_python: interpreter of the trainer; this one by default.
         key: of the training in the store, where its checkpoints are to go there, too.
         lease: the right to train it.
@@ -81,27 +78,8 @@ def train_from_arguments(
     args = read_train_args(arg_file)
     folder = output_folder(args)
     command = trainer_command(Path(arg_file).absolute(), trainer_python)
-    with signals_end_with_checkpoint():
+    with exit_interrupted():
         run_training(
             TrainingRun(command, folder, args.device, key), listener, lease, Limits(stop=STOP_SECONDS)
         )
     return folder
-
-
-@contextlib.contextmanager
-def signals_end_with_checkpoint() -> Iterator[None]:
-    """SIGTERM and Ctrl-C become SystemExit(75), on the way of which the supervisor stops the trainer."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, _frame: Any) -> None:
-        raise SystemExit(EXIT_INTERRUPTED)
-
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, leave) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before):
-            signal.signal(number, handler)

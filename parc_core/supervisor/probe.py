@@ -1,7 +1,7 @@
 """Run by another interpreter, as a file: whether it can train. Any Python can read it, even one too old to train.
 
-`python probe.py <engine> <device>` prints one line of JSON behind a marker: `python` (version) and
-`problems`, each a pair of what is wrong and the command or setting that fixes it.
+`python probe.py <engine> <device> <folder that holds parc_core>` prints one line of JSON behind a marker: `python`
+(version) and `problems`, each a pair of what is wrong and the command or setting that fixes it.
 """
 
 # ruff: noqa: UP031 - Pythons before 3.6 know no f-strings
@@ -41,7 +41,7 @@ def problems(engine, device):
         return [("torch is %s" % torch.__version__, "%s -m pip install 'torch>=1.13'" % python)]
     error = import_error("parc_core.train")
     if error:
-        return [("parc_core: " + error, "%s -m pip install -e %s" % (python, ROOT))]
+        return [("parc_core: " + error, "%s -m pip install %s" % (python, pip_arguments("{}")))]
     return engine_problems(engine, device)
 
 
@@ -67,9 +67,18 @@ def package_problems(engine, spec):
     for name in spec.packages:
         error = import_error(name)
         if error:
-            fix = "%s -m pip install -e %s" % (sys.executable, spec.pip.format(ROOT))
+            fix = "%s -m pip install %s" % (sys.executable, pip_arguments(spec.pip))
             return [("engine %s: %s: %s" % (engine, name, error), fix)]
     return []
+
+
+def pip_arguments(pip):
+    """What follows `pip install`: in the place of {} the checkout, or the wheel that this was installed from."""
+    if "{}" in pip and os.path.isdir(os.path.join(ROOT, "parc_core", "shipped")):
+        from parc_core import __version__
+
+        return pip.format("parc_tracker-%s-py3-none-any.whl" % __version__)
+    return "-e " + pip.format(ROOT)
 
 
 def import_error(name):
@@ -82,6 +91,6 @@ def import_error(name):
 
 
 if __name__ == "__main__":
-    sys.path[0] = ROOT  # was this file's folder, whose modules would hide others
+    sys.path[0] = sys.argv[3]  # was this file's folder, whose modules would hide others
     answer = {"python": "%d.%d.%d" % sys.version_info[:3], "problems": problems(*sys.argv[1:3])}
     print(MARKER + json.dumps(answer))

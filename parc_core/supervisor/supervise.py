@@ -1,6 +1,6 @@
 """Runs the trainer as its own process and turns what it does into a result or a typed error.
 
-The contract: arguments in a file, `progress.jsonl` out (one JSON object a line, any line is a life sign),
+The contract: arguments in a file, `progress.jsonl` out (one JSON object a line, any line is a heartbeat),
 SIGTERM = finish the iteration, write a checkpoint, leave with 75. Exit codes: 0 done, 75 interrupted with a
 checkpoint, 65 bad data, 78 bad config; anything else, or a signal, is a crash. A segfault or an out-of-memory
 kill of the trainer therefore costs one attempt and never the process that supervises it.
@@ -9,7 +9,6 @@ kill of the trainer therefore costs one attempt and never the process that super
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import random
 import signal
@@ -20,21 +19,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
-from parc_core.config.paths import PROJECT_ROOT
 from parc_core.config.resolve import PRIVATE_FOLDER
 from parc_core.errors import ConfigError, Interrupted
-from parc_core.supervisor.exit import Ending, TrainerCrashed, TrainerHung, memory_kills, raise_for
+from parc_core.supervisor.exit import ExitInfo, TrainerCrashed, TrainerHung, memory_kills, raise_for
+from parc_core.supervisor.interpreter import import_folder
 from parc_core.system import die_with_parent
 from parc_core.system.follow import Event, JsonLines, Lines
+from parc_core.system.locks import locked
 
 PROGRESS_FILE = "progress.jsonl"
-MAX_FRUITLESS_INTERRUPTIONS = 5
+MAX_INTERRUPTIONS_WITHOUT_PROGRESS = 5
 _SHIM = Path(die_with_parent.__file__)
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Who hears of the training, each called in the supervising thread. What they raise stops the trainer."""
+    """Callbacks for training events, each called in the supervising thread. What they raise stops the trainer."""
 
     event: Callable[[Event], None] = lambda event: None
     """Gets every object of progress.jsonl."""
@@ -55,11 +55,11 @@ class Limits:
     startup: float = 1800.0
     """The same until the first line: loading thousands of clips takes minutes."""
     stop: float = 18.0
-    """From SIGTERM to SIGKILL; an orchestrator's own patience is 30 s."""
+    """From SIGTERM to SIGKILL; an orchestrator's own limit is 30 s."""
     lock: float = 30.0
     """For another trainer to leave the run directory (one whose supervisor died is on its way out)."""
     poll: float = 0.2
-    """Between two looks at the process."""
+    """Between two polls of the process."""
 
 
 def trainer_command(arg_file: Path, trainer_python: Optional[str] = None) -> List[str]:
@@ -77,7 +77,7 @@ def supervise(
     limits: Limits = Limits(),
     locks: Sequence[int] = (),
 ) -> None:
-    """Runs attempts until the training is done; each goes on from the newest good checkpoint.
+    """Runs attempts until the training is done; each resumes from the newest good checkpoint.
 
     An interrupted trainer (75) starts again at once, a crashed one after `delays` (s, varied by a quarter so that
     many that fell over one cause do not come back together), at most `crash_retries` times; one that diverged or
@@ -90,17 +90,17 @@ def supervise(
         DataError, ConfigError: as the trainer said.
         TrainerCrashed: after the last attempt.
     """
-    crashes = fruitless = 0
+    crashes = interruptions = 0
     kinds: List[type] = []
     while True:
         progress = _Progress()
         try:
             return run_attempt(command, run_dir, listener, limits, progress, locks)
         except Interrupted as error:
-            fruitless = 0 if progress.advanced else fruitless + 1
-            if fruitless >= MAX_FRUITLESS_INTERRUPTIONS:
-                raise TrainerCrashed(f"{error}, {fruitless} times in a row without progress") from error
-            listener.note(f"{error}; starting again from it")
+            interruptions = 0 if progress.advanced else interruptions + 1
+            if interruptions >= MAX_INTERRUPTIONS_WITHOUT_PROGRESS:
+                raise TrainerCrashed(f"{error}, {interruptions} times in a row without progress") from error
+            listener.note(f"{error}; resuming from it")
         except TrainerCrashed as error:
             crashes += 1
             kinds.append(type(error))
@@ -167,7 +167,7 @@ def run_attempt(
             start_new_session=True,
             # The trainer holds the lock too: a new supervisor waits for one that outlives its own.
             pass_fds=(lock, *locks),
-            env=_environment(),
+            env=_environment(command[0], run_dir),
         )
         try:
             code = watch.until_end(process, limits)
@@ -177,7 +177,7 @@ def run_attempt(
         finally:
             _signal_group(process, signal.SIGKILL)  # its own children, if it left any
     message = progress.error or _last_line(output, start)
-    raise_for(Ending(code, message, progress.error_kind, output, memory_kills() > killed))
+    raise_for(ExitInfo(code, message, progress.error_kind, output, memory_kills() > killed))
 
 
 @dataclass
@@ -193,16 +193,16 @@ class _Watch:
         Raises:
             TrainerHung: the events ceased.
         """
-        last, patience = time.monotonic(), limits.startup
+        last, timeout = time.monotonic(), limits.startup
         while True:
             self.listener.check()
             code = process.poll()  # before reading, so that nothing written before the end is missed
             if self._pass_on():
-                last, patience = time.monotonic(), limits.heartbeat
+                last, timeout = time.monotonic(), limits.heartbeat
             if code is not None:
                 return code
-            if time.monotonic() - last > patience:
-                raise TrainerHung(f"the trainer gave no life sign for {patience:g} s and was stopped")
+            if time.monotonic() - last > timeout:
+                raise TrainerHung(f"no heartbeat from the trainer for {timeout:g} s; terminated")
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(limits.poll)
 
@@ -216,11 +216,11 @@ class _Watch:
         return bool(events)
 
 
-def _stop(process: subprocess.Popen, patience: float) -> None:
+def _stop(process: subprocess.Popen, timeout: float) -> None:
     """SIGTERM to the trainer's whole group, SIGKILL when it has not left in time."""
     _signal_group(process, signal.SIGTERM)
     try:
-        process.wait(patience)
+        process.wait(timeout)
     except subprocess.TimeoutExpired:
         _signal_group(process, signal.SIGKILL)
         process.wait()
@@ -231,10 +231,14 @@ def _signal_group(process: subprocess.Popen, number: int) -> None:
         os.killpg(process.pid, number)
 
 
-def _environment() -> Dict[str, str]:
-    """Ours, with this project importable by any interpreter and output unbuffered."""
-    paths = [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1"}
+def _environment(python: str, run_dir: Path) -> Dict[str, str]:
+    """Ours, with parc_core importable by the trainer's interpreter and output unbuffered."""
+    try:
+        folder = import_folder(python, run_dir / PRIVATE_FOLDER / "import")
+    except OSError as error:
+        raise ConfigError(f"cannot write to {run_dir}: {error.strerror}; set another output_dir") from error
+    paths = filter(None, [str(folder), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
 
 
 def _last_line(output: Path, start: int) -> str:
@@ -247,32 +251,27 @@ def _last_line(output: Path, start: int) -> str:
 
 
 @contextlib.contextmanager
-def run_lock(run_dir: Path, patience: float) -> Iterator[int]:
+def run_lock(run_dir: Path, timeout: float) -> Iterator[int]:
     """Holds the run directory: two trainings in one would spoil each other's checkpoints.
 
-    The kernel drops the lock with the last process that holds it, so that none is ever left behind.
+    The trainer inherits it. Its own lock, on progress.jsonl, is for trainers that nobody supervises: it cannot be
+    this one, as a file that is opened again has to be locked again.
 
     Yields:
         The locked file descriptor.
 
     Raises:
-        ConfigError: another training held it for `patience` seconds.
+        ConfigError: another training held it for `timeout` seconds.
     """
     path = Path(run_dir) / PRIVATE_FOLDER / "lock"
     _make_folder(path.parent)
-    with open(path, "a+b") as file:
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise ConfigError(
-                        f"another training is using {run_dir}: wait for it or set another output_dir"
-                    ) from None
-                time.sleep(0.1)
-        yield file.fileno()
+
+    def waiting(seconds: float) -> None:
+        if seconds >= timeout:
+            raise ConfigError(f"another training is using {run_dir}: wait for it or set another output_dir")
+
+    with locked(open(path, "a+b"), waiting) as descriptor:
+        yield descriptor
 
 
 def _make_folder(folder: Path) -> None:

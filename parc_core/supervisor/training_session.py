@@ -42,11 +42,11 @@ def run_training(
     limits: Optional[Limits] = None,
     delays: Sequence[float] = (10.0, 60.0, 300.0),
 ) -> None:
-    """Trains to the end; goes on from the newest good checkpoint of this machine and the store.
+    """Trains to the end; resumes from the newest good checkpoint of this machine and the store.
 
     Args:
         run: what and where.
-        listener: who hears of it.
+        listener: callbacks for training events.
         lease: the right to train it, where there is one; losing it stops the trainer.
         limits: of the supervisor.
         delays: between attempts, in seconds.
@@ -73,7 +73,7 @@ def run_training(
 
 @contextlib.contextmanager
 def _mirrored(run: TrainingRun, listener: Listener, lease: Optional[Lease]) -> Iterator[Listener]:
-    """The listener, of which a store that other machines see hears, too."""
+    """The listener; checkpoint events also go to a store that other machines see."""
     store = Store()
     if run.key is None or store.root is not None:
         yield listener
@@ -89,12 +89,12 @@ def _mirrored(run: TrainingRun, listener: Listener, lease: Optional[Lease]) -> I
             mirror.changed()
         listener.event(found)
 
-    patience = LAST_UPLOAD_SECONDS
+    timeout = LAST_UPLOAD_SECONDS
     try:
         yield dataclasses.replace(listener, event=event)
-        patience = UPLOAD_AT_END_SECONDS
+        timeout = UPLOAD_AT_END_SECONDS
     finally:
-        mirror.finish(patience)  # also what the trainer wrote while it was stopped
+        mirror.finish(timeout)  # also what the trainer wrote while it was stopped
 
 
 def _also_checking(listener: Listener, lease: Lease) -> Listener:

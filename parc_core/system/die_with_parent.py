@@ -2,7 +2,7 @@
 
 More exactly, when the parent's thread that started it ends: who starts it from a short-lived thread loses it early.
 
-Run as a file, `python exec_with_parent.py <parent pid> <program> [arguments]`: a preexec_fn would run Python
+Run as a file, `python die_with_parent.py <parent pid> <program> [arguments]`: a preexec_fn would run Python
 between fork and exec, which is not safe in a process with threads. Linux alone has the signal; elsewhere the
 program simply starts.
 """

@@ -9,7 +9,7 @@ import json
 import os
 import uuid
 from pathlib import Path
-from typing import IO, Any, Iterator, Union
+from typing import IO, Any, Dict, Iterator, Tuple, Union
 
 from parc_core.errors import ConfigError
 
@@ -94,6 +94,27 @@ def sha256_file(path: PathLike) -> str:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
+
+
+_known: Dict[str, Tuple[Tuple[int, ...], str]] = {}
+"""Stamp and SHA-256 by absolute path."""
+
+
+def content_sha256(path: PathLike) -> str:
+    """`sha256_file`, which a process reads again only after size, times or inode of the file changed.
+
+    The change time catches what keeps size and modification time (`cp -p`, `rsync -t`).
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    name = os.path.abspath(path)
+    found = os.stat(name)
+    stamp = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    known = _known.get(name)
+    if known is None or known[0] != stamp:
+        known = _known[name] = (stamp, sha256_file(name))
+    return known[1]
 
 
 def unwritable(path: Path, error: OSError) -> ConfigError:

@@ -10,7 +10,7 @@ from typing import Callable, Iterator, List, Optional, Sequence, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-FEW = 256
+MIN_FILES_FOR_WORKERS = 256
 """Below this many files the start of processes (about a second) costs more than it saves."""
 
 
@@ -31,7 +31,7 @@ def map_files(call: Callable[[T], R], items: Sequence[T], workers: Optional[int]
     """
     todo: List[T] = list(items)
     if workers is None:
-        workers = usable_cores() if len(todo) >= FEW else 1
+        workers = usable_cores() if len(todo) >= MIN_FILES_FOR_WORKERS else 1
     workers = min(workers, len(todo))
     if workers <= 1:
         yield from map(call, todo)

@@ -1,17 +1,53 @@
-"""SIGTERM and SIGINT as a wish that is granted at the end of the iteration."""
+"""What SIGTERM and SIGINT do: a wish that is granted at the end of the iteration, or an exception."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
 import time
 from types import FrameType, TracebackType
-from typing import Any, Dict, Optional, Type
+from typing import Any, Callable, ContextManager, Iterator, Optional, Sequence, Type
+
+from parc_core.errors import EXIT_INTERRUPTED
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 SAME_REQUEST_SECONDS = 2.0
 """One request comes more than once: a dying parent's threads each send SIGTERM, a terminal signals the group."""
+
+Handler = Callable[[int, Optional[FrameType]], Any]
+
+
+@contextlib.contextmanager
+def handled(handler: Handler, numbers: Sequence[int] = SIGNALS) -> Iterator[None]:
+    """Within `with`, signals go to `handler`; in a thread that is not the main one nothing changes.
+
+    Python lets only the main thread set handlers.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = [(number, signal.signal(number, handler)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, previous in before:
+            signal.signal(number, previous)
+
+
+def raising(error: Callable[[int], BaseException], numbers: Sequence[int] = SIGNALS) -> ContextManager[None]:
+    """Within `with`, a signal raises `error(number)` in the main thread."""
+
+    def leave(number: int, _frame: Optional[FrameType]) -> None:
+        raise error(number)
+
+    return handled(leave, numbers)
+
+
+def exit_interrupted() -> ContextManager[None]:
+    """SIGTERM and Ctrl-C become SystemExit(75), on the way of which a supervisor stops its trainer."""
+    return raising(lambda number: SystemExit(EXIT_INTERRUPTED))
 
 
 class StopSignals:
@@ -20,14 +56,11 @@ class StopSignals:
     def __init__(self) -> None:
         self.number: Optional[int] = None
         self._since = 0.0
-        self._before: Dict[int, Any] = {}
+        self._handled: ContextManager[None] = contextlib.nullcontext()
 
     def __enter__(self) -> StopSignals:
-        # Python lets the main thread alone set handlers; a trainer in another thread goes without.
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.getsignal(number) for number in SIGNALS}
-            for number in SIGNALS:
-                signal.signal(number, self._note)
+        self._handled = handled(self._note)
+        self._handled.__enter__()
         return self
 
     def __exit__(
@@ -36,8 +69,7 @@ class StopSignals:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._handled.__exit__(kind, error, trace)
 
     def _note(self, number: int, _frame: Optional[FrameType]) -> None:
         if self.number is None:

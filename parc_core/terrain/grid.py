@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.terrain.heightfield import Heightfield
-from parc_core.terrain.heightfield_arrays import FlatTerrains
-from parc_core.terrain.mesh import Mesh, heightfield_mesh, rectangle_mesh
+from parc_core.terrain.heightfield_arrays import HeightfieldArrays
+from parc_core.terrain.mesh import Mesh, heightfield_mesh
 
 BUILD_MODES = ("square", "wide", "file")
 _MAX_CELLS = 500_000_000  # 2 GB of float32
@@ -52,33 +52,9 @@ class TerrainGrid:
         low = np.asarray(self.terrain.min_point, dtype=np.float64) + np.array([i, j]) * float(self.terrain.dx)
         return heightfield_mesh(self.terrain.hf[i : i + nx, j : j + ny], low, self.terrain.dx)
 
-    def filler_meshes(self) -> List[Mesh]:
-        """Flat rectangles over the cells outside the padded terrains, flush with each terrain's border.
-
-        Together with the patches they leave no hole in the ground (between plots of different heights there
-        is a step without a wall). Plots that no motion uses have none.
-        """
-        if self.shared:
-            return []
-        meshes = []
-        for i, j, nx, ny in self.patches.reshape(-1, 4):
-            beside = (
-                (i + nx, j, i + self.plot_dims[0], j + self.plot_dims[1]),
-                (i, j + ny, i + nx, j + self.plot_dims[1]),
-            )
-            height = float(self.terrain.hf[i, j])
-            for i0, j0, i1, j1 in beside:
-                if i1 > i0 and j1 > j0:
-                    meshes.append(rectangle_mesh(self._edge(i0, j0), self._edge(i1, j1), height))
-        return meshes
-
-    def _edge(self, i: int, j: int) -> np.ndarray:
-        """Lower corner of a cell, (2,) m."""
-        return np.asarray(self.terrain.min_point) + (np.array([i, j]) - 0.5) * float(self.terrain.dx)
-
 
 def build_grid(
-    terrains: Union[FlatTerrains, Sequence[Heightfield]],
+    terrains: Union[HeightfieldArrays, Sequence[Heightfield]],
     mode: str,
     padding: int,
     dx: float,
@@ -111,10 +87,10 @@ def build_grid(
         raise ConfigError(
             f"dm.terrains_per_motion is {terrains_per_motion}; it must be 1 with terrain_build_mode {mode}"
         )
-    flat = terrains if isinstance(terrains, FlatTerrains) else FlatTerrains.of(terrains)
+    flat = terrains if isinstance(terrains, HeightfieldArrays) else HeightfieldArrays.of(terrains)
     flat.check_cell_sizes(dx)
     if mode == "file":
-        shared = terrains[0] if not isinstance(terrains, FlatTerrains) else flat.heightfields()[0]
+        shared = terrains[0] if not isinstance(terrains, HeightfieldArrays) else flat.heightfields()[0]
         return _shared_grid(shared, len(flat) if num_motions is None else num_motions, terrains_per_motion)
     padded = flat.padded(padding)
     count = len(padded)
@@ -138,7 +114,7 @@ def _shared_grid(terrain: Heightfield, num_motions: int, copies: int) -> Terrain
     )
 
 
-def _arrange(padded: FlatTerrains, plots: np.ndarray, sides: Tuple[int, int], dx: float) -> TerrainGrid:
+def _arrange(padded: HeightfieldArrays, plots: np.ndarray, sides: Tuple[int, int], dx: float) -> TerrainGrid:
     """Writes padded terrains into plots (M, T, 2) of an arrangement of `sides` plots around the origin."""
     sizes = padded.dims
     plot = sizes.max(axis=0)

@@ -12,7 +12,7 @@ from parc_core.terrain.heightfield import Heightfield, check_cell_size
 
 
 @dataclass(frozen=True)
-class FlatTerrains:
+class HeightfieldArrays:
     """M heightfields of any sizes, each in its own frame. Never mutated."""
 
     heights: np.ndarray
@@ -25,7 +25,7 @@ class FlatTerrains:
     """(M,) float64 m: cell sizes."""
 
     @classmethod
-    def of(cls, terrains: Sequence[Heightfield]) -> FlatTerrains:
+    def of(cls, terrains: Sequence[Heightfield]) -> HeightfieldArrays:
         """Packs heightfields; their stage-1 bounds (hf_maxmin) are left behind.
 
         Raises:
@@ -41,7 +41,7 @@ class FlatTerrains:
         )
 
     @classmethod
-    def join(cls, parts: Sequence[FlatTerrains]) -> FlatTerrains:
+    def join(cls, parts: Sequence[HeightfieldArrays]) -> HeightfieldArrays:
         """The terrains of all parts, in their order."""
         return cls(*(np.concatenate([getattr(p, k) for p in parts]) for k in cls.__dataclass_fields__))
 
@@ -79,7 +79,7 @@ class FlatTerrains:
         field = Heightfield(np.zeros((1, 1), np.float32), self.min_point[odd], float(self.dx[odd]))
         check_cell_size(field, horizontal_scale, name)
 
-    def padded(self, cells: int) -> FlatTerrains:
+    def padded(self, cells: int) -> HeightfieldArrays:
         """Each terrain with a border of `cells` cells at its lowest height, as `heightfield.pad` makes it."""
         if cells < 0:
             raise ValueError(f"cells must not be negative, got {cells}")
@@ -97,4 +97,4 @@ class FlatTerrains:
         # Cells of a terrain come in the same order with and without border.
         heights[inside] = self.heights
         shift = np.float32(cells) * self.dx.astype(np.float32)
-        return FlatTerrains(heights, dims, (self.min_point - shift[:, None]).astype(np.float32), self.dx)
+        return HeightfieldArrays(heights, dims, (self.min_point - shift[:, None]).astype(np.float32), self.dx)

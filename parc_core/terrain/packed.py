@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from parc_core.terrain.heightfield import Heightfield
-from parc_core.terrain.heightfield_arrays import FlatTerrains
+from parc_core.terrain.heightfield_arrays import HeightfieldArrays
 
 
 class PackedTerrain:
@@ -25,7 +25,7 @@ class PackedTerrain:
 
     def __init__(
         self,
-        terrains: Union[FlatTerrains, Sequence[Heightfield]],
+        terrains: Union[HeightfieldArrays, Sequence[Heightfield]],
         device: torch.device,
         horizontal_scale: float = 0.0,
         names: Sequence[str] = (),
@@ -41,7 +41,7 @@ class PackedTerrain:
         Raises:
             DataError: no terrain, or one with another cell size.
         """
-        flat = terrains if isinstance(terrains, FlatTerrains) else FlatTerrains.of(terrains)
+        flat = terrains if isinstance(terrains, HeightfieldArrays) else HeightfieldArrays.of(terrains)
         scale = float(horizontal_scale or flat.dx[0])
         flat.check_cell_sizes(scale, names)
         self.heights = torch.from_numpy(flat.heights).to(device)

@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, TextIO, Union
 
 from parc_core.errors import ConfigError
 from parc_core.system.files import write_text
+from parc_core.system.locks import try_lock
 
 Number = Union[int, float]
 COLUMN_WIDTH = 25
@@ -47,13 +48,11 @@ class ProgressFile:
             raise ConfigError(
                 f"output_dir {path.parent}: cannot be written ({error.strerror}); choose another"
             ) from error
-        try:
-            _lock(self._file)
-        except OSError as error:
+        if not try_lock(self._file):
             self._file.close()
             raise ConfigError(
                 f"output_dir {path.parent}: another training is writing here; wait for it or choose another"
-            ) from error
+            )
         self.last_time = 0.0
         self._end_torn_line()
 
@@ -199,14 +198,6 @@ class Logger:
     def close(self) -> None:
         """Closes the curves; the progress file stays with its owner."""
         self._curves.close()
-
-
-def _lock(file: TextIO) -> None:
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system: no lock there
-        return
-    fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _json_number(value: Any) -> Any:

@@ -6,7 +6,7 @@ from benchmarks import data_scale
 
 
 def test_every_part_is_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr(data_scale, "FROM_MOTIONS", 1)
+    monkeypatch.setattr(data_scale, "CACHE_MIN_MOTIONS", 1)
     monkeypatch.setattr(data_scale, "_in_own_process", lambda function, *arguments: function(*arguments))
     load = data_scale.load_dataset
     monkeypatch.setattr(data_scale, "load_dataset", lambda listing: load(listing, cache=True))

@@ -16,7 +16,8 @@ def work(tmp_path, monkeypatch):
     (tmp_path / "work").mkdir()
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setattr(paths, "PROJECT_ROOT", tmp_path / "project")
+    for root in ("PROJECT_ROOT", "DATA_ROOT"):
+        monkeypatch.setattr(paths, root, tmp_path / "project")
     return tmp_path / "work"
 
 

@@ -37,6 +37,7 @@ def test_everything_is_there_and_a_second_time_nothing_is_lost(server, tracker_c
     assert manual["job_variables"]["env"]["PARC_STORE"] == str(store)
     assert int(manual["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]) == 30
     assert manual["parameters"]["motions"]["folders"] == [str(motions)]
+    assert [each["parameters"]["only_new_motions"] for each in (manual, scheduled)] == [False, True]
     schedule = scheduled["schedules"][0]["schedule"]
     assert (schedule["cron"], schedule["timezone"]) == ("30 4 * * *", "Europe/Berlin")
 
@@ -63,10 +64,52 @@ def test_everything_is_there_and_a_second_time_nothing_is_lost(server, tracker_c
     }
 
     # Another cron line counts, and stays paused.
-    server.deploy(tracker_config, "--cron", "0 5 * * *", "--trainings-at-once", "2")
+    server.deploy(tracker_config, "--cron", "0 5 * * *", "--max-concurrent-runs", "2")
     [schedule] = server.deployment("tracker-iteration-scheduled")["schedules"]
     assert (schedule["schedule"]["cron"], schedule["active"]) == ("0 5 * * *", False)
     assert server.http.get("/work_pools/parc/queues/training").json()["concurrency_limit"] == 2
+
+
+@slow
+def test_deployments_of_earlier_versions_are_updated_in_place(server, tracker_config):
+    """The scheduled one had a flow of its own, which is no more, and none had the parameter `only_new_motions`."""
+    server.deploy(tracker_config, "--cron", "30 4 * * *")
+    before = server.deployment("tracker-iteration-scheduled")
+    entrypoint = before["entrypoint"]
+    own = {"training": {"max_samples": 32}}  # a schedule with parameters of its own
+    schedule = f"/deployments/{before['id']}/schedules/{before['schedules'][0]['id']}"
+    server.http.patch(schedule, json={"active": True, "parameters": own}).raise_for_status()
+    earlier = {
+        "entrypoint": "flows.deployed.tracker_iteration_scheduled",
+        "parameters": {
+            name: value for name, value in before["parameters"].items() if name != "only_new_motions"
+        },
+        "enforce_parameter_schema": False,
+    }
+    server.http.patch(f"/deployments/{before['id']}", json=earlier).raise_for_status()
+    assert "only_new_motions" not in server.deployment("tracker-iteration-scheduled")["parameters"]
+    automation_ids = {a["id"] for a in automations(server)}
+
+    server.deploy(tracker_config)
+    after = server.deployment("tracker-iteration-scheduled")
+    assert (after["id"], after["entrypoint"]) == (before["id"], entrypoint)
+    assert entrypoint == server.deployment("tracker-iteration")["entrypoint"]
+    assert after["parameters"]["only_new_motions"] is True
+    [schedule] = after["schedules"]
+    assert (schedule["schedule"]["cron"], schedule["parameters"]) == ("30 4 * * *", own)
+    assert {a["id"] for a in automations(server)} == automation_ids
+
+    query = {
+        "deployments": {"id": {"any_": [before["id"]]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
+    runs = wait_for(
+        "a scheduled run",
+        lambda: server.http.post("/flow_runs/filter", json=query).raise_for_status().json(),
+        limit=90,
+    )
+    assert [run["parameters"]["only_new_motions"] for run in runs] == [True] * len(runs)
+    Form.model_validate(runs[0]["parameters"])
 
 
 @slow
@@ -159,7 +202,7 @@ def test_without_a_server(tracker_config, url, message):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"silence": 60}, "--dead-after is 60"),
+        ({"heartbeat_timeout": 60}, "--heartbeat-timeout is 60"),
         ({"cron": "at night"}, "--cron 'at night'.*Invalid cron"),
         ({"timezone": "Mars"}, "--timezone 'Mars'"),
     ],

@@ -61,7 +61,7 @@ def power_cut(worker):
 
 def test_one_dies_and_the_other_goes_on(server, tracker_config, s3_url, tmp_path, monkeypatch):
     monkeypatch.setenv("PARC_STORE", s3_url)
-    server.deploy(change(tracker_config, max_samples=SAMPLES), "--dead-after", str(SILENCE))
+    server.deploy(change(tracker_config, max_samples=SAMPLES), "--heartbeat-timeout", str(SILENCE))
     first, second = tmp_path / "first", tmp_path / "second"
     with server.worker(first, **host(first)) as worker:
         id = server.start_run("tracker-iteration")

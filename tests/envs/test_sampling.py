@@ -9,8 +9,8 @@ from torch.testing import assert_close
 from parc_core.character.kinematics import Kinematics
 from parc_core.envs.sampling import MotionSampler
 from parc_core.errors import DataError
-from parc_core.motion.library import MotionLibrary
 from tests.envs.scenes import clip_of, humanoid, motion, shortened
+from tests.motion.make_library import library_of
 
 LENGTHS = (31, 16, 61)
 WEIGHTS = (1.0, 2.0, 1.0)
@@ -18,7 +18,7 @@ WEIGHTS = (1.0, 2.0, 1.0)
 
 def sampler(min_weight: float = 0.01, adaptive: bool = True, seed: int = 0) -> MotionSampler:
     clips = [clip_of(shortened(motion("stand"), frames)) for frames in LENGTHS]
-    library = MotionLibrary(clips, WEIGHTS, ["a", "b", "c"], Kinematics(humanoid()))
+    library = library_of(clips, WEIGHTS, ["a", "b", "c"], Kinematics(humanoid()))
     return MotionSampler(library, min_weight, torch.Generator().manual_seed(seed), adaptive)
 
 

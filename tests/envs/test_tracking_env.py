@@ -16,8 +16,8 @@ from parc_core.envs.terminations import DoneFlag, FailReason
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.errors import DataError
 from parc_core.rotations import heading, rotate_2d
-from parc_core.terrain.heightfield import heights_at, pad
 from tests.envs.scenes import clip_of, env_of, motion, physics, shortened, write_dataset, zero_action
+from tests.terrain.lookup import heights_at, pad
 
 
 def actions(env: TrackingEnv, steps: int, seed: int, scale: float = 0.1) -> list[Tensor]:

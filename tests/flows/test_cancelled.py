@@ -6,7 +6,7 @@ import pytest
 
 from flows import deployed
 from flows import tracker_iteration as module
-from flows.deployed import tracker_iteration_deployed, tracker_iteration_scheduled
+from flows.deployed import tracker_iteration_deployed
 from flows.form_configs import form_from_config
 from parc_core.errors import EXIT_INTERRUPTED, Interrupted
 from parc_tracker.flow import run_flow
@@ -25,17 +25,22 @@ def cancelled(monkeypatch):
     monkeypatch.setattr(module, "_iteration", iteration)
 
 
+def parameters(config, only_new_motions):
+    form = form_from_config(config).model_copy(update={"only_new_motions": only_new_motions})
+    return {name: getattr(form, name) for name in type(form).model_fields}
+
+
 def test_the_command_leaves_with_75_and_says_how_to_go_on(tracker_config):
-    with pytest.raises(Interrupted, match="the same command goes on from the last checkpoint") as caught:
+    with pytest.raises(
+        Interrupted, match="run the same command to resume from the last checkpoint"
+    ) as caught:
         run_flow(tracker_config)
     assert caught.value.exit_code == EXIT_INTERRUPTED
 
 
-@pytest.mark.parametrize("flow", [tracker_iteration_deployed, tracker_iteration_scheduled])
-def test_a_deployed_run_ends_as_cancelled(tracker_config, flow):
-    form = form_from_config(tracker_config)
-    groups = {name: getattr(form, name) for name in type(form).model_fields}
-    state = flow(**groups, return_state=True)
+@pytest.mark.parametrize("only_new_motions", [False, True])
+def test_a_deployed_run_ends_as_cancelled(tracker_config, only_new_motions):
+    state = tracker_iteration_deployed(**parameters(tracker_config, only_new_motions), return_state=True)
     assert (state.type, state.message) == ("CANCELLED", "the run was cancelled")
 
 
@@ -44,7 +49,5 @@ def test_a_scheduled_run_is_cancelled_while_it_looks_for_new_motions(tracker_con
         raise RunCancelled("cancelled while merging")
 
     monkeypatch.setattr(deployed, "dataset_of", dataset_of)
-    form = form_from_config(tracker_config)
-    groups = {name: getattr(form, name) for name in type(form).model_fields}
-    state = tracker_iteration_scheduled(**groups, return_state=True)
+    state = tracker_iteration_deployed(**parameters(tracker_config, only_new_motions=True), return_state=True)
     assert (state.type, state.message) == ("CANCELLED", "cancelled while merging")

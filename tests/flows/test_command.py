@@ -101,7 +101,7 @@ def test_sigterm_ends_with_75_and_one_line(start, config, store, tmp_path):
     assert run.wait(60) == 75
     said = (tmp_path / "run.log").read_text()
     assert said.splitlines()[-1] == (
-        "error: stopped by SIGTERM; the same command goes on from the last checkpoint"
+        "error: stopped by SIGTERM; run the same command to resume from the last checkpoint"
     )
     assert "Traceback" not in said
     assert events(store)[-1]["event"] == "interrupted"

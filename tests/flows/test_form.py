@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from typing import get_args, get_type_hints
 
 import pytest
 import yaml
 from pydantic import ValidationError
 
 import tasks  # noqa: F401 - sets Prefect's environment before Prefect is imported
-from flows.form import Form
+from flows.form import Environment, Form, Learning, Motions, Registration, StageName, Training
 from flows.form_configs import form_from_config, write_configs
-from parc_core.config.agent_config import load_agent_config
-from parc_core.config.dataset_config import load_dataset_config
-from parc_core.config.env_config import load_env_config
-from parc_core.config.tracker_config import load_tracker_config
+from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig, load_agent_config
+from parc_core.config.attribute_docs import attribute_docs
+from parc_core.config.dataset_config import DatasetConfig, load_dataset_config
+from parc_core.config.env_config import EnvConfig, load_env_config
+from parc_core.config.tracker_config import TrackerConfig, load_tracker_config
 from parc_core.errors import ConfigError
+from tasks.stage import STAGES
 from tests.pipeline_fixtures import change
 
 
@@ -100,6 +103,60 @@ def test_a_given_dataset(tracker_config, tmp_path):
 def test_wrong_values_are_refused(group, values):
     with pytest.raises(ValidationError, match=group):
         Form.model_validate({"motions": {"folders": ["a"]}, group: values})
+
+
+KEYS = [
+    (Training, TrackerConfig),
+    (Learning, AgentConfig),
+    (Learning, OptimizerConfig),
+    (Learning, ModelConfig),
+    (Environment, EnvConfig),
+    (Motions, DatasetConfig),
+    (Motions, TrackerConfig),
+    (Registration, TrackerConfig),
+]
+
+
+def bare(hint):
+    """A type without null and without what pydantic checks beside it."""
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+    return bare(kinds[0]) if type(None) in get_args(hint) else hint
+
+
+@pytest.mark.parametrize(("group", "config"), KEYS)
+def test_fields_have_the_types_of_their_keys(group, config):
+    fields, keys = get_type_hints(group), get_type_hints(config)
+    # The engines' names come from their registry, in the config they are a text.
+    shared = [name for name in group.model_fields if name in keys and name != "engine"]
+    assert shared
+    for name in shared:
+        assert bare(fields[name]) == bare(keys[name]), name
+
+
+def test_fields_have_limits_defaults_and_texts_of_their_keys():
+    schema = Form.model_json_schema()["$defs"]
+
+    def field(group, name):
+        return schema[group]["properties"][name]
+
+    frames = field("Motions", "min_num_frames")
+    assert (frames["default"], frames["minimum"], frames["title"]) == (2, 0, "Min. frames")
+    assert frames["description"] == attribute_docs(DatasetConfig)["min_num_frames"]
+    discount = field("Learning", "discount")
+    assert (discount["minimum"], discount["exclusiveMaximum"], discount["type"]) == (0, 1, "number")
+    assert field("Learning", "learning_rate")["exclusiveMinimum"] == 0
+    assert field("Motions", "max_terrain_dim_x")["minimum"] == 1
+    assert field("Training", "engine")["default"] == "auto"
+    for group in schema.values():
+        for name, shown in group.get("properties", {}).items():
+            assert shown["title"] and shown["description"], name
+            assert "null" not in shown["description"] and "`" not in shown["description"], name
+
+
+def test_stages_to_refresh_are_those_that_there_are():
+    assert set(get_args(StageName)) == set(STAGES) >= {"merge_motions", "train", "register"}
+    form = Form.model_validate({"motions": {"folders": ["a"]}, "refresh": ["merge_motions", "evaluate"]})
+    assert form.refresh == ["merge_motions", "evaluate"]
 
 
 def test_no_field_of_the_form_is_of_type_null(tracker_config):

@@ -11,6 +11,7 @@ import pytest
 
 import tasks.train
 from flows.tracker_iteration import tracker_iteration
+from parc_core import __version__
 from parc_core.errors import DataError
 from parc_core.registry.models import resolve_model
 from parc_core.storage.references import local_path
@@ -37,6 +38,7 @@ def test_from_folders_to_a_registered_model_and_again_from_the_cache(tracker_con
     assert manifest["version"] == 1
     assert manifest["lineage"]["dataset"]["sha256"] == first["dataset"]["sha256"]
     assert manifest["lineage"]["parent"] is None
+    assert manifest["lineage"]["parc_tracker"] == __version__
     assert manifest["action_mode"] == "residual"
     assert "<h1>tiny</h1>" in local_path(first["after"]["report"]).read_text()
     assert manifest["metrics"]["after"]["clips"] == 2

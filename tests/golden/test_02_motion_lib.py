@@ -12,8 +12,8 @@ from torch.testing import assert_close
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
 from parc_core.motion.formats.container import read_motion_terrain
-from parc_core.motion.library import MotionLibrary
 from tests.golden.conftest import load_numbers
+from tests.motion.make_library import library_of
 
 HUMANOID = Path(__file__).resolve().parents[2] / "data" / "assets" / "humanoid.xml"
 FIELDS = ("root_pos", "root_rot", "root_vel", "root_ang_vel", "joint_rot", "dof_pos", "dof_vel", "contacts")
@@ -34,7 +34,7 @@ def clips(golden, golden_dir):
 def build(golden, clips, loop_mode):
     clips = [dataclasses.replace(clip, loop_mode=loop_mode) for clip in clips]
     names = [f"{i}_{name}" for i, name in enumerate(golden["files"].tolist())]
-    return MotionLibrary(clips, golden["weights_in"].tolist(), names, Kinematics(load_character(HUMANOID)))
+    return library_of(clips, golden["weights_in"].tolist(), names, Kinematics(load_character(HUMANOID)))
 
 
 @pytest.fixture(scope="module")

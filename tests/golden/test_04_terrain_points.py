@@ -10,6 +10,7 @@ from parc_core.envs import observations
 from parc_core.terrain import heightfield
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.packed import PackedTerrain
+from tests.terrain import lookup
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +43,10 @@ def test_lookup_in_numpy(terrains):
         np.testing.assert_array_equal(nearest, want["grid_index_unclamped"])
         index = heightfield.grid_index(terrain, points)
         np.testing.assert_array_equal(index, want["grid_index"])
-        np.testing.assert_array_equal(heightfield.heights_at(terrain, points), want["hf_val"])
-        np.testing.assert_allclose(
-            heightfield.cell_center(terrain, nearest), want["rounded_point"], atol=1e-5
-        )
-        np.testing.assert_allclose(
-            heightfield.cell_center(terrain, index), want["xyz_point"][:, :2], atol=1e-5
-        )
-        np.testing.assert_array_equal(heightfield.heights_at(terrain, points), want["xyz_point"][:, 2])
+        np.testing.assert_array_equal(lookup.heights_at(terrain, points), want["hf_val"])
+        np.testing.assert_allclose(lookup.cell_center(terrain, nearest), want["rounded_point"], atol=1e-5)
+        np.testing.assert_allclose(lookup.cell_center(terrain, index), want["xyz_point"][:, :2], atol=1e-5)
+        np.testing.assert_array_equal(lookup.heights_at(terrain, points), want["xyz_point"][:, 2])
 
 
 def test_lookup_packed(terrains):
@@ -84,7 +81,7 @@ def test_height_observation(golden, terrains):
 
 def test_padding(terrains):
     for terrain, want in terrains.values():
-        padded = heightfield.pad(terrain, 1)
+        padded = lookup.pad(terrain, 1)
         np.testing.assert_array_equal(padded.hf, want["pad1_hf"])
         np.testing.assert_array_equal(padded.hf_maxmin, want["pad1_maxmin"])
         np.testing.assert_allclose(padded.min_point, want["pad1_min_point"], atol=1e-6)
@@ -102,4 +99,4 @@ def test_extent(terrains):
     for terrain, want in terrains.values():
         assert terrain.hf.shape == tuple(want["dims"])
         last = np.array([[n - 1 for n in terrain.hf.shape]])
-        np.testing.assert_allclose(heightfield.cell_center(terrain, last)[0], want["max_point"], atol=1e-5)
+        np.testing.assert_allclose(lookup.cell_center(terrain, last)[0], want["max_point"], atol=1e-5)

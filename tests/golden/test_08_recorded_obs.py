@@ -24,10 +24,10 @@ from parc_core.envs.observation import ObservationLayout, Sizes
 from parc_core.envs.observations import Targets
 from parc_core.envs.rewards import Pose
 from parc_core.motion.formats.container import read_motion_terrain
-from parc_core.motion.library import MotionLibrary
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.packed import PackedTerrain
 from tests.envs.observed import char_and_targets, observed
+from tests.motion.make_library import library_of
 
 CPU = torch.device("cpu")
 MARGIN = 4.0  # how far float32 rounding of another order of operations may exceed the reference's own error
@@ -45,7 +45,7 @@ class Recording:
         assert reference.motion is not None
         assert reference.terrain is not None
         self.clip, self.terrain = reference.motion, reference.terrain
-        self.library = MotionLibrary([self.clip], [1.0], ["reference"], self.kinematics)
+        self.library = library_of([self.clip], [1.0], ["reference"], self.kinematics)
         self.root_pos, self.root_rot, self.joint_rot = map(self.tensor, ("root_pos", "root_rot", "joint_rot"))
         self.obs = self.tensor("obs_recorded_rebased")
         self.steps = self.tensor("tar_steps")
@@ -263,7 +263,7 @@ def test_velocities_by_differences(recording: Recording) -> None:
         joint_rot=r.data["joint_rot"],
         body_contacts=r.data["body_contacts"],
     )
-    library = MotionLibrary([clip], [1.0], ["recorded"], r.kinematics)
+    library = library_of([clip], [1.0], ["recorded"], r.kinematics)
     vels = [r.tensor(f"fd_{name}") for name in ("root_vel", "root_ang_vel", "dof_vel")]
     for name, want in zip(("root_vel", "root_ang_vel", "dof_vel"), vels):
         # Backward differences: of the frame before and this one; the first has none before it.

@@ -15,8 +15,8 @@ from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
 from parc_core.errors import DataError
 from parc_core.motion import library as library_module
-from parc_core.motion.library import MotionLibrary
 from tests.motion.make_clips import still_clip, turn
+from tests.motion.make_library import library_of
 
 HUMANOID = Path(__file__).resolve().parents[2] / "data" / "assets" / "humanoid.xml"
 
@@ -43,7 +43,7 @@ KNEE = 17  # its dof
 
 def make(kin, *clips, weights=None, names=None):
     names = names or [f"motion_{i}" for i in range(len(clips))]
-    return MotionLibrary(clips, weights or [1.0] * len(clips), names, kin)
+    return library_of(clips, weights or [1.0] * len(clips), names, kin)
 
 
 def sample(library, motion, time):
@@ -149,37 +149,6 @@ def test_clips_are_not_changed(kin):
         assert np.array_equal(getattr(clip, key), array), key
 
 
-def with_value(key, index, value):
-    clip = still_clip()
-    getattr(clip, key)[index] = value
-    return clip
-
-
-BAD_CLIPS = {
-    "one frame": (still_clip(1), "has 1 frame"),
-    "nan position": (with_value("root_pos", (2, 1), math.nan), "root_pos is not finite in frame 2"),
-    "infinite rotation": (with_value("joint_rot", (1, 3, 0), math.inf), "joint_rot is not finite in frame 1"),
-    "nan contact": (with_value("body_contacts", (0, 3), math.nan), "contacts is not finite in frame 0"),
-    "not unit root": (with_value("root_rot", (1, 3), 0.9), "root_rot is not of unit length in frame 1"),
-    "not unit joint": (with_value("joint_rot", (2, 5), 0.0), "joint_rot is not of unit length in frame 2"),
-    "no fps": (dataclasses.replace(still_clip(), fps=0), "fps is 0"),
-    "loop mode": (dataclasses.replace(still_clip(), loop_mode="BOUNCE"), "loop_mode is 'BOUNCE'"),
-    "bodies": (
-        dataclasses.replace(still_clip(), joint_rot=np.zeros((3, 9, 4), np.float32)),
-        "joint_rot has the shape (3, 9, 4), this character needs (3, 14, 4)",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD_CLIPS)
-def test_bad_clips_are_named(kin, case):
-    bad, message = BAD_CLIPS[case]
-    with pytest.raises(DataError) as error:
-        make(kin, still_clip(5), bad, still_clip(), names=["first", "class/bad", "last"])
-    assert str(error.value).startswith("motion 'class/bad'")
-    assert message in str(error.value)
-
-
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
@@ -192,10 +161,3 @@ def test_bad_clips_are_named(kin, case):
 def test_bad_weights(kin, weights, message):
     with pytest.raises(DataError, match=message):
         make(kin, still_clip(), still_clip(), weights=weights, names=["a", "b"])
-
-
-def test_bad_sets(kin):
-    with pytest.raises(DataError, match="there are no motions"):
-        MotionLibrary([], [], [], kin)
-    with pytest.raises(DataError, match="motion 'walk' is there 2 times"):
-        make(kin, still_clip(), still_clip(), names=["walk", "walk"])

@@ -58,6 +58,30 @@ def test_config_and_arg_file_exclude_each_other():
     assert invoke("train", "--config", "a", "--arg_file", "b").exit_code == 78
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--max-concurrent-runs", "3", "--heartbeat-timeout", "120"),
+        ("--trainings-at-once", "3", "--dead-after", "120"),
+        ("--trainings-at-once=3", "--dead-after=120"),
+    ],
+)
+def test_deploy_takes_its_options_by_their_earlier_names_too(monkeypatch, options):
+    given = []
+    monkeypatch.setattr("parc_tracker.deploy.run_deploy", lambda *values: given.append(values))
+    assert invoke("deploy", *options).exit_code == 0
+    [(_, pool, max_concurrent_runs, _, _, heartbeat_timeout, _, _)] = given
+    assert (pool, max_concurrent_runs, heartbeat_timeout) == ("parc", 3, 120)
+
+
+def test_earlier_names_are_not_shown():
+    shown = invoke("deploy", "--help").output
+    assert "--heartbeat-timeout" in shown
+    assert "--max-concurrent-runs" in shown
+    assert "--dead-after" not in shown
+    assert "--trainings-at-once" not in shown
+
+
 def test_a_missing_model_is_bad_data(tmp_path):
     (tmp_path / "dm_env.yaml").write_text("env_name: ig_parkour\nenv: {}\n")
     result = invoke("eval", "--model", "model.pt")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -16,32 +13,12 @@ from packaging.specifiers import SpecifierSet
 from parc_core.config.paths import PROJECT_ROOT
 from tests.pipeline_fixtures import motions
 from tests.py38.test_trainer_python import PYTHON38, needs_python38
+from tests.test_wheel import run, wheel
 from tests.training.test_train_process import AGENT, ENV
 
-__all__ = ["motions"]
+__all__ = ["motions", "wheel"]
 pytestmark = pytest.mark.slow
 NEEDED = {"torch", "numpy", "pyyaml"}
-
-
-def run(*command: object, cwd: Path) -> str:
-    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, so that the project's folder stays as it is."""
-    folder = tmp_path_factory.mktemp("wheel")
-    ignore = shutil.ignore_patterns("__pycache__")
-    for name in ("parc_core", "tasks", "flows", "deployments"):
-        shutil.copytree(PROJECT_ROOT / name, folder / "source" / name, ignore=ignore)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(PROJECT_ROOT / name, folder / "source")
-    build = ("-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder / "dist")
-    run(sys.executable, *build, folder / "source", cwd=folder)
-    (built,) = (folder / "dist").glob("*.whl")
-    return built
 
 
 def requirements(wheel: Path) -> tuple[str, list[Requirement]]:
@@ -81,8 +58,7 @@ def test_it_installs_and_trains_in_a_fresh_environment(wheel, motions, tmp_path)
     files = sorted(motions.glob("*/*.pkl"))
     lines = [f"- file: {file}\n  weight: 1.0\n" for file in files]
     (tmp_path / "motions.yaml").write_text("motions:\n" + "".join(lines))
-    character = PROJECT_ROOT / "data/assets/humanoid.xml"
-    env_text = ENV % (tmp_path / "motions.yaml") + f"  char_file: {character}\n"
+    env_text = ENV % (tmp_path / "motions.yaml") + "  char_file: data/assets/humanoid.xml\n"  # the wheel's
     (tmp_path / "env.yaml").write_text(env_text)
     (tmp_path / "agent.yaml").write_text(AGENT)
     options = {"env_config": "env.yaml", "agent_config": "agent.yaml", "output_dir": "out", "num_envs": 4}

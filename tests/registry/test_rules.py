@@ -19,7 +19,6 @@ from parc_core.registry.models import (
     list_models,
     list_versions,
     promote,
-    ref_of,
     register_model,
     resolve_model,
 )
@@ -81,9 +80,8 @@ def test_references(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("tracker", two),
     ):
         assert resolve_reference(f"registry:{text}", store) == wanted
-    assert store.read_bytes(store.key_of(ref_of(two)["uri"]), ref_of(two)["sha256"]) == b"two"
-    with pytest.raises(DataError, match="has no dm_env"):
-        ref_of(two, "dm_env.yaml")
+    ref = two["files"]["model.pt"]
+    assert store.read_bytes(store.key_of(ref["uri"]), ref["sha256"]) == b"two"
     for text in ("registry:tracker@", "registry:", "registry:../x", "registry:a@../b", "tracker@1"):
         with pytest.raises(ConfigError):
             resolve_reference(text, store)

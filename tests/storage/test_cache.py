@@ -19,7 +19,7 @@ from parc_core.system.files import sha256_bytes
 def put(cache: LocalCache, data: bytes, age_s: float) -> Path:
     with cache.incoming() as folder:
         (folder / "x").write_bytes(data)
-        path = cache.adopt(folder / "x", sha256_bytes(data))
+        path = cache.insert(folder / "x", sha256_bytes(data))
     then = time.time() - age_s
     os.utime(path, (then, then))
     return path
@@ -31,7 +31,7 @@ def fetched(store: Store, ref: dict[str, str]) -> Path:
     found = cache.find(sha256)
     if found is None:
         with cache.incoming() as folder:
-            found = cache.adopt(store.get_file(store.key_of(ref["uri"]), folder / "x", sha256), sha256)
+            found = cache.insert(store.get_file(store.key_of(ref["uri"]), folder / "x", sha256), sha256)
         cache.trim()
     return found
 

@@ -13,7 +13,7 @@ import pytest
 from parc_core.storage.lease import Lease, LeaseLost, LeaseTimes
 from parc_core.storage.store import Store
 
-QUICK = LeaseTimes(renew=0.05, expire=0.5, look=0.05)
+QUICK = LeaseTimes(renew=0.05, expire=0.5, poll=0.05)
 KEY = "runs/1/lease.json"
 
 

@@ -26,7 +26,8 @@ def test_put_and_get(store: Store, tmp_path: Path) -> None:
     (tmp_path / "in.bin").write_bytes(b"abc")
     ref = store.put_file(tmp_path / "in.bin", "runs/1/model.pt")
     assert ref == {"uri": f"{store.url}/runs/1/model.pt", "sha256": sha256_bytes(b"abc")}
-    assert store.get_ref(ref, tmp_path / "out" / "model.pt").read_bytes() == b"abc"
+    copy = store.get_file(store.key_of(ref["uri"]), tmp_path / "out" / "model.pt", ref["sha256"])
+    assert copy.read_bytes() == b"abc"
     assert store.read_bytes("runs/1/model.pt", ref["sha256"]) == b"abc"
     assert store.key_of(ref["uri"]) == "runs/1/model.pt"
     assert store.put_json({"a": [1]}, "runs/1/x.json")["uri"].endswith("/runs/1/x.json")
@@ -43,7 +44,7 @@ def test_every_read_is_checked(store: Store, tmp_path: Path) -> None:
     store.put_bytes(b"abd", "x")
     (tmp_path / "out").write_bytes(b"old")
     for read in (
-        lambda: store.get_ref(ref, tmp_path / "out"),
+        lambda: store.get_file("x", tmp_path / "out", ref["sha256"]),
         lambda: store.read_bytes("x", ref["sha256"]),
         lambda: store.read_json("x", ref["sha256"]),
     ):

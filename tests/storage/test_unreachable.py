@@ -74,7 +74,9 @@ def test_nobody_listens(s3_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: 
         lambda: store.get_file("x", tmp_path / "x"),
     ):
         begin = time.monotonic()
-        with pytest.raises(StoreUnreachable, match=r"does not answer .*start again") as caught:
+        with pytest.raises(
+            StoreUnreachable, match=r"does not answer .*run the same command to resume"
+        ) as caught:
             call()
         assert caught.value.exit_code == 69 and "\n" not in str(caught.value)
         assert time.monotonic() - begin < 30

@@ -48,7 +48,7 @@ def sent(store, tmp_path):
 
 
 def test_another_machine_goes_on_from_the_newest(sent, tmp_path):
-    assert pull(sent, tmp_path / "b") == (20, ["going on from the store's checkpoint of 20 samples"])
+    assert pull(sent, tmp_path / "b") == (20, ["resuming from the checkpoint in the store: 20 samples"])
     assert samples_of(tmp_path / "b") == 20
     assert (tmp_path / "b" / "log.txt").read_text() == "Samples\n20\n"
     assert pull(sent, tmp_path / "b") == (None, [])  # it is here

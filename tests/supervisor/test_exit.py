@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from parc_core.supervisor.exit import Ending, TrainerDiverged, TrainerOutOfMemory, memory_kills, raise_for
+from parc_core.supervisor.exit import ExitInfo, TrainerDiverged, TrainerOutOfMemory, memory_kills, raise_for
 from parc_core.supervisor.supervise import TrainerCrashed
 
 
 def error_of(code: int, message: str = "", kind: str = "", memory_kill: bool = False) -> Exception:
     with pytest.raises(TrainerCrashed) as caught:
-        raise_for(Ending(code, message, kind, Path("output.log"), memory_kill))
+        raise_for(ExitInfo(code, message, kind, Path("output.log"), memory_kill))
     return caught.value
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from parc_core.errors import ConfigError
+from parc_core.system import files
 from parc_core.system.files import atomic_write, sha256_bytes, sha256_file, write_json, write_text
 
 
@@ -72,3 +73,21 @@ def test_sha256(tmp_path: Path) -> None:
     data = bytes(range(256)) * 10_000  # several blocks
     (tmp_path / "x").write_bytes(data)
     assert sha256_file(tmp_path / "x") == hashlib.sha256(data).hexdigest()
+
+
+def test_a_hash_is_kept_until_the_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+    read: list[str] = []
+    original = files.sha256_file
+    monkeypatch.setattr(files, "sha256_file", lambda name: read.append(str(name)) or original(name))
+    assert files.content_sha256(path) == files.content_sha256(path) == sha256_bytes(b"old")
+    monkeypatch.chdir(tmp_path)
+    assert files.content_sha256("x") == sha256_bytes(b"old")
+    assert read == [str(path)]
+    times = path.stat()
+    path.write_bytes(b"new")  # as long, and with its time put back
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert files.content_sha256(path) == sha256_bytes(b"new")
+    with pytest.raises(FileNotFoundError):
+        files.content_sha256(tmp_path / "none")

@@ -7,8 +7,11 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 
-from parc_core.system.signals import StopSignals
+import pytest
+
+from parc_core.system.signals import StopSignals, exit_interrupted, raising
 
 PROGRAM = """
 import os, signal, sys
@@ -41,3 +44,27 @@ def test_signals_in_quick_succession_are_one_request():
 
 def test_a_later_signal_acts_at_once():
     assert run(-1.0) == -signal.SIGTERM
+
+
+def test_signals_become_an_exception_and_the_handler_goes_with_the_block():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyError, match="15"), raising(KeyError, [signal.SIGTERM]):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
+    with pytest.raises(SystemExit) as caught, exit_interrupted():
+        os.kill(os.getpid(), signal.SIGINT)
+    assert caught.value.code == 75
+
+
+def test_another_thread_leaves_signals_alone():
+    before = signal.getsignal(signal.SIGTERM)
+    seen: list[object] = []
+
+    def look() -> None:
+        with exit_interrupted():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert seen == [before]

@@ -89,4 +89,4 @@ def test_a_server_that_is_slow_or_away_delays_nothing(server, monkeypatch):
         assert time.monotonic() - start < 0.4
         time.sleep(0.6)
     assert shown.errors >= 1
-    assert "did not get through" in said[0]
+    assert "did not reach the server" in said[0]

@@ -100,5 +100,5 @@ def test_what_counts_as_an_import(tmp_path, monkeypatch):
     )
     names = {path.stem for path in source_files("parc_core.root")}
     assert names == {"__init__", "root", "lazy", "by_name", "after_else"}
-    with pytest.raises(ValueError, match=r"parc_core\.nothing is no module"):
+    with pytest.raises(ValueError, match=r"parc_core\.nothing is not a module"):
         source_files("parc_core.nothing")

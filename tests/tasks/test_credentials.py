@@ -107,9 +107,9 @@ def test_blocks_that_are_none(
         ("text", "block 'text' holds no JSON object"),
         ("secret/half", "has nothing for AWS_SECRET_ACCESS_KEY"),
         ("json/parc-store", "show their values to everybody"),
-        ("secret/", "is no block"),
-        ("/x", "is no block"),
-        ("a/b/c", "is no block"),
+        ("secret/", "is not a block"),
+        ("/x", "is not a block"),
+        ("a/b/c", "is not a block"),
     ):
         monkeypatch.setenv("PARC_STORE_BLOCK", name)
         with pytest.raises(ConfigError, match=said) as caught:
@@ -158,7 +158,7 @@ def test_what_blocks_hold(data: dict[str, Any], found: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("value", [7, ["two"], "two\nAWS_X=1", "two\x00"])
 def test_values_that_are_no_line_of_text(value: Any) -> None:
-    with pytest.raises(ConfigError, match="the value for AWS_SECRET_ACCESS_KEY is no line of text"):
+    with pytest.raises(ConfigError, match="the value for AWS_SECRET_ACCESS_KEY is not a line of text"):
         variables_of({"value": {**KEY, "AWS_SECRET_ACCESS_KEY": value}}, "name")
 
 

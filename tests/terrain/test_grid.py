@@ -12,8 +12,9 @@ from parc_core.motion.clip import MotionTerrain
 from parc_core.motion.formats.container import write_motion_terrain
 from parc_core.motion.formats.terrain_grid import read_terrain_pkl, write_terrain_pkl
 from parc_core.terrain.grid import build_grid
-from parc_core.terrain.heightfield import Heightfield, heights_at
+from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.mesh import heightfield_mesh
+from tests.terrain.lookup import heights_at
 
 
 def make(rows, min_point=(0.0, 0.0), dx=0.5):
@@ -71,18 +72,6 @@ def test_file_is_one_terrain_for_all():
     assert not grid.motion_offsets.any()
     np.testing.assert_array_equal(grid.terrain.hf, terrain.hf)
     np.testing.assert_array_equal(grid.terrain.min_point, [3.0, 4.0])
-    assert grid.filler_meshes() == []
-
-
-def test_patches_and_fillers_cover_every_used_plot():
-    terrains = [make(np.eye(3)), make([[2.0]]), make([[3.0, 4.0]])]
-    grid = build_grid(terrains, "square", 1, 0.5)
-    meshes = [grid.patch_mesh(m) for m in range(3)] + grid.filler_meshes()
-    covered = sum(area_vectors(mesh)[:, 2].sum() for mesh in meshes)
-    assert covered == pytest.approx(3 * (5 * 0.5) ** 2)
-    for vertices, _ in grid.filler_meshes():
-        center = vertices.mean(axis=0)
-        assert heights_at(grid.terrain, center[None, :2].astype(np.float32))[0] == center[2]
 
 
 def test_impossible_grids():

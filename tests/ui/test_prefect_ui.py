@@ -73,7 +73,7 @@ def test_a_custom_run_and_its_artifacts(page, server, store, shoot):
 
     page.get_by_label("Device (Optional)").fill("cpu")
     page.get_by_label("Seed (Optional)").fill("5")
-    page.get_by_label("Model's name (Optional)").fill("from-the-form")
+    page.get_by_label("Model name (Optional)").fill("from-the-form")
     id = submit(page, server)
     page.goto(f"{server.url}/v2/runs/flow-run/{id}")
     page.get_by_text("Completed", exact=True).first.wait_for(timeout=RUN_LIMIT)

@@ -10,7 +10,7 @@ import torch
 
 from parc_core.engines.isaac_gym.api import IsaacGym
 from parc_core.terrain.grid import TerrainGrid, build_grid
-from parc_core.terrain.heightfield_arrays import FlatTerrains
+from parc_core.terrain.heightfield_arrays import HeightfieldArrays
 from parc_core.terrain.mesh import Mesh, rectangle_mesh, voxel_mesh_chunks
 from parc_core.terrain.packed import PackedTerrain
 
@@ -77,7 +77,7 @@ def _flat(values: np.ndarray) -> np.ndarray:
 
 def _arranged(terrain: PackedTerrain, mode: str) -> TerrainGrid:
     sizes = terrain.num_terrains
-    flat = FlatTerrains(
+    flat = HeightfieldArrays(
         heights=terrain.heights.cpu().numpy(),
         dims=terrain.dims.cpu().numpy(),
         min_point=terrain.min_point.cpu().numpy(),

@@ -50,14 +50,6 @@ class SteppedBatch:
             for name, values in self._fields.items():
                 values[k] = getattr(data, name)
 
-    def get_data(self, k: int) -> Any:
-        """mujoco.MjData of simulation k, with the bound inputs as they are now."""
-        data = self._datas[k]
-        for name in _INPUTS:
-            if name in self._fields:
-                setattr(data, name, self._fields[name][k])
-        return data
-
 
 def make_batch(model: Any, num_envs: int, num_threads: int) -> Any:
     """MuJoCo's own batch on num_threads cores where it has one, a `SteppedBatch` otherwise."""

@@ -110,7 +110,7 @@ def _check_classes(merged: MergeResult) -> None:
     for name in merged.classes:
         if name not in present:
             raise DataError(
-                f"class '{name}' has no motion to train on: {_why(merged, name)}; mend or remove it,"
+                f"class '{name}' has no motion to train on: {_why(merged, name)}; fix or remove it,"
                 " or put 'ignore' into the folder's name"
             )
 

@@ -13,10 +13,10 @@ import numpy as np
 from parc_core.motion.clip import MotionClip
 from parc_core.motion.formats.container import read_motion_terrain, validate
 from parc_core.terrain.heightfield import Heightfield
-from parc_core.terrain.heightfield_arrays import FlatTerrains
+from parc_core.terrain.heightfield_arrays import HeightfieldArrays
 
 _FRAMES = ("root_pos", "root_rot", "joint_rot", "contacts", "num_frames", "fps", "loop_wrap")
-_TERRAINS = tuple(FlatTerrains.__dataclass_fields__)
+_TERRAINS = tuple(HeightfieldArrays.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class DatasetArrays:
     """(M,) float32."""
     loop_wrap: np.ndarray
     """(M,) bool."""
-    terrains: FlatTerrains
+    terrains: HeightfieldArrays
     """M terrains, not padded."""
 
     @classmethod
     def join(cls, parts: Sequence[DatasetArrays]) -> DatasetArrays:
         """The motions of all parts, in their order."""
         frames = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _FRAMES}
-        return cls(terrains=FlatTerrains.join([part.terrains for part in parts]), **frames)
+        return cls(terrains=HeightfieldArrays.join([part.terrains for part in parts]), **frames)
 
     def to_dict(self) -> Dict[str, np.ndarray]:
         """The arrays by name, for a file."""
@@ -60,7 +60,7 @@ class DatasetArrays:
             KeyError: an array is missing.
             ValueError: arrays do not fit each other.
         """
-        terrains = FlatTerrains(*(arrays[f"terrain_{name}"] for name in _TERRAINS))
+        terrains = HeightfieldArrays(*(arrays[f"terrain_{name}"] for name in _TERRAINS))
         found = cls(terrains=terrains, **{name: arrays[name] for name in _FRAMES})
         found._check_sizes()
         return found
@@ -96,16 +96,20 @@ def read_files(job: ReadJob) -> DatasetArrays:
         DataError: a file is missing, corrupt or makes no sense; the message names it.
     """
     contents = [_read_one(file, job) for file in job.files]
-    clips = [clip for clip, _ in contents]
+    return arrays_of([clip for clip, _ in contents], [terrain for _, terrain in contents], job.num_bodies)
+
+
+def arrays_of(clips: Sequence[MotionClip], terrains: Sequence[Heightfield], num_bodies: int) -> DatasetArrays:
+    """M checked clips end to end, with M terrains; `num_bodies`: J of their character."""
     return DatasetArrays(
         root_pos=np.concatenate([clip.root_pos for clip in clips]),
         root_rot=np.concatenate([clip.root_rot for clip in clips]),
         joint_rot=np.concatenate([clip.joint_rot for clip in clips]),
-        contacts=np.concatenate([_contacts(clip, job.num_bodies) for clip in clips]),
+        contacts=np.concatenate([_contacts(clip, num_bodies) for clip in clips]),
         num_frames=np.array([clip.num_frames for clip in clips], dtype=np.int64),
         fps=np.array([clip.fps for clip in clips], dtype=np.float32),
         loop_wrap=np.array([clip.loop_mode == "WRAP" for clip in clips], dtype=bool),
-        terrains=FlatTerrains.of([terrain for _, terrain in contents]),
+        terrains=HeightfieldArrays.of(terrains),
     )
 
 

@@ -13,26 +13,23 @@ import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.dataset.dataset_arrays import DatasetArrays
-from parc_core.motion.dataset.file_index import stamp
-from parc_core.system.files import PathLike, atomic_write, sha256_file
+from parc_core.system.files import PathLike, atomic_write, content_sha256
 
 FORMAT = 1
 """Raise when the arrays or the checks before them change: older files are then made anew."""
-FROM_MOTIONS = 500
+CACHE_MIN_MOTIONS = 500
 """Smaller data sets have no cache: their files are read within a fraction of a second."""
 
 _FILES_PER_TASK = 64
 
 # What numpy and zipfile raise on a file that is cut short, altered or something else; members carry a CRC-32.
 _BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
-
-_known_digests: Dict[str, Tuple[Optional[str], str]] = {}  # path -> stamp and SHA-256, within this process
 
 
 def cache_path(motions_yaml: PathLike) -> Path:
@@ -58,16 +55,10 @@ def _digests(files: List[str]) -> List[str]:
 
 
 def _digest(file: str) -> str:
-    before = stamp(file)
-    known = _known_digests.get(file)
-    if known is not None and before is not None and known[0] == before:
-        return known[1]
     try:
-        digest = sha256_file(file)
+        return content_sha256(file)
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror or error}); correct the path") from error
-    _known_digests[file] = (before, digest)
-    return digest
 
 
 def dataset_key(files: Sequence[str], shared_terrain: Optional[str], num_bodies: int) -> str:

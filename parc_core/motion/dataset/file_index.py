@@ -102,7 +102,7 @@ class FileIndex:
         except (KeyError, TypeError):
             return None
 
-    def note(self, path: str, file_stamp: Optional[str], facts: FileFacts) -> None:
+    def record(self, path: str, file_stamp: Optional[str], facts: FileFacts) -> None:
         """Keep the facts of a file as it was at `file_stamp` (taken before it was read)."""
         if file_stamp is None or not facts.sha256:
             return

@@ -13,15 +13,14 @@ import torch
 from parc_core import rotations
 from parc_core.errors import DataError
 from parc_core.motion.dataset.dataset_arrays import DatasetArrays, ReadJob, read_files
-from parc_core.motion.dataset.dataset_cache import FROM_MOTIONS, dataset_key, load_cached, save_cached
+from parc_core.motion.dataset.dataset_cache import CACHE_MIN_MOTIONS, dataset_key, load_cached, save_cached
 from parc_core.motion.dataset.dataset_file import MotionsFile, display_names, read_motions_yaml
-from parc_core.motion.dataset.joined_frames import JoinedFrames
 from parc_core.motion.formats import safe_pickle
 from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.motion.formats.terrain_grid import read_terrain_pkl
 from parc_core.system.processes import usable_cores
 from parc_core.terrain.heightfield import Heightfield
-from parc_core.terrain.heightfield_arrays import FlatTerrains
+from parc_core.terrain.heightfield_arrays import HeightfieldArrays
 
 _FILES_PER_WORKER = 1000  # below it a process costs more (starting, sending frames back) than it saves
 _CHUNK_FILES = 250
@@ -31,10 +30,9 @@ _CHUNK_FILES = 250
 class LoadedDataset:
     """M motions with their terrains, in the order of `motions.yaml`."""
 
-    frames: JoinedFrames
-    """All frames of the M motions."""
-    terrains: FlatTerrains
-    """M terrains: the motion's own, or `shared_terrain` where it has none."""
+    arrays: DatasetArrays
+    """All frames of the M motions, rotations of unit length, and M terrains: the motion's own, or `shared_terrain`
+    where it has none."""
     weights: List[float]
     """M sampling weights as in the file, any sum."""
     names: List[str]
@@ -48,6 +46,11 @@ class LoadedDataset:
     def num_motions(self) -> int:
         """M."""
         return len(self.names)
+
+    @property
+    def terrains(self) -> HeightfieldArrays:
+        """M terrains."""
+        return self.arrays.terrains
 
 
 def load_dataset(
@@ -63,7 +66,7 @@ def load_dataset(
         workers: processes; default: one per core, as far as the number of files is worth it.
         num_bodies: J of the character.
         cache: read and write the file of all motions beside the data set (see `dataset_cache`); default: from
-            `FROM_MOTIONS` motions on.
+            `CACHE_MIN_MOTIONS` motions on.
 
     Raises:
         DataError: a file is missing, corrupt, makes no sense or is listed twice; the message names it.
@@ -73,7 +76,7 @@ def load_dataset(
     files = [entry.file for entry in listing.entries]
     _check_listed_once(files, str(motions_yaml))
     shared = None if listing.terrain is None else _read_shared_terrain(listing.terrain)
-    if len(files) >= FROM_MOTIONS if cache is None else cache:
+    if len(files) >= CACHE_MIN_MOTIONS if cache is None else cache:
         key = dataset_key(files, listing.terrain, num_bodies)
         arrays = load_cached(motions_yaml, key)
         if arrays is None:
@@ -83,8 +86,7 @@ def load_dataset(
     else:
         arrays = _read_all(files, num_bodies, shared, workers)
     return LoadedDataset(
-        frames=JoinedFrames.of_arrays(arrays),
-        terrains=arrays.terrains,
+        arrays=arrays,
         weights=[entry.weight for entry in listing.entries],
         names=_unique_names(motions_yaml, listing),
         files=files,
@@ -141,14 +143,14 @@ def _read_all(
     chunks = [files[i : i + _CHUNK_FILES] for i in range(0, len(files), _CHUNK_FILES)]
     jobs = [ReadJob(chunk, num_bodies, shared) for chunk in chunks]
     if workers <= 1:
-        return _unit_length(DatasetArrays.join([read_files(job) for job in jobs]))
+        return unit_length(DatasetArrays.join([read_files(job) for job in jobs]))
     # Spawned, not forked: the caller may hold a GPU context or threads that do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
-        return _unit_length(DatasetArrays.join(list(pool.map(read_files, jobs))))
+        return unit_length(DatasetArrays.join(list(pool.map(read_files, jobs))))
 
 
-def _unit_length(arrays: DatasetArrays) -> DatasetArrays:
+def unit_length(arrays: DatasetArrays) -> DatasetArrays:
     """The arrays with rotations normalized: files may be off by what `validate` tolerates."""
     return replace(
         arrays,

@@ -25,7 +25,7 @@ from parc_core.motion.dataset.file_index import (
 )
 from parc_core.motion.dataset.inputs import MARKER, InputFile, Progress
 from parc_core.motion.dataset.merge_result import Duplicate, MergedMotion, MergeResult, Rejected
-from parc_core.motion.dataset.remote_folders import bring, local_file
+from parc_core.motion.dataset.remote_folders import ensure_cached, local_file
 from parc_core.motion.dataset.sources import find_motions
 from parc_core.storage.cache import LocalCache
 from parc_core.system.files import PathLike, sha256_bytes, write_bytes, write_text
@@ -150,7 +150,7 @@ def _all_facts(
             todo[file.path] = file
         else:
             facts[file.path] = known
-    for path, file in bring(list(todo.values()), progress).items():
+    for path, file in ensure_cached(list(todo.values()), progress).items():
         facts[path] = FileFacts("", file.error)
         del todo[path]
     unread = [todo[path] for path in sorted(todo)]
@@ -159,7 +159,7 @@ def _all_facts(
     for done, (file, (file_stamp, found)) in enumerate(zip(unread, results), start=1):
         facts[file.path] = found if not file.is_remote else _checked_copy(file, found)
         name, content_stamp = _index_name(file)
-        index.note(name, content_stamp or file_stamp, facts[file.path])
+        index.record(name, content_stamp or file_stamp, facts[file.path])
         _report(progress, done, len(unread), "reading motions")
     return facts, len(unread)
 
@@ -228,20 +228,7 @@ def _named(kept: List[InputFile], facts: Dict[str, FileFacts]) -> List[MergedMot
         short = found.sha256[:8]
         stem = f"{file.motion_class[:80]}__{Path(file.path).stem[:80]}__{short}.pkl"
         unique = name if count[name] == 1 else f"{name}-{short}"
-        motions.append(
-            MergedMotion(
-                stem,
-                unique,
-                file.motion_class,
-                found.sha256,
-                found.frames,
-                found.fps,
-                found.nx,
-                found.ny,
-                found.dx,
-                file.path,
-            )
-        )
+        motions.append(MergedMotion(stem, unique, file.motion_class, found, file.path))
     return sorted(motions, key=lambda m: (m.motion_class, m.name))
 
 
@@ -264,7 +251,7 @@ def _copy(
         if known is None or known.sha256 != motion.sha256:
             todo.append(motion)
     lost: Dict[str, Tuple[str, str, str]] = {}
-    gone = bring([sources[motion.source] for motion in todo], progress)
+    gone = ensure_cached([sources[motion.source] for motion in todo], progress)
     for motion in todo:
         if motion.source in gone:
             lost[motion.file] = (motion.source, motion.motion_class, gone[motion.source].error)
@@ -276,8 +263,7 @@ def _copy(
     for done, (motion, (file_stamp, reason)) in enumerate(zip(todo, map_files(_copy_one, tasks, workers)), 1):
         if reason is not None:
             lost[motion.file] = (motion.source, motion.motion_class, reason)
-        facts = FileFacts(motion.sha256, None, motion.frames, motion.fps, motion.nx, motion.ny, motion.dx)
-        index.note(str(motions_dir / motion.file), file_stamp, facts)
+        index.record(str(motions_dir / motion.file), file_stamp, motion.facts)
         _report(progress, done, len(todo), "copying motions")
     return lost
 

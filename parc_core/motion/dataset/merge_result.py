@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 from parc_core.errors import DataError
+from parc_core.motion.dataset.file_index import FileFacts
 from parc_core.system.files import PathLike, write_json
+
+_FACTS = ("sha256", "frames", "fps", "nx", "ny", "dx")
+"""What the file says of a motion's content; a kept one has no error."""
 
 
 @dataclass(frozen=True)
@@ -21,23 +25,20 @@ class MergedMotion:
     """For people, unique: `<class>/<stem>`, with `-<first 8 of sha256>` where that is not enough."""
     motion_class: str
     """First folder below the root."""
-    sha256: str
-    """Of the file's content."""
-    frames: int
-    fps: int
-    nx: int
-    """Terrain cells along x."""
-    ny: int
-    """Terrain cells along y."""
-    dx: float
-    """Cell size, m."""
+    facts: FileFacts
+    """Of the copy."""
     source: str
     """The input file that it was copied from."""
 
     @property
+    def sha256(self) -> str:
+        """Of the copy's content."""
+        return self.facts.sha256
+
+    @property
     def length(self) -> float:
         """Seconds for the weights: n / fps (spec section 2)."""
-        return self.frames / self.fps
+        return self.facts.frames / self.facts.fps
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def write_merge_result(path: PathLike, result: MergeResult) -> None:
     """Write `result` as JSON, atomically; merging the same again gives the same file."""
     data = asdict(result)
     del data["num_read"]
+    data["motions"] = [_flat(motion) for motion in data["motions"]]
     write_json(path, data)
 
 
@@ -95,9 +97,24 @@ def read_merge_result(path: PathLike) -> MergeResult:
     """
     try:
         data: Dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-        data["motions"] = [MergedMotion(**item) for item in data["motions"]]
+        data["motions"] = [_nested(item) for item in data["motions"]]
         data["rejected"] = [Rejected(**item) for item in data["rejected"]]
         data["duplicates"] = [Duplicate(**item) for item in data["duplicates"]]
         return MergeResult(**data)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not the result of a merge ({error}); merge again") from error
+
+
+def _flat(motion: Dict[str, Any]) -> Dict[str, Any]:
+    """A motion as it stands in the file: its facts among its own fields."""
+    facts = motion["facts"]
+    return {
+        **{key: motion[key] for key in ("file", "name", "motion_class")},
+        **{key: facts[key] for key in _FACTS},
+        "source": motion["source"],
+    }
+
+
+def _nested(item: Dict[str, Any]) -> MergedMotion:
+    facts = FileFacts(**{key: item.pop(key) for key in _FACTS})
+    return MergedMotion(facts=facts, **item)

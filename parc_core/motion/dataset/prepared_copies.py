@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 from parc_core.errors import DataError
-from parc_core.motion.dataset.file_index import CONTENT_STAMP, FileFacts, FileIndex, stamp
+from parc_core.motion.dataset.file_index import CONTENT_STAMP, FileIndex, stamp
 from parc_core.motion.dataset.inputs import InputFile, Progress
 from parc_core.motion.dataset.merge_result import Duplicate, MergedMotion
 from parc_core.motion.dataset.preprocessing import Preprocessor, preprocess
-from parc_core.motion.dataset.remote_folders import bring, local_file
+from parc_core.motion.dataset.remote_folders import ensure_cached, local_file
 from parc_core.motion.formats.container import motion_terrain_bytes, read_motion_terrain
 from parc_core.system.files import sha256_bytes, sha256_file, write_bytes
 from parc_core.system.processes import map_files
@@ -71,7 +71,7 @@ def prepare_copies(
             done[motion.file] = copy
         else:
             todo.append(motion)
-    gone = bring([sources[motion.source] for motion in todo], progress)
+    gone = ensure_cached([sources[motion.source] for motion in todo], progress)
     lost.update({m.file: (m.source, m.motion_class, gone[m.source].error) for m in todo if m.source in gone})
     todo = [motion for motion in todo if motion.source not in gone]
     tasks = [(motion, str(local_file(sources[motion.source])), how) for motion in todo]
@@ -81,9 +81,8 @@ def prepare_copies(
             lost[motion.file] = (motion.source, motion.motion_class, reason)
         else:
             done[motion.file] = copy
-            facts = FileFacts(copy.sha256, None, copy.frames, copy.fps, copy.nx, copy.ny, copy.dx)
-            index.note(str(Path(how.motions_dir) / copy.file), file_stamp, facts)
-            index.note(f"{recipe}:{motion.sha256}", CONTENT_STAMP, facts)
+            index.record(str(Path(how.motions_dir) / copy.file), file_stamp, copy.facts)
+            index.record(f"{recipe}:{motion.sha256}", CONTENT_STAMP, copy.facts)
         if progress is not None and (count == len(todo) or count % 50 == 0):
             progress(count, len(todo), "preprocessing motions")
     kept, same = _once([done[motion.file] for motion in motions if motion.file in done])
@@ -104,7 +103,8 @@ def _once(motions: List[MergedMotion]) -> Tuple[List[MergedMotion], List[Duplica
 def _renamed(motion: MergedMotion, sha256: str) -> MergedMotion:
     """The motion under its copy's content: the last part of the file name is the hash's beginning."""
     stem = motion.file.rpartition("__")[0]
-    return replace(motion, file=f"{stem}__{sha256[:8]}.pkl", sha256=sha256)
+    facts = replace(motion.facts, sha256=sha256)
+    return replace(motion, file=f"{stem}__{sha256[:8]}.pkl", facts=facts)
 
 
 def _prepare_one(

@@ -14,9 +14,10 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from parc_core.errors import DataError
 from parc_core.motion.dataset.inputs import MARKER, InputFile, Progress, is_skipped
-from parc_core.storage.backend import Failed, Listed
+from parc_core.storage.backend import Listed
 from parc_core.storage.cache import LocalCache
 from parc_core.storage.store import Store
+from parc_core.storage.transfers import Failed
 from parc_core.system.files import write_text
 
 BATCH = 2000
@@ -53,7 +54,7 @@ def find_remote(url: str, progress: Optional[Progress] = None) -> List[InputFile
     return files
 
 
-def bring(files: Sequence[InputFile], progress: Optional[Progress] = None) -> Dict[str, InputFile]:
+def ensure_cached(files: Sequence[InputFile], progress: Optional[Progress] = None) -> Dict[str, InputFile]:
     """Make sure that remote files are in the cache; those that were removed from it are fetched again.
 
     Returns:
@@ -123,8 +124,8 @@ def _fetch(
             found = store.get_many(wanted, report, failed)
             for item, (_, path, _) in zip(batch, wanted):
                 if item.key in found:
-                    cache.adopt(path, found[item.key])
-                    index.note(item, found[item.key])
+                    cache.insert(path, found[item.key])
+                    index.record(item, found[item.key])
         index.save()
     if items:
         cache.trim()
@@ -153,7 +154,7 @@ class _Index:
         """The tag at the last fetch."""
         return self._known.get(key, ("", 0, ""))[0]
 
-    def note(self, item: Listed, sha256: str) -> None:
+    def record(self, item: Listed, sha256: str) -> None:
         """A file that was fetched."""
         self._known[item.key] = (item.tag, item.size, sha256)
 

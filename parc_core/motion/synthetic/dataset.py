@@ -14,7 +14,7 @@ import torch
 
 from parc_core.character.mjcf import load_character
 from parc_core.character.model import Character
-from parc_core.config.paths import PROJECT_ROOT
+from parc_core.config.paths import DATA_ROOT
 from parc_core.errors import ConfigError
 from parc_core.motion.formats.container import write_motion_terrain
 from parc_core.motion.synthetic.generate import check_kind, make_motion
@@ -63,7 +63,7 @@ def make_dataset(
     for kind in kinds:
         check_kind(kind)
     if character is None:
-        character = load_character(PROJECT_ROOT / "data" / "assets" / "humanoid.xml")
+        character = load_character(DATA_ROOT / "data" / "assets" / "humanoid.xml")
     jobs = [
         (kind, number, str(Path(out_dir) / kind / f"{kind}_{number}.pkl"), max_seconds)
         for kind in dict.fromkeys(kinds)

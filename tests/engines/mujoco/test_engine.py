@@ -53,13 +53,23 @@ def test_every_field_comes_back_as_it_was_put_in() -> None:
     assert not got.diverged.any()
 
 
+def data_of(engine: MujocoEngine, env: int) -> Any:
+    """MuJoCo's own data in the state of one environment."""
+    import mujoco
+
+    data = mujoco.MjData(engine.model)
+    for name in ("qpos", "qvel", "mocap_pos"):
+        setattr(data, name, engine._batch.bind(name)[env])
+    return data
+
+
 def test_mujoco_places_bodies_where_our_kinematics_do() -> None:
     import mujoco
 
     engine = make_engine(4)
     reset(engine, random_state(4))
     for env in range(4):
-        data = engine._batch.get_data(env)
+        data = data_of(engine, env)
         mujoco.mj_forward(engine.model, data)
         for b, name in enumerate(humanoid().body_names):
             np.testing.assert_allclose(engine.state.body_pos[env, b], data.body(name).xpos, atol=1e-5)
@@ -159,7 +169,7 @@ def rays(engine: MujocoEngine, origins: list, direction: list) -> np.ndarray:
     """Distance to the first column hit from each origin, -1 for none."""
     import mujoco
 
-    data = engine._batch.get_data(0)
+    data = data_of(engine, 0)
     mujoco.mj_forward(engine.model, data)
     columns = int(engine.model.body("pelvis").id)  # bodies before the pelvis
     hits = []

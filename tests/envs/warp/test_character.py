@@ -22,8 +22,8 @@ from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.envs.warp.env import FusedTrackingEnv
 from parc_core.motion.clip import MotionClip
-from parc_core.motion.library import MotionLibrary
 from parc_core.terrain.heightfield import Heightfield
+from tests.motion.make_library import library_of
 
 ARM = """
 <mujoco>
@@ -131,7 +131,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
     path.write_text(ARM)
     kinematics, rng = Kinematics(load_character(path)), np.random.default_rng(0)
     clips = [random_clip(rng, *each) for each in ((9, 30, "CLAMP"), (2, 24, "WRAP"), (31, 60, "WRAP"))]
-    library = MotionLibrary(clips, [1, 1, 1], ["a", "b", "c"], kinematics)
+    library = library_of(clips, [1, 1, 1], ["a", "b", "c"], kinematics)
     hills = [
         Heightfield(rng.normal(size=shape).astype(np.float32), rng.normal(size=2).astype(np.float32), 0.4)
         for shape in ((7, 3), (1, 1), (4, 11))

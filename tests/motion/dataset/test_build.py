@@ -13,6 +13,7 @@ from parc_core.config.dataset_config import DatasetConfig
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.dataset.build import build_dataset, create_dataset, motion_weights
 from parc_core.motion.dataset.dataset_file import display_names, read_motions_yaml
+from parc_core.motion.dataset.file_index import FileFacts
 from parc_core.motion.dataset.merge import merge_folders
 from parc_core.motion.dataset.merge_result import MergedMotion
 from tests.motion.small_files import write_small
@@ -34,7 +35,8 @@ def config(*roots: Path, **settings: Any) -> DatasetConfig:
 
 
 def motion(name: str, frames: int, fps: int = 30) -> MergedMotion:
-    return MergedMotion(f"{name}.pkl", name, name.partition("/")[0], "0" * 64, frames, fps, 3, 2, 0.4, "/x")
+    facts = FileFacts("0" * 64, None, frames, fps, 3, 2, 0.4)
+    return MergedMotion(f"{name}.pkl", name, name.partition("/")[0], facts, "/x")
 
 
 def test_weights_by_hand() -> None:

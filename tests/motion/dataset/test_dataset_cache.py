@@ -7,7 +7,6 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
 
 from parc_core.motion.clip import MotionTerrain
 from parc_core.motion.dataset import loading
@@ -46,11 +45,11 @@ def reads(monkeypatch):
 
 
 def assert_same(a, b):
-    for name in vars(a.frames):
-        assert torch.equal(getattr(a.frames, name), getattr(b.frames, name)), name
-        assert getattr(a.frames, name).dtype == getattr(b.frames, name).dtype
-    for name in vars(a.terrains):
-        np.testing.assert_array_equal(getattr(a.terrains, name), getattr(b.terrains, name))
+    first, second = a.arrays.to_dict(), b.arrays.to_dict()
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name], name)
+        assert first[name].dtype == second[name].dtype
     assert (a.names, a.weights, a.files) == (b.names, b.weights, b.files)
 
 
@@ -66,7 +65,7 @@ def test_second_start_reads_one_file(dataset, reads):
 def test_small_data_sets_have_none_by_default(dataset, monkeypatch):
     load_dataset(dataset)
     assert not cache_path(dataset).exists()
-    monkeypatch.setattr(loading, "FROM_MOTIONS", 3)
+    monkeypatch.setattr(loading, "CACHE_MIN_MOTIONS", 3)
     load_dataset(dataset)
     assert cache_path(dataset).exists()
 

@@ -45,7 +45,7 @@ def test_data_dir_and_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_data_dir_unset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATA_DIR", raising=False)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("parc_core.config.paths.PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr("parc_core.config.paths.DATA_ROOT", tmp_path)
     (tmp_path / "m.yaml").write_text("motions:\n- {file: $DATA_DIR/a.pkl, weight: 1}\n")
     with pytest.raises(ConfigError, match="DATA_DIR"):
         read_motions_yaml(tmp_path / "m.yaml")

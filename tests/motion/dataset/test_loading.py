@@ -48,7 +48,7 @@ def test_loads_in_the_order_of_the_file(tmp_path):
     assert data.names == ["b", "a"]
     assert data.files == [str(b), str(a)]
     assert data.weights == [0.5, 2.0]
-    assert data.frames.num_frames.tolist() == [4, 7]
+    assert data.arrays.num_frames.tolist() == [4, 7]
     assert [float(t.hf[0, 0]) for t in data.terrains.heightfields()] == [1.0, 2.0]
     assert data.shared_terrain is None
 
@@ -57,7 +57,7 @@ def test_processes_give_the_same(tmp_path):
     files = [write(tmp_path / f"m{i}.pkl", still_clip(2 + i), terrain(i)) for i in range(5)]
     path = listing(tmp_path, *[(f, 1) for f in files])
     alone, together = load_dataset(path, workers=1), load_dataset(path, workers=2)
-    assert together.frames.num_frames.tolist() == alone.frames.num_frames.tolist() == [2, 3, 4, 5, 6]
+    assert together.arrays.num_frames.tolist() == alone.arrays.num_frames.tolist() == [2, 3, 4, 5, 6]
     assert together.terrains.lowest.tolist() == [0, 1, 2, 3, 4]
 
 

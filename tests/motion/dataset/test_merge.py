@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from dataclasses import replace
@@ -54,7 +55,7 @@ def test_classes_are_first_level_folders(tmp_path: Path) -> None:
     for motion in result.motions:
         assert result.path_of(motion).read_bytes() == Path(motion.source).read_bytes()
         assert motion.sha256 == sha256_file(motion.source)
-        assert (motion.frames, motion.fps, motion.nx, motion.ny) == (4, 30, 3, 2)
+        assert (motion.facts.frames, motion.facts.fps, motion.facts.nx, motion.facts.ny) == (4, 30, 3, 2)
         assert motion.file == f"{motion.name.replace('/', '__')}__{motion.sha256[:8]}.pkl"
 
 
@@ -305,6 +306,9 @@ def test_result_file_round_trip(tmp_path: Path) -> None:
     write_merge_result(tmp_path / "merge.json", result)
     # How many files had to be read says nothing about the result.
     assert read_merge_result(tmp_path / "merge.json") == replace(result, num_read=0)
+    first = json.loads((tmp_path / "merge.json").read_text(encoding="utf-8"))["motions"][0]
+    fields = ["file", "name", "motion_class", "sha256", "frames", "fps", "nx", "ny", "dx", "source"]
+    assert list(first) == fields, "files written before read the same"
     (tmp_path / "merge.json").write_text("{}")
     with pytest.raises(DataError, match="not the result of a merge"):
         read_merge_result(tmp_path / "merge.json")

@@ -14,7 +14,7 @@ from parc_core.errors import ConfigError
 from parc_core.motion.formats.container import motion_terrain_bytes, read_misc, read_motion_terrain, validate
 from parc_core.motion.synthetic import KINDS, balance, make_dataset, make_motion
 from parc_core.motion.synthetic.ik import SIDES, find_leg
-from parc_core.terrain.heightfield import heights_at
+from tests.terrain.lookup import heights_at
 
 SEEDS = (0, 7, 100)
 CASES = [(kind, seed) for kind in KINDS for seed in SEEDS]
