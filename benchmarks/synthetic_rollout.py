@@ -1,4 +1,4 @@
-"""An agent and a rollout of random numbers, and an environment that does nothing: the learner without physics."""
+"""A learner with a rollout of random numbers, and an environment that does nothing: the learner without physics."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from parc_core.config.agent_config import AgentConfig
-from parc_core.learning.agent import Agent, make_agent
 from parc_core.learning.distribution import DiagGaussian
-from parc_core.learning.precision import hidden_dtype, resolve_precision
-from parc_core.learning.rollout import Rollout
+from parc_core.learning.ppo import PPO
 from parc_core.system.world import ONE_PROCESS, World
 
 
@@ -64,27 +62,21 @@ class IdleEnv:
 
 
 @torch.no_grad()
-def make_case(config: AgentConfig, env: IdleEnv, steps: int, seed: int = 0) -> Tuple[Agent, Rollout]:
-    """The same agent and the same rollout for the same seed, as if the agent had made it.
-
-    Args:
-        steps: of every environment in the rollout.
-    """
+def make_case(config: AgentConfig, env: IdleEnv, use_graph: bool = True, seed: int = 0) -> PPO:
+    """The same learner with the same rollout for the same seed, as if its agent had made it."""
     torch.manual_seed(seed)
-    agent = make_agent(env, config.model, config.norm_obs_clip)
-    agent.model.dtype = hidden_dtype(resolve_precision(config.matmul_precision, env.device))
-    per_sample = agent.model.head.depends_on_state
-    rollout = Rollout(
-        steps, env.num_envs, env.obs_dim, env.action_dim, env.device, agent.model.dtype, per_sample
-    )
+    ppo = PPO(env, config, seed=1, max_samples=10**12, use_graph=use_graph)
+    ppo.collect(env.reset(), 0, record_obs=False)  # allocates, and starts the clock
+    ppo.reseed(1)
+    rollout, actor = ppo.rollout, ppo.agent.model.actor
     rollout.norm_obs.normal_()
-    for t in range(steps):
-        dist = agent.model.actor(rollout.norm_obs[t])
+    for t in range(rollout.steps):
+        dist = actor(rollout.norm_obs[t])
         rollout.norm_means[t] = dist.mean
-        (rollout.logstd[t] if per_sample else rollout.logstd).copy_(dist.logstd)
+        (rollout.logstd[t] if rollout.std_per_sample else rollout.logstd).copy_(dist.logstd)
         rollout.norm_actions[t] = dist.sample()
     rollout.log_probs.copy_(DiagGaussian(rollout.norm_means, rollout.logstd).log_prob(rollout.norm_actions))
     rollout.explored.fill_(True)
     rollout.rewards.uniform_()
-    rollout.dones.copy_((torch.rand(steps, env.num_envs, device=env.device) < 0.01).long())
-    return agent, rollout
+    rollout.dones.copy_((torch.rand(rollout.steps, env.num_envs, device=env.device) < 0.01).long())
+    return ppo

@@ -27,11 +27,11 @@ class Agent(nn.Module):
 
     @property
     def model(self) -> ActorCritic:
-        """The two networks, over normalised observations."""
+        """The two networks, over normalized observations."""
         return self._model
 
     def normalize_obs(self, obs: Tensor, out: Optional[Tensor] = None) -> Tensor:
-        """(..., O) raw → (..., O) normalised and clipped."""
+        """(..., O) raw → (..., O) normalized and clipped."""
         return self._obs_norm.normalize(obs, out=out)
 
     def unnormalize_action(self, norm_action: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ class Agent(nn.Module):
 
     @torch.no_grad()
     def values(self, norm_obs: Tensor, chunk: int = 16384) -> Tensor:
-        """(B, O) normalised → (B,), in chunks that bound the memory of the hidden layers."""
+        """(B, O) normalized → (B,), in chunks that bound the memory of the hidden layers."""
         return torch.cat([self._model.critic(part) for part in norm_obs.split(chunk)])
 
     def model_state(self) -> Dict[str, Tensor]:
@@ -59,7 +59,7 @@ class Agent(nn.Module):
 
 
 def make_agent(env, model_config, norm_obs_clip: float, center_heights: bool = False) -> Agent:
-    """Agent for an environment's sizes, bounds and normalised dimensions, on its device.
+    """Agent for an environment's sizes, bounds and normalized dimensions, on its device.
 
     Args:
         center_heights: the normalizer subtracts the mean of the observed terrain heights.

@@ -99,7 +99,7 @@ class GaussianHead(nn.Module):
 
 
 class ActorCritic(nn.Module):
-    """Two MLPs over the same normalised observation.
+    """Two MLPs over the same normalized observation.
 
     Attributes:
         dtype: type of the hidden layers' products and activations. Parameters, output layers and all that comes after
@@ -129,11 +129,11 @@ class ActorCritic(nn.Module):
         return self._action_dist
 
     def actor(self, norm_obs: Tensor) -> DiagGaussian:
-        """(B, O) normalised → distribution over normalised actions (B, D)."""
+        """(B, O) normalized → distribution over normalized actions (B, D)."""
         return self._action_dist(self._features(self._actor_layers, norm_obs))
 
     def critic(self, norm_obs: Tensor) -> Tensor:
-        """(B, O) normalised → values (B,)."""
+        """(B, O) normalized → values (B,)."""
         return self._critic_out(self._features(self._critic_layers, norm_obs)).squeeze(-1)
 
     def _features(self, layers: nn.Sequential, norm_obs: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ MIN_STD = 1e-4
 
 
 class Normalizer(nn.Module):
-    """y = (x − mean) / std, clamped to ±clip; un-normalised dimensions keep mean 0 and std 1.
+    """y = (x − mean) / std, clamped to ±clip; un-normalized dimensions keep mean 0 and std 1.
 
     `_count`, `_mean` and `_std` are what model files hold. The float64 moments stay out of the
     state_dict (PARC's layout has none); checkpoints save them through `moments()`.
@@ -40,7 +40,7 @@ class Normalizer(nn.Module):
         """Args:
         dim: width of x.
         clip: bound of |y|; infinity for none.
-        norm_mask: (dim,) bool, True where x is normalised; None = everywhere.
+        norm_mask: (dim,) bool, True where x is normalized; None = everywhere.
         min_std: floor of the standard deviation.
         center_mask: (dim,) bool, True where only the mean is subtracted; None = nowhere.
         """

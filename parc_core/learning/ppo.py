@@ -6,7 +6,7 @@ One iteration is `collect` (a rollout) and `update` (targets, then clipped steps
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Tuple
 
 import torch
 from torch import Tensor
@@ -36,6 +36,7 @@ from parc_core.learning.returns import (
 from parc_core.learning.rollout import Batch, Rollout
 from parc_core.learning.schedules import action_std, explore_probability, learning_rate
 from parc_core.learning.stage_timer import StageTimer
+from parc_core.system.world import ONE_PROCESS, World
 
 Info = Dict[str, Tensor]
 """Log entries by name, each of shape ()."""
@@ -58,15 +59,17 @@ class PPO:
         max_samples: int,
         heartbeat: Callable[[], None] = lambda: None,
         use_graph: bool = True,
+        world: World = ONE_PROCESS,
     ) -> None:
         """Args:
         seed: of exploration and minibatches; networks come from torch's global generator.
         max_samples: where a linear learning rate reaches 0.
         heartbeat: called every control step and every minibatch.
         use_graph: record minibatches as a CUDA graph, where the optimizer can be recorded.
+        world: the training's processes.
         """
         self._env, self._config, self._max_samples = env, config, max_samples
-        self._heartbeat = heartbeat
+        self._heartbeat, self._world = heartbeat, world
         self._generator = torch.Generator(device=env.device).manual_seed(seed)
         self._precision = resolve_precision(config.matmul_precision, env.device)
         self.agent = make_agent(env, config.model, config.norm_obs_clip, config.center_heights)
@@ -107,7 +110,7 @@ class PPO:
 
         Args:
             samples: of the training so far, for the schedules.
-            record_obs: let the normalizer see the observations; it changes at `agent.obs_norm.update()`.
+            record_obs: let the normalizer see the observations; it changes at `agent.obs_norm.update(world)`.
 
         Returns:
             (N, O) the observation to continue from.
@@ -131,6 +134,7 @@ class PPO:
                 self._heartbeat()
             policy = DiagGaussian(rollout.norm_means, rollout.logstd)
             rollout.log_probs.copy_(policy.log_prob(rollout.norm_actions))
+        env.end_iteration(self._world)
         self._timer.lap()
         return obs
 
@@ -186,15 +190,15 @@ class PPO:
         info["all_finite"] = self._all_finite()
         self._timer.lap()
         numbers = torch.stack([value.float() for value in info.values()]).tolist()  # the one transfer
-        collecting, updating = self._timer.seconds()
-        times = {"collect_seconds": collecting, "update_seconds": updating}
+        seconds = self._timer.seconds()
+        times = {"collect_seconds": seconds[0], "update_seconds": seconds[-1]}
         return {**dict(zip(info, numbers)), **times, **self._schedule}
 
     def _targets(self) -> Info:
         """Fills in return targets and advantages of the rollout; returns their log entries."""
         rollout = self.rollout
         values = self.agent.values(rollout.norm_obs.flatten(0, 1)).view_as(rollout.rewards)
-        return training_targets(rollout, values, self._bounds, self._config)
+        return training_targets(rollout, values, self._bounds, self._config, self._world)
 
     def _shuffled(self) -> Tuple[Tensor, ...]:
         """Places of all samples in random order, in minibatches; the last one may be smaller."""
@@ -272,13 +276,18 @@ class PPO:
 
 @torch.no_grad()
 def training_targets(
-    rollout: Rollout, values: Tensor, bounds: Tuple[float, float], config: AgentConfig
+    rollout: Rollout,
+    values: Tensor,
+    bounds: Tuple[float, float],
+    config: AgentConfig,
+    world: World = ONE_PROCESS,
 ) -> Info:
     """Fills in the rollout's return targets and normalized advantages.
 
     Args:
         values: (T, N) critic values of the observations, as the critic gives them.
         bounds: lowest and highest possible value, for the bootstrap.
+        world: whose processes' advantages are normalized together.
 
     Returns:
         Log entries adv_mean and adv_std. Golden file 06, bt_*.
@@ -287,7 +296,7 @@ def training_targets(
     targets = td_lambda_returns(
         rollout.rewards, next_values, rollout.dones, config.discount, config.td_lambda
     )
-    adv, mean, std = normalized_advantages(targets - values, rollout.explored, config.norm_adv_clip)
+    adv, mean, std = normalized_advantages(targets - values, rollout.explored, config.norm_adv_clip, world)
     rollout.targets.copy_(targets)
     rollout.advantages.copy_(adv)
     return {"adv_mean": mean, "adv_std": std}

@@ -82,16 +82,21 @@ class Rollout:
 
     def all_samples(self) -> Batch:
         """Views of all T · N samples."""
-        per_sample = (getattr(self, name).flatten(0, 1) for name in Batch._fields[:-1])
-        return Batch(*per_sample, self.logstd.flatten(0, 1) if self.std_per_sample else self.logstd)
+        return Batch(
+            norm_obs=self.norm_obs.flatten(0, 1),
+            norm_actions=self.norm_actions.flatten(0, 1),
+            norm_means=self.norm_means.flatten(0, 1),
+            log_probs=self.log_probs.flatten(),
+            explored=self.explored.flatten(),
+            advantages=self.advantages.flatten(),
+            targets=self.targets.flatten(),
+            logstd=self.logstd.flatten(0, 1) if self.std_per_sample else self.logstd,
+        )
 
     def empty_batch(self, size: int) -> Batch:
         """Memory for `gather`; what all samples share is the rollout's own."""
         return Batch(
-            *(
-                part.new_empty(size, *part.shape[1:]) if gathered else part
-                for part, gathered in self._parts()
-            )
+            *(part.new_empty(size, *part.shape[1:]) if gathered else part for part, gathered in self._parts())
         )
 
     def gather(self, ids: Tensor, out: Batch) -> Batch:

@@ -13,7 +13,7 @@ def explore_probability(config, samples: int) -> float:
 
 
 def action_std(model_config, samples: int) -> Optional[float]:
-    """Standard deviation of normalised actions: linear from action_std to action_std_end; None = as it is."""
+    """Standard deviation of normalized actions: linear from action_std to action_std_end; None = as it is."""
     if model_config.action_std_end is None:
         return None
     return _linear(

@@ -14,13 +14,14 @@ from parc_core.learning.distribution import DiagGaussian
 from parc_core.learning.networks import ActorCritic, hidden_sizes
 from parc_core.learning.normalizer import Normalizer
 from parc_core.learning.optimizers import make_optimizer
-from parc_core.learning.ppo import actor_loss, critic_loss, ppo_loss
+from parc_core.learning.ppo import critic_loss, loss_names, ppo_loss
 from parc_core.learning.returns import (
     bootstrap_values,
     normalized_advantages,
     td_lambda_returns,
     value_bounds,
 )
+from parc_core.learning.rollout import Batch
 from parc_core.learning.schedules import action_std, explore_probability, learning_rate
 
 
@@ -140,37 +141,51 @@ def test_advantages_use_explored_samples_alone():
     assert got.tolist() == [[0.0, 0.0, 0.0]]
 
 
+def batch_of(**parts):
+    """3 samples that observe 2 numbers and act with 1; the policy that collected them had mean 0 and std 1."""
+    values = {
+        "norm_obs": torch.ones(3, 2),
+        "norm_actions": torch.zeros(3, 1),
+        "norm_means": torch.zeros(3, 1),
+        "log_probs": torch.zeros(3),
+        "explored": torch.ones(3, dtype=torch.bool),
+        "advantages": torch.zeros(3),
+        "targets": torch.ones(3),
+        "logstd": torch.zeros(1),
+    }
+    return Batch(**{**values, **parts})
+
+
 def test_clipped_surrogate_by_hand():
     """Ratios 1.5, 0.5 and (not explored) 9 with ε = 0.2: min(2·1.5, 2·1.2) and min(−0.5, −0.8)."""
-    dist = DiagGaussian(torch.zeros(3, 1), torch.zeros(1))
-    logp = dist.log_prob(torch.zeros(3, 1))
-    batch = {
-        "norm_action": torch.zeros(3, 1),
-        "a_logp": logp - torch.log(torch.tensor([1.5, 0.5, 9.0])),
-        "adv": torch.tensor([2.0, -1.0, 50.0]),
-        "explored": torch.tensor([True, True, False]),
-    }
-    loss, info = actor_loss(dist, batch, AgentConfig(action_bound_weight=0))
-    assert_close(loss, torch.tensor(-(2.4 - 0.8) / 2))
+    model = ActorCritic(2, 1, [4], [4], std=1.0, output_scale=0.0)  # mean 0
+    logp = DiagGaussian(torch.zeros(3, 1), torch.zeros(1)).log_prob(torch.zeros(3, 1))
+    batch = batch_of(
+        log_probs=logp - torch.log(torch.tensor([1.5, 0.5, 9.0])),
+        advantages=torch.tensor([2.0, -1.0, 50.0]),
+        explored=torch.tensor([True, True, False]),
+    )
+    _, info = ppo_loss(model, batch, AgentConfig(action_bound_weight=0))
+    assert_close(info["actor_loss"], torch.tensor(-(2.4 - 0.8) / 2))
     assert_close(info["clip_frac"], torch.tensor(1.0))
     assert_close(info["imp_ratio"], torch.tensor(1.0))
+    assert_close(info["kl"], torch.tensor(0.0))
     assert "action_bound_loss" not in info
 
 
 def test_a_minibatch_without_exploration_has_a_finite_loss():
     model = ActorCritic(2, 1, [4], [4])
-    batch = {
-        "norm_obs": torch.ones(3, 2),
-        "norm_action": torch.zeros(3, 1),
-        "a_logp": torch.zeros(3),
-        "adv": torch.zeros(3),
-        "tar_val": torch.ones(3),
-        "explored": torch.zeros(3, dtype=torch.bool),
-    }
-    loss, info = ppo_loss(model, batch, AgentConfig())
+    loss, info = ppo_loss(model, batch_of(explored=torch.zeros(3, dtype=torch.bool)), AgentConfig())
     loss.backward()
     assert info["actor_loss"] == 0 and torch.isfinite(loss)
     assert torch.isfinite(model._critic_out.weight.grad).all()
+
+
+def test_every_log_entry_is_named():
+    """`loss_names` says before the first step what it will log."""
+    for config in (AgentConfig(), AgentConfig(action_bound_weight=0), AgentConfig(action_entropy_weight=0.1)):
+        _, info = ppo_loss(ActorCritic(2, 1, [4], [4]), batch_of(), config)
+        assert sorted([*info, "grad_norm"]) == sorted(loss_names(config))
 
 
 def test_critic_loss_by_hand():

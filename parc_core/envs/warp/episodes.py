@@ -4,7 +4,7 @@ The same as `EpisodeStats.add` and `MotionSampler.record`. Only whole numbers ar
 not matter; returns go into rows that are summed in a fixed order.
 """
 
-# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc"
+# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc, no-untyped-def"
 
 from __future__ import annotations
 
