@@ -78,5 +78,6 @@ def make_case(config: AgentConfig, env: IdleEnv, use_graph: bool = True, seed: i
     rollout.log_probs.copy_(DiagGaussian(rollout.norm_means, rollout.logstd).log_prob(rollout.norm_actions))
     rollout.explored.fill_(True)
     rollout.rewards.uniform_()
+    rollout.end_values.zero_()
     rollout.dones.copy_((torch.rand(rollout.steps, env.num_envs, device=env.device) < 0.01).long())
     return ppo

@@ -7,6 +7,8 @@ from typing import Dict, Optional
 import torch
 from torch import Tensor, nn
 
+from parc_core.config.agent_config import ModelConfig
+from parc_core.envs.vec_env import VecEnv
 from parc_core.learning.networks import ActorCritic, hidden_sizes
 from parc_core.learning.normalizer import Normalizer
 
@@ -58,7 +60,9 @@ class Agent(nn.Module):
         return {key: value.detach().cpu().clone() for key, value in self.state_dict().items()}
 
 
-def make_agent(env, model_config, norm_obs_clip: float, center_heights: bool = False) -> Agent:
+def make_agent(
+    env: VecEnv, model_config: ModelConfig, norm_obs_clip: float, center_heights: bool = False
+) -> Agent:
     """Agent for an environment's sizes, bounds and normalized dimensions, on its device.
 
     Args:

@@ -8,7 +8,7 @@ come as float32 out of the product.
 from __future__ import annotations
 
 import functools
-from typing import Any, Sequence, Tuple
+from typing import Any, List, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ def mlp_forward_bf16(x: Tensor, params: Sequence[Tensor], dtype: torch.dtype) ->
     Returns:
         (B, Hₗ) in `dtype`.
     """
-    features: Tensor = _MlpBf16.apply(x.to(dtype), *params)
+    features: Tensor = _MlpBf16.apply(x.to(dtype), *params)  # type: ignore[no-untyped-call]
     return features
 
 
@@ -47,7 +47,7 @@ class _MlpBf16(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Tuple[Any, ...]:
         layers = (len(ctx.saved_tensors) - 1) // 2
         activations, weights = ctx.saved_tensors[: layers + 1], ctx.saved_tensors[layers + 1 :]
-        grads: list = []
+        grads: List[Tensor] = []
         for layer in reversed(range(layers)):
             grad = torch.ops.aten.threshold_backward(grad, activations[layer + 1], 0)  # 0 where the ReLU was
             weight_grad = _product(grad.t(), activations[layer], ctx.param_dtype)

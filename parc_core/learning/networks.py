@@ -130,14 +130,17 @@ class ActorCritic(nn.Module):
 
     def actor(self, norm_obs: Tensor) -> DiagGaussian:
         """(B, O) normalized → distribution over normalized actions (B, D)."""
-        return self._action_dist(self._features(self._actor_layers, norm_obs))
+        dist: DiagGaussian = self._action_dist(self._features(self._actor_layers, norm_obs))
+        return dist
 
     def critic(self, norm_obs: Tensor) -> Tensor:
         """(B, O) normalized → values (B,)."""
-        return self._critic_out(self._features(self._critic_layers, norm_obs)).squeeze(-1)
+        values: Tensor = self._critic_out(self._features(self._critic_layers, norm_obs))
+        return values.squeeze(-1)
 
     def _features(self, layers: nn.Sequential, norm_obs: Tensor) -> Tensor:
         """(B, O) → (B, H) float32."""
         if self.dtype == torch.float32:
-            return layers(norm_obs)
+            features: Tensor = layers(norm_obs)
+            return features
         return mlp_forward_bf16(norm_obs, list(layers.parameters()), self.dtype).float()

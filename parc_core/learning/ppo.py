@@ -204,7 +204,8 @@ class PPO:
         """Places of all samples in random order, in minibatches; the last one may be smaller."""
         device = self._sums.device
         order = torch.randperm(self.rollout.num_samples, generator=self._generator, device=device)
-        return order.split(self._batch_size)
+        minibatches: Tuple[Tensor, ...] = order.split(self._batch_size)
+        return minibatches
 
     def _gradient_step(self, ids: Tensor) -> None:
         """One step on the samples `ids` (B,); the gradient norm is that before clipping. Recorded on CUDA."""

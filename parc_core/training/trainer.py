@@ -7,11 +7,12 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, Optional, Union, cast
 
 import torch
 
 from parc_core.config.agent_config import AgentConfig
+from parc_core.envs.vec_env import VecEnv
 from parc_core.errors import Interrupted, TrainingDiverged
 from parc_core.learning.model_file import (
     check_actions,
@@ -28,6 +29,9 @@ from parc_core.training.divergence import DivergenceGuard
 from parc_core.training.log_row import output_row
 from parc_core.training.logger import Console, Logger, Number, ProgressFile
 from parc_core.training.test_episodes import run_test_episodes
+
+if TYPE_CHECKING:
+    from parc_core.envs.tracking_env import TrackingEnv
 
 HEARTBEAT_SECONDS = 10.0
 EXPLODED_LOSS = 1e8  # rewards are bounded, so that a healthy loss stays some orders of magnitude below
@@ -55,7 +59,7 @@ class Trainer:
 
     def __init__(
         self,
-        env: Any,
+        env: VecEnv,
         config: AgentConfig,
         options: TrainerOptions,
         progress: ProgressFile,
@@ -125,7 +129,7 @@ class Trainer:
 
     def _advance(self) -> None:
         if self._normalizer_learns():
-            self.agent.obs_norm.update()
+            self.agent.obs_norm.update(self._world)
         self.samples += self._rollout.num_samples
         self.iteration += 1
 
@@ -279,7 +283,8 @@ class Trainer:
     def _evaluate(self) -> None:
         from parc_core.training.clip_evaluation import evaluate_clips_in_training
 
-        self._evaluation = evaluate_clips_in_training(self.env, self.agent, self._heartbeat)
+        env = cast("TrackingEnv", self.env)  # clips are played: it has motions
+        self._evaluation = evaluate_clips_in_training(env, self.agent, self._heartbeat)
 
     def _hours(self) -> float:
         """Wall time of this training over all its processes."""

@@ -92,7 +92,8 @@ def test_normalizer(golden):
         check_mean(normalizer, mean, std)
         check_std(normalizer, std, mean)
         use = ~normalizer._fixed
-        squares = normalizer._m_m2 / normalizer.count + normalizer._m_mean.square()
+        moments = normalizer.moments()
+        squares = moments["m2"] / normalizer.count + moments["mean"].square()
         want = golden[f"norm_mean_sq_after{index}"].double()
         assert_close(squares[use], want[use], atol=1e-6, rtol=1e-5)
 

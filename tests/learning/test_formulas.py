@@ -23,6 +23,7 @@ from parc_core.learning.returns import (
 )
 from parc_core.learning.rollout import Batch
 from parc_core.learning.schedules import action_std, explore_probability, learning_rate
+from parc_core.system.world import World
 
 
 def test_normalizer_by_hand():
@@ -284,3 +285,48 @@ def test_td_lambda_of_random_episodes_is_the_recursion():
         after = rewards[t] + 0.97 * ((1 - share) * values[t] + share * after)
         want[t] = after
     assert_close(td_lambda_returns(rewards, values, dones, 0.97, 0.9), want, rtol=1e-12, atol=1e-12)
+
+
+class Pair(World):
+    """Two processes of which the other's part of every sum is known: `others` in the order of the sums."""
+
+    def __init__(self, *others):
+        super().__init__(0, 2)
+        self._others = list(others)
+
+    def sum_(self, tensor):
+        return tensor.add_(self._others.pop(0).to(tensor))
+
+
+def test_a_normalizer_learns_from_all_processes():
+    torch.manual_seed(0)
+    mine, theirs, before = torch.randn(50, 3) * 4 + 100, torch.randn(50, 3) - 7, torch.randn(20, 3)
+    alone, first = Normalizer(3), Normalizer(3)
+    for normalizer in (alone, first):
+        normalizer.record(before)
+        normalizer.update()
+    alone.record(mine)
+    alone.record(theirs)
+    alone.update()
+    first.record(mine)
+    mean = 0.5 * (mine.double().mean(0) + theirs.double().mean(0))
+    m2 = (theirs.double() - mean).square().sum(0)
+    first.update(Pair(theirs.double().mean(0), m2))
+    assert first.count == alone.count == 120
+    assert_close(first._mean, alone._mean, rtol=1e-6, atol=1e-6)
+    assert_close(first._std, alone._std, rtol=1e-6, atol=1e-6)
+
+
+def test_advantages_are_normalized_over_all_processes():
+    torch.manual_seed(0)
+    adv, explored = torch.randn(4, 6), torch.rand(4, 6) < 0.8
+    want, mean, std = normalized_advantages(adv, explored, clip=4.0)
+    other = torch.where(explored, adv, torch.zeros_like(adv))[:, 3:].double()
+    world = Pair(
+        torch.stack((explored[:, 3:].sum().double(), other.sum())),
+        (other - mean.double()).square()[explored[:, 3:]].sum(),
+    )
+    got, got_mean, got_std = normalized_advantages(adv[:, :3], explored[:, :3], 4.0, world)
+    assert_close(got, want[:, :3], rtol=1e-5, atol=1e-6)
+    assert_close(got_mean, mean)
+    assert_close(got_std, std)

@@ -109,8 +109,6 @@ def test_collecting_reads_no_number_off_the_device(monkeypatch, record_obs):
     class Still(FakeEnv):
         """Makes its steps without reading any number either; no episode ends."""
 
-        can_time_out = False
-
         def step(self, action):
             self._pos += 0.2 * (action - self._pos)
             return self._obs(), self._pos.sum(-1), self._done, {}
@@ -139,6 +137,7 @@ def test_collecting_reads_no_number_off_the_device(monkeypatch, record_obs):
             monkeypatch.setattr(torch.Tensor, name, refuse)
 
     env = Still(num_envs=6)
+    env.can_time_out = False
     env.reset()
     monkeypatch.setattr(env, "reset", lambda: forbid() or env._obs())
     run(0.5, record_obs=record_obs, env=env)
@@ -159,5 +158,6 @@ def test_some_environments_explore():
 
 def test_observations_are_recorded_once_each():
     _, agent, _, _ = run(explore_prob=1.0, record_obs=True)
-    assert agent.obs_norm.moments()["count"] == 12 * 6
     assert agent.obs_norm.count == 0  # takes effect after the update
+    agent.obs_norm.update()
+    assert agent.obs_norm.count == agent.obs_norm.moments()["count"] == 12 * 6
