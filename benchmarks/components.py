@@ -87,7 +87,7 @@ def fused_pieces(env: Any) -> Dict[str, Tuple[Callable[[], None], int]]:
         "contacts and state": (contacts_and_state, BLOCK),
         "observation": (lambda: env._observation.launch(env._everyone), BLOCK),
         "reward and done": (env._scoring.launch, BLOCK),
-        "statistics": (env._booking.launch, BLOCK),
+        "statistics": (env._stats_kernel.launch, BLOCK),
     }
 
 

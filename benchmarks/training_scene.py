@@ -16,8 +16,8 @@ from parc_core.config.env_config import EnvFileConfig, load_env_config
 from parc_core.envs.factory import make_env
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.errors import DataError
-from parc_core.learning.learner import Learner
 from parc_core.learning.model_file import load_into, read_model_file
+from parc_core.learning.ppo import PPO
 
 ENV_CONFIG = "data/configs/gpu/env.yaml"
 AGENT_CONFIG = "data/configs/gpu/agent.yaml"
@@ -74,7 +74,7 @@ def make_training(scene: Scene, num_envs: int, listing: Path) -> Training:
     config = scene_agent_config(scene)
     env = make_env(scene_env_config(scene, listing), num_envs, scene.device, scene.engine, scene.seed)
     torch.manual_seed(scene.seed)
-    learner = Learner(env, config, scene.seed, max_samples=10**12)
+    learner = PPO(env, config, scene.seed, max_samples=10**12)
     if scene.model is not None:
         load_into(learner.agent, read_model_file(scene.model))
     return Training(env, learner, config)
@@ -88,7 +88,7 @@ class Training:
         samples: so far.
     """
 
-    def __init__(self, env: TrackingEnv, learner: Learner, config: AgentConfig) -> None:
+    def __init__(self, env: TrackingEnv, learner: PPO, config: AgentConfig) -> None:
         self.env, self.learner, self.config, self.samples = env, learner, config, 0
         self._obs = env.reset()
 
@@ -97,7 +97,8 @@ class Training:
 
         The normalizer learns all the time, as at the beginning of a training.
         """
-        self._obs, info = self.learner.iterate(self._obs, self.samples, True, _nothing)
+        self._obs = self.learner.collect(self._obs, self.samples, record_obs=True)
+        info = self.learner.update()
         self.learner.agent.obs_norm.update()
         self.samples += self.learner.rollout.num_samples
         return info
@@ -106,10 +107,6 @@ class Training:
         """Resets all environments, for whoever has stepped them in between. Returns obs (N, obs_dim)."""
         self._obs = self.env.reset()
         return self._obs
-
-
-def _nothing() -> None:
-    """In place of the heartbeat."""
 
 
 def scene_env_config(scene: Scene, listing: Path) -> EnvFileConfig:

@@ -11,18 +11,10 @@ from torch import Tensor
 
 from benchmarks.synthetic_rollout import IdleEnv, make_case
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
-from parc_core.learning.mlp_bf16 import relu_tower
-from parc_core.learning.optimizers import (
-    load_optimizer_state,
-    make_optimizer,
-    optimizer_state,
-    trainable,
-)
-from parc_core.learning.precision import matmul_precision, resolve_precision
-from parc_core.learning.rollout import collect
-from parc_core.learning.update import Updater
+from parc_core.learning.mlp_bf16 import mlp_forward_bf16
+from parc_core.learning.optimizers import trainable
+from parc_core.learning.precision import matmul_precision
 
-BOUNDS = (0.0, 100.0)
 LARGEST_DIFFERENCE = (
     0.02  # of the step, between the two ways of making it; a product may be summed in another order
 )
@@ -35,6 +27,8 @@ def small_config(precision: str, kind: str, schedule: str = "constant", std: str
         model=ModelConfig(actor_net=net, critic_net=net, actor_std_type=std),
         optimizer=OptimizerConfig(type=kind, learning_rate=1e-3, schedule=schedule),
         batch_size=3,
+        steps_per_iter=8,
+        exp_prob_beg=0.9,
         update_epochs=2,
         matmul_precision=precision,
     )
@@ -48,22 +42,16 @@ def check_graph(config: AgentConfig, device: torch.device, num_envs: int = 128) 
         largest relative difference of the log entries.
     """
     ends, infos, starts, used = [], [], [], False
-    for use_graph in (None, False):
+    for use_graph in (True, False):
         env = IdleEnv(num_envs, 64, 8, device)
-        agent, rollout = make_case(config, env, steps=8)
-        starts.append(_flat(agent))
-        optimizer = make_optimizer(agent.model, config.optimizer)
-        updater = Updater(agent, optimizer, rollout, BOUNDS, config, use_graph)
-        generator = torch.Generator(device=device).manual_seed(1)
-        precision = resolve_precision(config.matmul_precision, device)
-        with matmul_precision(precision):
-            updater.run(generator, lambda: None)
-            load_optimizer_state(optimizer, optimizer_state(optimizer))
-            updater.forget_graph()
-            info = updater.run(generator, lambda: None)
-        used = used or updater.has_graph
-        ends.append(_flat(agent))
-        infos.append(info)
+        ppo = make_case(config, env, use_graph)
+        starts.append(_flat(ppo.agent))
+        ppo.update()
+        ppo.load_state(ppo.state(), "its own")
+        info = ppo.update()
+        used = used or ppo.uses_graph
+        ends.append(_flat(ppo.agent))
+        infos.append({name: value for name, value in info.items() if not name.endswith("_seconds")})
     step = float((ends[1] - starts[1]).norm())
     return {
         "optimizer": config.optimizer.type,
@@ -92,7 +80,7 @@ def check_tower(dtype: torch.dtype, device: torch.device, seed: int = 0) -> floa
         weight = torch.randn(outputs, inputs, generator=generator) * (2.0 / inputs) ** 0.5
         params += [weight.to(device), torch.randn(outputs, generator=generator).to(device) * 0.1]
     upstream = torch.randn(1024, sizes[-1], generator=generator).to(device)
-    got = _with_gradients(lambda ps: relu_tower(x, ps, dtype), params, upstream.to(dtype))
+    got = _with_gradients(lambda ps: mlp_forward_bf16(x, ps, dtype), params, upstream.to(dtype))
     exact = [p.double() for p in params]
     want = _with_gradients(lambda ps: _plain_tower(x.double(), ps), exact, upstream.double())
     return max(float((a.double() - b).norm() / b.norm()) for a, b in zip(got, want))
@@ -103,14 +91,9 @@ def count_waits(config: AgentConfig, device: torch.device, num_envs: int = 128) 
     if device.type != "cuda":
         return None
     env = IdleEnv(num_envs, 64, 8, device)
-    agent, rollout = make_case(config, env, steps=8)
-    updater = Updater(agent, make_optimizer(agent.model, config.optimizer), rollout, BOUNDS, config)
-    generator = torch.Generator(device=device).manual_seed(1)
-    updater.run(generator, lambda: None)  # records the graph
-    stages = {
-        "collect": lambda: collect(env, agent, env.reset(), rollout, 0.9, generator, True, lambda: None),
-        "update": lambda: updater.run(generator, lambda: None),
-    }
+    ppo = make_case(config, env)
+    ppo.update()  # records the graph
+    stages = {"collect": lambda: ppo.collect(env.reset(), 0, record_obs=True), "update": ppo.update}
     return {name: _waits(stage) for name, stage in stages.items()}
 
 

@@ -18,13 +18,10 @@ import torch
 from benchmarks.counts import training_flops
 from benchmarks.synthetic_rollout import IdleEnv, make_case
 from benchmarks.timing import check_device_or_leave
-from benchmarks.update_checks import BOUNDS, passed, run_checks
+from benchmarks.update_checks import passed, run_checks
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
 from parc_core.learning.networks import hidden_sizes
-from parc_core.learning.optimizers import make_optimizer
-from parc_core.learning.precision import matmul_precision, resolve_precision
-from parc_core.learning.rollout import collect
-from parc_core.learning.update import Updater
+from parc_core.learning.precision import resolve_precision
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -61,6 +58,7 @@ def measure(args: argparse.Namespace, num_envs: int, precision: str, device: tor
         model=ModelConfig(actor_net=args.net, critic_net=args.net),
         optimizer=OptimizerConfig(type=args.optimizer),
         update_epochs=args.epochs,
+        steps_per_iter=args.steps,
         matmul_precision=precision,
     )
     if device.type == "cuda":
@@ -68,33 +66,25 @@ def measure(args: argparse.Namespace, num_envs: int, precision: str, device: tor
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     env = IdleEnv(num_envs, args.obs, args.actions, device)
-    agent, rollout = make_case(config, env, args.steps)
-    updater = Updater(agent, make_optimizer(agent.model, config.optimizer), rollout, BOUNDS, config)
-    generator = torch.Generator(device=device).manual_seed(1)
+    ppo = make_case(config, env)
 
     def step(record: bool) -> Callable[[], Any]:
-        return lambda: collect(env, agent, env.reset(), rollout, 1.0, generator, record, lambda: None)
+        return lambda: ppo.collect(env.reset(), 0, record)
 
-    def update() -> Any:
-        return updater.run(generator, lambda: None)
-
-    with matmul_precision(resolve_precision(precision, device)):
-        seconds = _best(update, args.repeats, device)
-        acting, recording = (
-            _best(step(record), args.repeats, device) / args.steps for record in (False, True)
-        )
-        profile = _profile(update, device) if args.profile else []
-    passes = rollout.num_samples * args.epochs
+    seconds = _best(ppo.update, args.repeats, device)
+    acting, recording = (_best(step(record), args.repeats, device) / args.steps for record in (False, True))
+    profile = _profile(ppo.update, device) if args.profile else []
+    passes = ppo.rollout.num_samples * args.epochs
     nets = hidden_sizes(args.net), hidden_sizes(args.net)
     flops = training_flops(args.obs, args.actions, *nets, args.epochs)["update"]
     return {
         "num_envs": num_envs,
         "precision": resolve_precision(precision, device),
-        "graph": updater.has_graph,
+        "graph": ppo.uses_graph,
         "update_ms": round(1000.0 * seconds, 3),
         "minibatch_ms": round(1000.0 * seconds / (args.epochs * args.steps / config.batch_size), 4),
         "sample_passes_per_second": round(passes / seconds),
-        "update_tflop_per_second": round(flops * rollout.num_samples / seconds / 1e12, 2),
+        "update_tflop_per_second": round(flops * ppo.rollout.num_samples / seconds / 1e12, 2),
         "act_ms_per_step": round(1000.0 * acting, 4),
         "act_and_record_ms_per_step": round(1000.0 * recording, 4),
         "peak_gb": round(torch.cuda.max_memory_allocated(device) / 1e9, 3) if device.type == "cuda" else None,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from parc_core.envs.terminations import FAILURES, FailReason
+from parc_core.system.world import ONE_PROCESS, World
 
 _FIELDS = ("count", "total_return", "total_steps", "completed", "timed_out")
 NUM_TOTALS = len(_FIELDS) + len(FailReason)
@@ -57,10 +58,13 @@ class EpisodeStats:
         """Adds what N environments contribute, (N, NUM_TOTALS) float64; rows of running episodes are zero."""
         self._totals += rows.sum(0)
 
-    def read(self) -> Dict[str, float]:
-        """Means since the last read, then starts anew. Keys: Episodes, Train_Return, Train_Episode_Length (steps),
-        Completed (share), Fail_<reason> (shares). Without a finished episode only Episodes is there."""
-        totals = self._totals.tolist()
+    def read(self, world: World = ONE_PROCESS) -> Dict[str, float]:
+        """Means since the last read over the world's processes, then starts anew; all of them must call it.
+
+        Keys: Episodes, Train_Return, Train_Episode_Length (steps), Completed (share), Fail_<reason> (shares). Without a
+        finished episode only Episodes is there.
+        """
+        totals = world.sum_(self._totals).tolist()
         sums, reasons = dict(zip(_FIELDS, totals)), totals[len(_FIELDS) :]
         self._totals.zero_()
         n = sums["count"]

@@ -9,12 +9,17 @@ from torch import Tensor
 
 from parc_core.errors import DataError
 from parc_core.motion.library import MotionLibrary
+from parc_core.system.world import World
 
 RATE = 0.01  # share of one finished episode in the failure rate
 
 
 class MotionSampler:
-    """Draws motions with probability ∝ weight × max(fail_rate, min_weight) and start times uniform in the clip."""
+    """Draws motions with probability ∝ weight × max(fail_rate, min_weight) and start times uniform in the clip.
+
+    Episodes that end are counted, and once per iteration `apply` moves the failure rates by the counts. So the rates
+    do not depend on the order of the episodes in an iteration, nor on the processes that they are spread over.
+    """
 
     def __init__(
         self, library: MotionLibrary, min_weight: float, generator: torch.Generator, adaptive: bool
@@ -22,6 +27,9 @@ class MotionSampler:
         self.library = library
         self.fail_rates = torch.ones_like(library.weights)
         """(M,) in [0, 1]; each starts at 1. Changed in place."""
+        self.counts = torch.zeros(2, len(library.weights), dtype=torch.int32, device=library.weights.device)
+        """(2, M): episodes of each motion that ended since the last `apply`, and how many of them failed. Changed in
+        place."""
         self._min_weight = min_weight
         self._generator = generator
         self._adaptive = adaptive
@@ -44,17 +52,20 @@ class MotionSampler:
         return ids, times
 
     def record(self, motion_ids: Tensor, failed: Tensor, finished: Tensor) -> None:
-        """Moves the failure rates by the finished ones of N episodes; (N,) int64, (N,) bool, (N,) bool.
+        """Counts the finished ones of N episodes; (N,) int64, (N,) bool, (N,) bool. `failed` counts only where
+        `finished`."""
+        self.counts.index_add_(1, motion_ids, torch.stack((finished, failed & finished)).to(torch.int32))
 
-        k episodes of one motion that end together, f of them failed, count as k with outcome f/k:
-        rate ← rate · 0.99ᵏ + (1 − 0.99ᵏ) · f/k. `failed` counts only where `finished`.
+    def apply(self, world: World) -> None:
+        """Moves the failure rates by all episodes counted in the world's processes, and starts counting anew.
+
+        K episodes of a motion, F of them failed, count as K with outcome F/K:
+        rate ← rate · 0.99ᴷ + (1 − 0.99ᴷ) · F/K. All processes must call it.
         """
-        episodes = torch.zeros_like(self.fail_rates)
-        failures = torch.zeros_like(self.fail_rates)
-        episodes.index_add_(0, motion_ids, finished.to(episodes.dtype))
-        failures.index_add_(0, motion_ids, (failed & finished).to(failures.dtype))
+        episodes, failures = world.sum_(self.counts).to(self.fail_rates.dtype)
         keep = (1.0 - RATE) ** episodes
         self.fail_rates.mul_(keep).add_((1.0 - keep) * failures / episodes.clamp(min=1.0))
+        self.counts.zero_()
 
     def quantiles(self, levels: List[float]) -> Dict[str, float]:
         """Failure rates at the given levels, for logs; one synchronisation."""
@@ -62,11 +73,15 @@ class MotionSampler:
         return {f"Fail_Rate_Q{100 * level:g}": float(v) for level, v in zip(levels, values.tolist())}
 
     def state_dict(self) -> Dict[str, Any]:
-        return {"fail_rates": self.fail_rates.clone()}
+        return {"fail_rates": self.fail_rates.clone(), "counts": self.counts.clone()}
 
     def load_state_dict(self, state: Dict[str, Any]) -> None:
         """Raises DataError when the rates belong to another number of motions."""
         self.set_fail_rates(state["fail_rates"], "checkpoint")
+        if "counts" in state:
+            self.counts.copy_(state["counts"])
+        else:  # of a checkpoint from when every step moved the rates
+            self.counts.zero_()
 
     def set_fail_rates(self, rates: Tensor, where: str) -> None:
         """Starts from given failure rates (M,)."""

@@ -33,11 +33,12 @@ from parc_core.envs.terminations import (
 from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_error import joint_error, tracking_errors
 from parc_core.motion.library import MotionLibrary
+from parc_core.system.world import ONE_PROCESS, World
 from parc_core.terrain.packed import PackedTerrain
 
 
 class TrackingEnv:
-    """The environment; see `parc_core.envs.factory.make_env` for how to get one.
+    """The environment, a `VecEnv`; see `parc_core.envs.factory.make_env` for how to get one.
 
     Attributes:
         num_envs, obs_dim, action_dim: N, 1312 and 28 with the defaults.
@@ -155,9 +156,13 @@ class TrackingEnv:
         """Mean distance of all bodies from their reference after the last step, m. (N,)."""
         return joint_error(self.engine.state.body_pos, self._reference_now().body_pos)
 
-    def episode_stats(self) -> Dict[str, float]:
+    def end_iteration(self, world: World) -> None:
+        """Moves the failure rates by the episodes that finished since the last call, see `MotionSampler.apply`."""
+        self.sampler.apply(world)
+
+    def episode_stats(self, world: World = ONE_PROCESS) -> Dict[str, float]:
         """Statistics of the episodes finished since the last call, and quantiles of the failure rates."""
-        return {**self.stats.read(), **self.sampler.quantiles(self.config.dm.fail_rate_quantiles)}
+        return {**self.stats.read(world), **self.sampler.quantiles(self.config.dm.fail_rate_quantiles)}
 
     def state_dict(self) -> Dict[str, Any]:
         """Everything that an exact continuation needs; loads with torch.load(weights_only=True)."""
@@ -283,7 +288,7 @@ class TrackingEnv:
         return self.terrain.heights_at(self._terrain_ids(self.motion_ids), positions)
 
     def _finish(self, reward: Tensor) -> None:
-        """Books episodes that ended: statistics and failure rates. Reaching a motion's end counts as success."""
+        """Counts episodes that ended, for statistics and failure rates. Reaching a motion's end counts as success."""
         self.stats.returns += reward
         finished = self.done != DoneFlag.NULL
         timed_out = self.done == DoneFlag.TIME

@@ -7,6 +7,8 @@ from typing import Dict, Optional
 import torch
 from torch import Tensor, nn
 
+from parc_core.config.agent_config import ModelConfig
+from parc_core.envs.vec_env import VecEnv
 from parc_core.learning.networks import ActorCritic, hidden_sizes
 from parc_core.learning.normalizer import Normalizer
 
@@ -27,11 +29,11 @@ class Agent(nn.Module):
 
     @property
     def model(self) -> ActorCritic:
-        """The two networks, over normalised observations."""
+        """The two networks, over normalized observations."""
         return self._model
 
     def normalize_obs(self, obs: Tensor, out: Optional[Tensor] = None) -> Tensor:
-        """(..., O) raw → (..., O) normalised and clipped."""
+        """(..., O) raw → (..., O) normalized and clipped."""
         return self._obs_norm.normalize(obs, out=out)
 
     def unnormalize_action(self, norm_action: Tensor) -> Tensor:
@@ -50,7 +52,7 @@ class Agent(nn.Module):
 
     @torch.no_grad()
     def values(self, norm_obs: Tensor, chunk: int = 16384) -> Tensor:
-        """(B, O) normalised → (B,), in chunks that bound the memory of the hidden layers."""
+        """(B, O) normalized → (B,), in chunks that bound the memory of the hidden layers."""
         return torch.cat([self._model.critic(part) for part in norm_obs.split(chunk)])
 
     def model_state(self) -> Dict[str, Tensor]:
@@ -58,8 +60,10 @@ class Agent(nn.Module):
         return {key: value.detach().cpu().clone() for key, value in self.state_dict().items()}
 
 
-def make_agent(env, model_config, norm_obs_clip: float, center_heights: bool = False) -> Agent:
-    """Agent for an environment's sizes, bounds and normalised dimensions, on its device.
+def make_agent(
+    env: VecEnv, model_config: ModelConfig, norm_obs_clip: float, center_heights: bool = False
+) -> Agent:
+    """Agent for an environment's sizes, bounds and normalized dimensions, on its device.
 
     Args:
         center_heights: the normalizer subtracts the mean of the observed terrain heights.

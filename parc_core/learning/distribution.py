@@ -1,4 +1,4 @@
-"""Diagonal Gaussian over normalised actions."""
+"""Diagonal Gaussian over normalized actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tower of ReLU layers whose matrices are multiplied in bfloat16 while its parameters stay float32.
+"""An MLP of ReLU layers whose matrices are multiplied in bfloat16 while its parameters stay float32.
 
 PyTorch's autocast does the same with about twice the kernels: here bias and ReLU are the matrix product's
 epilogue on CUDA, the inputs' gradient is left out where nothing needs it (the observations), and weight gradients
@@ -8,14 +8,14 @@ come as float32 out of the product.
 from __future__ import annotations
 
 import functools
-from typing import Any, Sequence, Tuple
+from typing import Any, List, Sequence, Tuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def relu_tower(x: Tensor, params: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+def mlp_forward_bf16(x: Tensor, params: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     """ReLU(… ReLU(x W₁ᵀ + b₁) … Wₗᵀ + bₗ), computed in `dtype`.
 
     Args:
@@ -26,11 +26,11 @@ def relu_tower(x: Tensor, params: Sequence[Tensor], dtype: torch.dtype) -> Tenso
     Returns:
         (B, Hₗ) in `dtype`.
     """
-    features: Tensor = _ReluTower.apply(x.to(dtype), *params)
+    features: Tensor = _MlpBf16.apply(x.to(dtype), *params)  # type: ignore[no-untyped-call]
     return features
 
 
-class _ReluTower(torch.autograd.Function):
+class _MlpBf16(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, *params: Tensor) -> Tensor:
         weights = [weight.to(x.dtype) for weight in params[0::2]]
@@ -47,7 +47,7 @@ class _ReluTower(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Tuple[Any, ...]:
         layers = (len(ctx.saved_tensors) - 1) // 2
         activations, weights = ctx.saved_tensors[: layers + 1], ctx.saved_tensors[layers + 1 :]
-        grads: list = []
+        grads: List[Tensor] = []
         for layer in reversed(range(layers)):
             grad = torch.ops.aten.threshold_backward(grad, activations[layer + 1], 0)  # 0 where the ReLU was
             weight_grad = _product(grad.t(), activations[layer], ctx.param_dtype)

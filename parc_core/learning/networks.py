@@ -1,4 +1,4 @@
-"""Actor and critic: separate ReLU towers; parameter names are those of PARC's model files."""
+"""Actor and critic: separate MLPs with ReLU; parameter names are those of PARC's model files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn.parameter import Parameter
 
 from parc_core.errors import ConfigError
 from parc_core.learning.distribution import DiagGaussian
-from parc_core.learning.mlp_bf16 import relu_tower
+from parc_core.learning.mlp_bf16 import mlp_forward_bf16
 
 # The published network names do not follow one rule: a 3-layer 2048 net is not 2048-2048-1024.
 NAMED_NETS = {"fc_3layers_2048units": [2048, 1024, 512]}
@@ -43,7 +43,7 @@ def hidden_sizes(net: str) -> List[int]:
     return [width] if layers == 1 else [width] * (layers - 1) + [width // 2]
 
 
-def _tower(in_dim: int, hidden: Sequence[int]) -> nn.Sequential:
+def _mlp(in_dim: int, hidden: Sequence[int]) -> nn.Sequential:
     """Linear, ReLU, Linear, ReLU…: biases 0, weights PyTorch's uniform default."""
     layers: List[nn.Module] = []
     for width in hidden:
@@ -99,7 +99,7 @@ class GaussianHead(nn.Module):
 
 
 class ActorCritic(nn.Module):
-    """Two towers over the same normalised observation.
+    """Two MLPs over the same normalized observation.
 
     Attributes:
         dtype: type of the hidden layers' products and activations. Parameters, output layers and all that comes after
@@ -118,9 +118,9 @@ class ActorCritic(nn.Module):
     ) -> None:
         super().__init__()
         self.dtype = torch.float32
-        self._actor_layers = _tower(obs_dim, actor_hidden)
+        self._actor_layers = _mlp(obs_dim, actor_hidden)
         self._action_dist = GaussianHead(actor_hidden[-1], action_dim, std_type, std, output_scale)
-        self._critic_layers = _tower(obs_dim, critic_hidden)
+        self._critic_layers = _mlp(obs_dim, critic_hidden)
         self._critic_out = _linear(critic_hidden[-1], 1)
 
     @property
@@ -129,15 +129,18 @@ class ActorCritic(nn.Module):
         return self._action_dist
 
     def actor(self, norm_obs: Tensor) -> DiagGaussian:
-        """(B, O) normalised → distribution over normalised actions (B, D)."""
-        return self._action_dist(self._features(self._actor_layers, norm_obs))
+        """(B, O) normalized → distribution over normalized actions (B, D)."""
+        dist: DiagGaussian = self._action_dist(self._features(self._actor_layers, norm_obs))
+        return dist
 
     def critic(self, norm_obs: Tensor) -> Tensor:
-        """(B, O) normalised → values (B,)."""
-        return self._critic_out(self._features(self._critic_layers, norm_obs)).squeeze(-1)
+        """(B, O) normalized → values (B,)."""
+        values: Tensor = self._critic_out(self._features(self._critic_layers, norm_obs))
+        return values.squeeze(-1)
 
     def _features(self, layers: nn.Sequential, norm_obs: Tensor) -> Tensor:
         """(B, O) → (B, H) float32."""
         if self.dtype == torch.float32:
-            return layers(norm_obs)
-        return relu_tower(norm_obs, list(layers.parameters()), self.dtype).float()
+            features: Tensor = layers(norm_obs)
+            return features
+        return mlp_forward_bf16(norm_obs, list(layers.parameters()), self.dtype).float()

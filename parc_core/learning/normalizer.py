@@ -6,16 +6,18 @@ Here the moments are merged batch by batch in float64 (Chan, Golub and LeVeque 1
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Union
+from typing import Any, Dict, Optional, Tuple, Union
 
 import torch
 from torch import Tensor, nn
+
+from parc_core.system.world import ONE_PROCESS, World
 
 MIN_STD = 1e-4
 
 
 class Normalizer(nn.Module):
-    """y = (x − mean) / std, clamped to ±clip; un-normalised dimensions keep mean 0 and std 1.
+    """y = (x − mean) / std, clamped to ±clip; un-normalized dimensions keep mean 0 and std 1.
 
     `_count`, `_mean` and `_std` are what model files hold. The float64 moments stay out of the
     state_dict (PARC's layout has none); checkpoints save them through `moments()`.
@@ -26,8 +28,6 @@ class Normalizer(nn.Module):
     _std: Tensor
     _fixed: Tensor
     _no_mean: Tensor
-    _m_mean: Tensor
-    _m_m2: Tensor
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Normalizer(nn.Module):
         """Args:
         dim: width of x.
         clip: bound of |y|; infinity for none.
-        norm_mask: (dim,) bool, True where x is normalised; None = everywhere.
+        norm_mask: (dim,) bool, True where x is normalized; None = everywhere.
         min_std: floor of the standard deviation.
         center_mask: (dim,) bool, True where only the mean is subtracted; None = nowhere.
         """
@@ -54,9 +54,7 @@ class Normalizer(nn.Module):
         self.register_buffer("_fixed", ~mask, persistent=False)
         centered = torch.zeros_like(mask) if center_mask is None else center_mask.detach().bool().cpu()
         self.register_buffer("_no_mean", ~mask & ~centered, persistent=False)
-        self._m_count = 0  # on the host: reading it must not wait for the device
-        self.register_buffer("_m_mean", torch.zeros(dim, dtype=torch.float64), persistent=False)
-        self.register_buffer("_m_m2", torch.zeros(dim, dtype=torch.float64), persistent=False)
+        self._all, self._new = Moments(dim), Moments(dim)  # of all iterations before, and of this one
 
     @property
     def count(self) -> int:
@@ -65,36 +63,42 @@ class Normalizer(nn.Module):
 
     @torch.no_grad()
     def record(self, x: Tensor) -> None:
-        """Merges a batch x (..., dim) into the moments; mean and std change only at `update()`."""
+        """Adds a batch x (..., dim) to this iteration's moments; mean and std change only at `update()`."""
         x = x.reshape(-1, x.shape[-1])
-        n_new, n_old = x.shape[0], self._m_count
-        if n_new == 0:
-            return
-        # About a point near the mean float32 loses nothing, and reading it costs a GPU half of float64.
-        shift = self._m_mean.to(x.dtype) if n_old > 0 else x[0]
-        shifted = x - shift
-        batch_mean = shifted.sum(0, dtype=torch.float64) / n_new
-        batch_m2 = shifted.square_().sum(0, dtype=torch.float64) - n_new * batch_mean.square()
-        total = n_old + n_new
-        delta = batch_mean + (shift.double() - self._m_mean)
-        self._m_m2 += batch_m2.clamp_min(0.0) + delta.square() * (n_old * n_new / total)
-        self._m_mean += delta * (n_new / total)
-        self._m_count = total
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """Takes mean and std (population, at least min_std) over from the moments."""
-        n = self._m_count
+        n = x.shape[0]
         if n == 0:
             return
-        std = (self._m_m2 / n).sqrt().clamp_min(self.min_std)
+        # About a point near the mean float32 loses nothing, and reading it costs a GPU half of float64.
+        new = self._new
+        known = new if new.count > 0 else self._all
+        shift = known.mean.to(x.dtype) if known.count > 0 else x[0]
+        shifted = x - shift
+        batch_mean = shifted.sum(0, dtype=torch.float64) / n
+        batch_m2 = shifted.square_().sum(0, dtype=torch.float64) - n * batch_mean.square()
+        new.merge(n, batch_mean + shift.double(), batch_m2.clamp_min(0.0))
+
+    @torch.no_grad()
+    def update(self, world: World = ONE_PROCESS) -> None:
+        """Takes mean and std (population, at least min_std) over from all samples recorded in all processes.
+
+        All processes must call it, after as many samples each.
+        """
+        new = self._new
+        if new.count > 0:
+            self._all.merge(*_over_the_world(new, world))
+            new.clear()
+        n = self._all.count
+        if n == 0:
+            return
+        mean, std = self._all.mean, (self._all.m2 / n).sqrt().clamp_min(self.min_std)
         self._count.fill_(n)
-        self._mean.copy_(torch.where(self._no_mean, torch.zeros_like(self._m_mean), self._m_mean))
+        self._mean.copy_(torch.where(self._no_mean, torch.zeros_like(mean), mean))
         self._std.copy_(torch.where(self._fixed, torch.ones_like(std), std))
 
     def moments_finite(self) -> Tensor:
         """() bool on the device: False once a non-finite sample was recorded."""
-        return torch.isfinite(self._m_mean).all() & torch.isfinite(self._m_m2).all()
+        moments = (self._all.mean, self._all.m2, self._new.mean, self._new.m2)
+        return torch.stack([torch.isfinite(each).all() for each in moments]).all()
 
     def normalize(self, x: Tensor, out: Optional[Tensor] = None) -> Tensor:
         """(..., dim) → (..., dim), clamped to ±clip; `out` takes the result, rounded to its type."""
@@ -113,19 +117,60 @@ class Normalizer(nn.Module):
         self._std.copy_(std)
 
     def moments(self) -> Dict[str, Union[int, Tensor]]:
-        """The float64 moments, for a checkpoint."""
-        return {"count": self._m_count, "mean": self._m_mean.clone(), "m2": self._m_m2.clone()}
+        """The float64 moments behind mean and std, for a checkpoint."""
+        return {"count": self._all.count, "mean": self._all.mean.clone(), "m2": self._all.m2.clone()}
 
     @torch.no_grad()
     def load_moments(self, moments: Dict[str, Any]) -> None:
-        """Restores what `moments()` returned."""
-        self._m_count = int(moments["count"])
-        self._m_mean.copy_(moments["mean"])
-        self._m_m2.copy_(moments["m2"])
+        """Restores what `moments()` returned; what an unfinished iteration recorded is dropped."""
+        self._new.clear()
+        self._all.count = int(moments["count"])
+        self._all.mean.copy_(moments["mean"])
+        self._all.m2.copy_(moments["m2"])
 
     @torch.no_grad()
     def moments_from_stats(self) -> None:
         """Rebuilds the moments from count, mean and std, for a model file that has only these."""
-        self._m_count = self.count
-        self._m_mean.copy_(self._mean.double())
-        self._m_m2.copy_(self._std.double().square() * self._m_count)
+        self.load_moments(
+            {
+                "count": self.count,
+                "mean": self._mean.double(),
+                "m2": self._std.double().square() * self.count,
+            }
+        )
+
+
+class Moments(nn.Module):
+    """Count, mean and sum of squared deviations of samples, in float64; no part of a state_dict."""
+
+    mean: Tensor
+    m2: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.count = 0  # on the host: reading it must not wait for the device
+        self.register_buffer("mean", torch.zeros(dim, dtype=torch.float64), persistent=False)
+        self.register_buffer("m2", torch.zeros(dim, dtype=torch.float64), persistent=False)
+
+    def merge(self, count: int, mean: Tensor, m2: Tensor) -> None:
+        """Adds the moments of other samples (Chan, Golub and LeVeque 1979)."""
+        total = self.count + count
+        delta = mean - self.mean
+        self.m2 += m2 + delta.square() * (self.count * count / total)
+        self.mean += delta * (count / total)
+        self.count = total
+
+    def clear(self) -> None:
+        """Back to no samples."""
+        self.count = 0
+        self.mean.zero_()
+        self.m2.zero_()
+
+
+def _over_the_world(moments: Moments, world: World) -> Tuple[int, Tensor, Tensor]:
+    """Count, mean and m2 of the samples of all processes, which have as many each."""
+    if world.size == 1:
+        return moments.count, moments.mean, moments.m2
+    mean = world.mean_(moments.mean.clone())
+    m2 = world.sum_(moments.m2 + moments.count * (moments.mean - mean).square())
+    return moments.count * world.size, mean, m2

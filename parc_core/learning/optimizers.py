@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import Parameter
 
+from parc_core.config.agent_config import OptimizerConfig
 from parc_core.errors import ConfigError
 
 # Limits and factor of the rate that follows the KL divergence, as in rsl_rl (algorithms/ppo.py).
 ADAPTIVE_MIN, ADAPTIVE_MAX, ADAPTIVE_FACTOR = 1e-5, 1e-2, 1.5
 
-KINDS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+KINDS: Dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
 
 
-def make_optimizer(model: nn.Module, config) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
     """SGD, Adam or AdamW over the trainable parameters.
 
     On CUDA one kernel does a whole step and the rate is a tensor, so that steps can be replayed as a graph; a PyTorch

@@ -1,18 +1,362 @@
-"""Proximal policy optimisation: training targets and losses (Schulman et al. 2017); `update.py` applies them."""
+"""Proximal policy optimization (Schulman et al. 2017) on a vectorized environment, from top to bottom.
+
+One iteration is `collect` (a rollout) and `update` (targets, then clipped steps on shuffled minibatches).
+"""
 
 from __future__ import annotations
 
-from typing import Dict, Tuple
+import math
+from typing import Any, Callable, Dict, NamedTuple, Tuple
 
 import torch
 from torch import Tensor
 
+from parc_core.config.agent_config import AgentConfig
+from parc_core.envs.terminations import DoneFlag
+from parc_core.envs.vec_env import VecEnv
+from parc_core.learning.agent import make_agent
+from parc_core.learning.cuda_graph import GraphedStep
 from parc_core.learning.distribution import DiagGaussian
+from parc_core.learning.model_file import check_architecture
 from parc_core.learning.networks import ActorCritic
-from parc_core.learning.returns import bootstrap_values, normalized_advantages, td_lambda_returns
-from parc_core.learning.rollout import Rollout
+from parc_core.learning.optimizers import (
+    LearningRate,
+    load_optimizer_state,
+    make_optimizer,
+    optimizer_state,
+    trainable,
+)
+from parc_core.learning.precision import hidden_dtype, matmul_precision, resolve_precision
+from parc_core.learning.returns import (
+    bootstrap_values,
+    normalized_advantages,
+    td_lambda_returns,
+    value_bounds,
+)
+from parc_core.learning.rollout import Batch, Rollout
+from parc_core.learning.schedules import action_std, explore_probability, learning_rate
+from parc_core.learning.stage_timer import StageTimer
+from parc_core.system.world import ONE_PROCESS, World
 
-Batch = Dict[str, Tensor]
+Info = Dict[str, Tensor]
+"""Log entries by name, each of shape ()."""
+
+
+class PPO:
+    """The learner: an agent, its rollout and its optimizer.
+
+    Attributes:
+        agent: what is learned.
+        rollout: the samples of the last iteration.
+        rate: the learning rate.
+    """
+
+    def __init__(
+        self,
+        env: VecEnv,
+        config: AgentConfig,
+        seed: int,
+        max_samples: int,
+        heartbeat: Callable[[], None] = lambda: None,
+        use_graph: bool = True,
+        world: World = ONE_PROCESS,
+    ) -> None:
+        """Args:
+        seed: of exploration and minibatches; networks come from torch's global generator.
+        max_samples: where a linear learning rate reaches 0.
+        heartbeat: called every control step and every minibatch.
+        use_graph: record minibatches as a CUDA graph, where the optimizer can be recorded.
+        world: the training's processes.
+        """
+        self._env, self._config, self._max_samples = env, config, max_samples
+        self._heartbeat, self._world = heartbeat, world
+        self._generator = torch.Generator(device=env.device).manual_seed(seed)
+        self._precision = resolve_precision(config.matmul_precision, env.device)
+        self.agent = make_agent(env, config.model, config.norm_obs_clip, config.center_heights)
+        model = self.agent.model
+        model.dtype = hidden_dtype(self._precision)
+        self.rollout = Rollout(
+            config.steps_per_iter,
+            env.num_envs,
+            env.obs_dim,
+            env.action_dim,
+            env.device,
+            obs_dtype=model.dtype,
+            std_per_sample=model.head.depends_on_state,
+        )
+        self._bounds = value_bounds(env.reward_low, env.reward_high, config.discount, config.value_bounds)
+        self._params = trainable(model)
+        self._optimizer = make_optimizer(model, config.optimizer)
+        self.rate = LearningRate(self._optimizer)
+        self._batch_size = min(self.rollout.num_samples, math.ceil(config.batch_size * env.num_envs))
+        self._minibatch = self.rollout.empty_batch(self._batch_size)
+        self._names = loss_names(config)
+        self._sums = torch.zeros(len(self._names), device=env.device)
+        self._step = GraphedStep(
+            self._gradient_step,
+            self._batch_size,
+            self._optimizer,
+            self._sums,
+            enabled=use_graph and self.rate.on_device,
+        )
+        self._timer = StageTimer(env.device)
+        self._schedule: Dict[str, float] = {}
+
+    # -- collect ----------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def collect(self, obs: Tensor, samples: int, record_obs: bool) -> Tensor:
+        """Fills the rollout from `obs` (N, O) on; no host-device synchronization on a GPU.
+
+        Args:
+            samples: of the training so far, for the schedules.
+            record_obs: let the normalizer see the observations; it changes at `agent.obs_norm.update(world)`.
+
+        Returns:
+            (N, O) the observation to continue from.
+        """
+        self._timer.start()
+        self._schedule = self._follow_schedules(samples)
+        rollout, env, agent = self.rollout, self._env, self.agent
+        with matmul_precision(self._precision):
+            rollout.explored.bernoulli_(explore_probability(self._config, samples), generator=self._generator)
+            # The noise of all steps, where the actions will be: none where the mode is taken.
+            noise = rollout.norm_actions.normal_(generator=self._generator)
+            noise.mul_(rollout.explored.unsqueeze(-1))
+            for t in range(rollout.steps):
+                if record_obs:
+                    agent.obs_norm.record(obs)
+                self._act(obs, t)
+                action = agent.unnormalize_action(rollout.norm_actions[t])
+                next_obs, rollout.rewards[t], rollout.dones[t], _ = env.step(action)
+                self._keep_end_values(next_obs, t)
+                obs = env.reset_done()  # may overwrite next_obs
+                self._heartbeat()
+            policy = DiagGaussian(rollout.norm_means, rollout.logstd)
+            rollout.log_probs.copy_(policy.log_prob(rollout.norm_actions))
+        env.end_iteration(self._world)
+        self._timer.lap()
+        return obs
+
+    def _act(self, obs: Tensor, t: int) -> None:
+        """Step t's normalized observation, distribution and action: mean + std · noise."""
+        rollout = self.rollout
+        dist = self.agent.model.actor(self.agent.normalize_obs(obs, out=rollout.norm_obs[t]))
+        rollout.norm_means[t] = dist.mean
+        if rollout.std_per_sample:
+            rollout.logstd[t] = dist.logstd
+        elif t == 0:
+            rollout.logstd.copy_(dist.logstd)
+        rollout.norm_actions[t].mul_(dist.std).add_(dist.mean)
+
+    def _keep_end_values(self, next_obs: Tensor, t: int) -> None:
+        """Values of the next observations that norm_obs[t + 1] does not hold; FAIL and SUCC need none."""
+        rollout = self.rollout
+        last = t == rollout.steps - 1
+        if not (last or self._env.can_time_out):
+            return
+        if last or next_obs.is_cuda:  # picking the few would synchronize with the GPU
+            rollout.end_values[t] = self._values_as_stored(next_obs)
+            return
+        ids = (rollout.dones[t] == DoneFlag.TIME).nonzero().squeeze(-1)
+        if ids.numel():
+            rollout.end_values[t, ids] = self._values_as_stored(next_obs[ids])
+
+    def _values_as_stored(self, obs: Tensor) -> Tensor:
+        """(B,) values of (B, O) raw observations, normalized and rounded as the rollout's are."""
+        return self.agent.values(self.agent.normalize_obs(obs).to(self.rollout.norm_obs.dtype))
+
+    # -- update -----------------------------------------------------------------------------------------
+
+    def update(self) -> Dict[str, float]:
+        """Updates the agent from the rollout: update_epochs passes over it in shuffled minibatches.
+
+        Returns:
+            Means over the minibatches (loss, actor_loss, …, grad_norm), not finite if the update diverged;
+            learning_rate of the last; all_finite = 1 if weights and the normalizer's moments are finite, else 0;
+            collect_seconds, update_seconds and, where it changes, action_std.
+        """
+        count = 0
+        with matmul_precision(self._precision):
+            info = self._targets()
+            self._sums.zero_()
+            for _ in range(self._config.update_epochs):
+                for ids in self._shuffled():
+                    self._step(ids)
+                    count += 1
+                    self._heartbeat()
+        info.update(zip(self._names, (self._sums / count).unbind()))
+        info["learning_rate"] = self.rate.now
+        info["all_finite"] = self._all_finite()
+        self._timer.lap()
+        numbers = torch.stack([value.float() for value in info.values()]).tolist()  # the one transfer
+        seconds = self._timer.seconds()
+        times = {"collect_seconds": seconds[0], "update_seconds": seconds[-1]}
+        return {**dict(zip(info, numbers)), **times, **self._schedule}
+
+    def _targets(self) -> Info:
+        """Fills in return targets and advantages of the rollout; returns their log entries."""
+        rollout = self.rollout
+        values = self.agent.values(rollout.norm_obs.flatten(0, 1)).view_as(rollout.rewards)
+        return training_targets(rollout, values, self._bounds, self._config, self._world)
+
+    def _shuffled(self) -> Tuple[Tensor, ...]:
+        """Places of all samples in random order, in minibatches; the last one may be smaller."""
+        device = self._sums.device
+        order = torch.randperm(self.rollout.num_samples, generator=self._generator, device=device)
+        minibatches: Tuple[Tensor, ...] = order.split(self._batch_size)
+        return minibatches
+
+    def _gradient_step(self, ids: Tensor) -> None:
+        """One step on the samples `ids` (B,); the gradient norm is that before clipping. Recorded on CUDA."""
+        config = self._config
+        batch = self.rollout.gather(ids, self._minibatch)
+        loss, info = ppo_loss(self.agent.model, batch, config)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        limit = config.max_grad_norm if config.clip_grad_norm else float("inf")
+        info["grad_norm"] = torch.nn.utils.clip_grad_norm_(self._params, limit).detach()
+        if config.optimizer.schedule == "adaptive":
+            self.rate.follow(info["kl"], config.optimizer.desired_kl)
+        self._optimizer.step()
+        self._sums += torch.stack([info[name] for name in self._names])
+
+    def _all_finite(self) -> Tensor:
+        """() bool: weights and the normalizer's moments are finite."""
+        peaks = torch.stack([parameter.detach().abs().max() for parameter in self.agent.model.parameters()])
+        return torch.isfinite(peaks).all() & self.agent.obs_norm.moments_finite()
+
+    def _follow_schedules(self, samples: int) -> Dict[str, float]:
+        """Sets what changes with the number of samples; returns its log entries."""
+        rate = learning_rate(self._config.optimizer, samples, self._max_samples)
+        if rate is not None:
+            self.rate.set(rate)
+        std = action_std(self._config.model, samples)
+        if std is None:
+            return {}
+        self.agent.model.head.set_std(std)
+        return {"action_std": std}
+
+    # -- state ------------------------------------------------------------------------------------------
+
+    @property
+    def uses_graph(self) -> bool:
+        """Whether a minibatch has been recorded as a CUDA graph."""
+        return self._step.recorded
+
+    def reseed(self, seed: int) -> None:
+        """Another path of exploration and minibatches."""
+        self._generator.manual_seed(seed)
+
+    def state(self) -> Dict[str, Any]:
+        """For a checkpoint: tensors and plain containers."""
+        return {
+            "agent": dict(self.agent.state_dict()),
+            "obs_moments": self.agent.obs_norm.moments(),
+            "optimizer": optimizer_state(self._optimizer),
+            "generator": self._generator.get_state(),
+        }
+
+    def load_state(self, state: Dict[str, Any], where: str) -> None:
+        """Restores what `state` returned, on any device; exactly on one of the same kind.
+
+        Raises:
+            ConfigError: another architecture; `where` says whose.
+        """
+        check_architecture(where, state["agent"], self.agent.state_dict())
+        self.agent.load_state_dict(state["agent"])
+        self.agent.obs_norm.load_moments(state["obs_moments"])
+        load_optimizer_state(self._optimizer, state["optimizer"])
+        self._step.invalidate()  # the optimizer's state is in other tensors now
+        if state["generator"].numel() == self._generator.get_state().numel():
+            self._generator.set_state(state["generator"])  # else of a CPU and now a GPU: its own seed stays
+
+
+# -- targets and losses ------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def training_targets(
+    rollout: Rollout,
+    values: Tensor,
+    bounds: Tuple[float, float],
+    config: AgentConfig,
+    world: World = ONE_PROCESS,
+) -> Info:
+    """Fills in the rollout's return targets and normalized advantages.
+
+    Args:
+        values: (T, N) critic values of the observations, as the critic gives them.
+        bounds: lowest and highest possible value, for the bootstrap.
+        world: whose processes' advantages are normalized together.
+
+    Returns:
+        Log entries adv_mean and adv_std. Golden file 06, bt_*.
+    """
+    next_values = bootstrap_values(rollout.next_values(values), rollout.dones, bounds)
+    targets = td_lambda_returns(
+        rollout.rewards, next_values, rollout.dones, config.discount, config.td_lambda
+    )
+    adv, mean, std = normalized_advantages(targets - values, rollout.explored, config.norm_adv_clip, world)
+    rollout.targets.copy_(targets)
+    rollout.advantages.copy_(adv)
+    return {"adv_mean": mean, "adv_std": std}
+
+
+class _Penalty(NamedTuple):
+    """A further term of the actor's loss: weight · mean of `value`."""
+
+    name: str
+    weight: float
+    value: Callable[[DiagGaussian], Tensor]
+
+
+def _penalties(config: AgentConfig) -> Tuple[_Penalty, ...]:
+    """Terms whose weight is not 0; the others are neither computed nor logged."""
+    terms = (
+        _Penalty("action_bound_loss", config.action_bound_weight, DiagGaussian.bound_violation),
+        _Penalty("action_entropy", -config.action_entropy_weight, DiagGaussian.entropy),
+        _Penalty("action_reg_loss", config.action_reg_weight, DiagGaussian.param_reg),
+    )
+    return tuple(term for term in terms if term.weight != 0)
+
+
+def loss_names(config: AgentConfig) -> Tuple[str, ...]:
+    """Log entries of a gradient step, in their order."""
+    further = tuple(term.name for term in _penalties(config))
+    return ("clip_frac", "imp_ratio", *further, "actor_loss", "kl", "critic_loss", "loss", "grad_norm")
+
+
+def ppo_loss(model: ActorCritic, batch: Batch, config: AgentConfig) -> Tuple[Tensor, Info]:
+    """Clipped surrogate, penalties and critic_loss_weight · critic loss over one minibatch.
+
+    The actor's means go over the samples that explored: a sample that took the mode says nothing about others.
+
+    Returns:
+        (loss (), log entries). Golden file 06, ppo_*.
+    """
+    dist = model.actor(batch.norm_obs)
+    share = shares(batch.explored, batch.advantages.dtype)
+    ratio = (dist.log_prob(batch.norm_actions) - batch.log_probs).exp()
+    clip = config.ppo_clip_ratio
+    surrogate = torch.minimum(
+        batch.advantages * ratio, batch.advantages * ratio.clamp(1.0 - clip, 1.0 + clip)
+    )
+    actor_loss = -torch.dot(surrogate, share)
+    with torch.no_grad():
+        info = {
+            "clip_frac": torch.dot(((ratio - 1.0).abs() > clip).to(share.dtype), share),
+            "imp_ratio": torch.dot(ratio, share),
+            "kl": policy_change(dist, batch),
+        }
+    for penalty in _penalties(config):
+        value = (penalty.value(dist) * share).sum()
+        actor_loss = actor_loss + penalty.weight * value
+        info[penalty.name] = value.detach()
+    of_critic = critic_loss(model.critic(batch.norm_obs), batch.targets, config.critic_loss_type)
+    loss = actor_loss + config.critic_loss_weight * of_critic
+    info.update(actor_loss=actor_loss.detach(), critic_loss=of_critic.detach(), loss=loss.detach())
+    return loss, info
 
 
 def shares(chosen: Tensor, dtype: torch.dtype) -> Tensor:
@@ -21,88 +365,13 @@ def shares(chosen: Tensor, dtype: torch.dtype) -> Tensor:
     return weights / weights.sum().clamp_min(1.0)
 
 
-def actor_loss(dist: DiagGaussian, batch: Batch, config) -> Tuple[Tensor, Batch]:
-    """Clipped surrogate, bound violation of the mean, entropy and regularisation.
-
-    All means go over the samples that explored: a sample that took the mode says nothing about others.
-    Weights of 0 leave their term and its log entry out.
-
-    Returns:
-        (loss (), log entries of shape ()). Golden file 06, ppo_*.
-    """
-    share = shares(batch["explored"], batch["adv"].dtype)
-    ratio = (dist.log_prob(batch["norm_action"]) - batch["a_logp"]).exp()
-    clip = config.ppo_clip_ratio
-    surrogate = torch.minimum(batch["adv"] * ratio, batch["adv"] * ratio.clamp(1.0 - clip, 1.0 + clip))
-    loss = -torch.dot(surrogate, share)
-    with torch.no_grad():
-        info = {
-            "clip_frac": torch.dot(((ratio - 1.0).abs() > clip).to(share.dtype), share),
-            "imp_ratio": torch.dot(ratio, share),
-        }
-    terms = (
-        ("action_bound_loss", config.action_bound_weight, dist.bound_violation),
-        ("action_entropy", -config.action_entropy_weight, dist.entropy),
-        ("action_reg_loss", config.action_reg_weight, dist.param_reg),
-    )
-    for name, weight, term in terms:
-        if weight != 0:
-            value = (term() * share).sum()
-            loss = loss + weight * value
-            info[name] = value.detach()
-    info["actor_loss"] = loss.detach()
-    return loss, info
-
-
 def critic_loss(values: Tensor, targets: Tensor, kind: str) -> Tensor:
     """Mean of squares (L2) or of absolute values (L1) of targets − values, (B,) → ()."""
     diff = targets - values
     return diff.square().mean() if kind == "L2" else diff.abs().mean()
 
 
-def ppo_loss(model: ActorCritic, batch: Batch, config) -> Tuple[Tensor, Batch]:
-    """Actor loss + critic_loss_weight · critic loss over one minibatch.
-
-    Args:
-        batch: norm_obs (B, O), norm_action (B, D), a_logp, adv, tar_val (B,), explored (B,) bool; and, for the
-            log entry kl, old_mean (B, D) and old_logstd (B, D) or (D,).
-
-    Returns:
-        (loss (), log entries of shape ()).
-    """
-    dist = model.actor(batch["norm_obs"])
-    loss_a, info = actor_loss(dist, batch, config)
-    if "old_mean" in batch:
-        info["kl"] = policy_change(dist, batch)
-    loss_c = critic_loss(model.critic(batch["norm_obs"]), batch["tar_val"], config.critic_loss_type)
-    loss = loss_a + config.critic_loss_weight * loss_c
-    info["critic_loss"] = loss_c.detach()
-    info["loss"] = loss.detach()
-    return loss, info
-
-
-@torch.no_grad()
 def policy_change(dist: DiagGaussian, batch: Batch) -> Tensor:
     """Mean of KL(policy of the rollout ‖ policy now) over a minibatch. ()."""
-    old = DiagGaussian(batch["old_mean"], batch["old_logstd"])
+    old = DiagGaussian(batch.norm_means, batch.logstd)
     return old.kl(DiagGaussian(dist.mean, dist.logstd)).mean()
-
-
-def training_targets(
-    rollout: Rollout, values: Tensor, bounds: Tuple[float, float], config
-) -> Tuple[Batch, Batch]:
-    """Return targets and normalised advantages of a rollout.
-
-    Args:
-        values: (T, N) critic values of the observations, as the critic gives them.
-        bounds: lowest and highest possible value, for the bootstrap.
-
-    Returns:
-        ({tar_val, adv} of shape (T, N), log entries). Golden file 06, bt_*.
-    """
-    next_values = bootstrap_values(rollout.next_values(values), rollout.dones, bounds)
-    targets = td_lambda_returns(
-        rollout.rewards, next_values, rollout.dones, config.discount, config.td_lambda
-    )
-    adv, mean, std = normalized_advantages(targets - values, rollout.explored, config.norm_adv_clip)
-    return {"tar_val": targets, "adv": adv}, {"adv_mean": mean, "adv_std": std}

@@ -1,4 +1,4 @@
-"""TD(λ) returns, bootstrap values and normalised advantages."""
+"""TD(λ) returns, bootstrap values and normalized advantages."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Tuple
 import torch
 from torch import Tensor
 
-# The environment's done flags (parc_core/envs/terminations.py has them as an enum).
-NULL, FAIL, SUCC, TIME = 0, 1, 2, 3
+from parc_core.envs.terminations import DoneFlag
+from parc_core.system.world import ONE_PROCESS, World
+
 REFERENCE_VALUE_BOUNDS = (0.0, 1.0)  # reward range that the reference assumes, whatever the terms say
 
 
@@ -24,7 +25,7 @@ def td_lambda_returns(
     Returns:
         (T, N). Source: Sutton and Barto, 2nd edition, eq. 12.18; golden file 06 (td_*).
     """
-    carry = (discount * td_lambda) * (dones == NULL).to(rewards.dtype)
+    carry = (discount * td_lambda) * (dones == DoneFlag.NULL).to(rewards.dtype)
     # What does not depend on later returns, for all steps at once: the loop is then one operation a step.
     returns = rewards + (discount - carry) * next_values
     following = next_values[-1]
@@ -46,26 +47,30 @@ def value_bounds(reward_low: float, reward_high: float, discount: float, mode: s
 
 def bootstrap_values(next_values: Tensor, dones: Tensor, bounds: Tuple[float, float]) -> Tensor:
     """(T, N) values of the next observations, within bounds; FAIL and SUCC count 0, TIME its value."""
-    terminal = (dones == FAIL) | (dones == SUCC)
+    terminal = (dones == DoneFlag.FAIL) | (dones == DoneFlag.SUCC)
     return next_values.clamp(bounds[0], bounds[1]).masked_fill(terminal, 0.0)
 
 
-def normalized_advantages(advantages: Tensor, explored: Tensor, clip: float) -> Tuple[Tensor, Tensor, Tensor]:
+def normalized_advantages(
+    advantages: Tensor, explored: Tensor, clip: float, world: World = ONE_PROCESS
+) -> Tuple[Tensor, Tensor, Tensor]:
     """(advantages − mean)/std, clamped to ±clip; mean and std over the samples that explored.
 
     Args:
         advantages: (T, N).
         explored: (T, N) bool, the action was sampled and not the mode.
+        world: mean and std are those of the samples of all its processes.
 
     Returns:
-        ((T, N) normalised, mean, std).
+        ((T, N) normalized, mean, std).
     """
-    count = explored.sum()
     chosen = advantages.masked_fill(~explored, 0.0)
-    mean = chosen.sum() / count.clamp_min(1)
-    square = (advantages - mean).masked_fill(~explored, 0.0).square().sum()
-    std = (square / (count - 1).clamp_min(1)).sqrt()
-    enough = count >= 2  # otherwise there is nothing to normalise by, nor to learn from
+    # In float64 counts are exact, and rounding the quotient of two float32 numbers once more changes nothing.
+    count, total = world.sum_(torch.stack((explored.sum().double(), chosen.sum().double())))
+    mean = (total / count.clamp_min(1)).to(advantages.dtype)
+    square = world.sum_((advantages - mean).masked_fill(~explored, 0.0).square().sum().double())
+    std = (square / (count - 1).clamp_min(1)).to(advantages.dtype).sqrt()
+    enough = count >= 2  # otherwise there is nothing to normalize by, nor to learn from
     mean, std = mean.where(enough, torch.zeros_like(mean)), std.where(enough, torch.ones_like(std))
     normalized = ((advantages - mean) / std.clamp_min(1e-5)).clamp(-clip, clip)
     return normalized.masked_fill(~enough, 0.0), mean, std

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from typing import Optional
 
+from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
 
-def explore_probability(config, samples: int) -> float:
+
+def explore_probability(config: AgentConfig, samples: int) -> float:
     """Probability that an environment samples its action: linear from exp_prob_beg to exp_prob_end."""
     if config.exp_anneal_samples is None:
         return float(config.exp_prob_beg)
     return _linear(config.exp_prob_beg, config.exp_prob_end, samples / config.exp_anneal_samples)
 
 
-def action_std(model_config, samples: int) -> Optional[float]:
-    """Standard deviation of normalised actions: linear from action_std to action_std_end; None = as it is."""
-    if model_config.action_std_end is None:
+def action_std(model_config: ModelConfig, samples: int) -> Optional[float]:
+    """Standard deviation of normalized actions: linear from action_std to action_std_end; None = as it is."""
+    if model_config.action_std_end is None or model_config.action_std_anneal_samples is None:
         return None
     return _linear(
         model_config.action_std, model_config.action_std_end, samples / model_config.action_std_anneal_samples
     )
 
 
-def learning_rate(optimizer_config, samples: int, max_samples: int) -> Optional[float]:
+def learning_rate(optimizer_config: OptimizerConfig, samples: int, max_samples: int) -> Optional[float]:
     """constant, or linear from learning_rate down to 0 at max_samples; None = adaptive, the update changes it."""
     if optimizer_config.schedule == "adaptive":
         return None

@@ -8,19 +8,19 @@ from typing import Any, List
 import torch
 
 
-class StageClock:
-    """Marks between stages; on CUDA the GPU's own times, for the host only gives orders and runs ahead."""
+class StageTimer:
+    """Laps between stages; on CUDA the GPU's own times, for the host only gives orders and runs ahead."""
 
     def __init__(self, device: torch.device) -> None:
         self._cuda = device.type == "cuda"
         self._marks: List[Any] = []
 
     def start(self) -> None:
-        """Forgets older marks and makes the first."""
+        """The first stage begins."""
         self._marks = []
-        self.mark()
+        self.lap()
 
-    def mark(self) -> None:
+    def lap(self) -> None:
         """The next stage begins; waits for nothing."""
         if self._cuda:
             event: Any = torch.cuda.Event(enable_timing=True)

@@ -36,7 +36,7 @@ def list_checkpoints(folder: Path) -> List[Tuple[int, Path]]:
 def save_checkpoint(folder: Path, state: State, keep: int) -> Path:
     """Writes `state`, then its SHA-256, then removes all but the `keep` newest.
 
-    Checkpoints of more samples than this one belong to a path that a roll-back gave up; they go too.
+    Checkpoints of more samples than this one belong to a path that a rollback gave up; they go too.
     """
     samples = int(state["samples"])
     path = checkpoint_path(folder, samples)

@@ -41,7 +41,7 @@ class DivergenceGuard:
         self._env, self._agent, self._max_share = env, agent, max_share
         self._samples, self._count = samples, 0
 
-    def check(self, row: Mapping[str, float], obs: Tensor, beat: Callable[[], None]) -> None:
+    def check(self, row: Mapping[str, float], obs: Tensor, heartbeat: Callable[[], None]) -> None:
         """Looks at one output's values.
 
         Args:
@@ -53,11 +53,11 @@ class DivergenceGuard:
         """
         steps = int(row["Samples"]) - self._samples
         self._samples = int(row["Samples"])
-        share = _diverged_steps(row) / steps if steps > 0 else 0.0  # after a roll-back there are fewer
+        share = _diverged_steps(row) / steps if steps > 0 else 0.0  # after a rollback there are fewer
         self._count = self._count + 1 if share > self._max_share else 0
         if self._count < OUTPUTS_IN_A_ROW:
             return
-        state, diverged = next_divergence(self._env, self._agent.act_sampled, obs, beat)
+        state, diverged = next_divergence(self._env, self._agent.act_sampled, obs, heartbeat)
         write_state(self.path, state)
         number = 0 if diverged is None else int(diverged.sum())
         raise TrainingDiverged(
@@ -84,7 +84,7 @@ def _diverged_steps(row: Mapping[str, float]) -> float:
 
 @torch.no_grad()
 def next_divergence(
-    env: Any, policy: Policy, obs: Tensor, beat: Callable[[], None] = lambda: None
+    env: Any, policy: Policy, obs: Tensor, heartbeat: Callable[[], None] = lambda: None
 ) -> Tuple[Dict[str, Any], Optional[Tensor]]:
     """Steps the environment until a simulation diverges.
 
@@ -100,7 +100,7 @@ def next_divergence(
         if bool(diverged.any()):
             return state, diverged.clone()
         obs = env.reset_done()
-        beat()
+        heartbeat()
     return state, None
 
 

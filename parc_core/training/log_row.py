@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Dict
+from typing import Dict
 
 from parc_core.envs.terminations import FAILURES
+from parc_core.envs.vec_env import VecEnv
 
 EPISODE_COLUMNS = ("Train_Return", "Train_Episode_Length", "Episodes", "Completed")
 TEST_COLUMNS = ("Test_Return", "Test_Episode_Length", "Test_Episodes")
@@ -29,7 +30,7 @@ LOSS_COLUMNS = (
 )
 
 
-def output_row(env: Any, info: Dict[str, float], test: Dict[str, float]) -> Dict[str, float]:
+def output_row(env: VecEnv, info: Dict[str, float], test: Dict[str, float]) -> Dict[str, float]:
     """One line's values; what did not happen (no episode ended) is NaN.
 
     Args:

@@ -7,13 +7,13 @@ from typing import Callable, Dict
 
 import torch
 
-from parc_core.envs.tracking_env import TrackingEnv
+from parc_core.envs.vec_env import VecEnv
 from parc_core.learning.agent import Agent
 
 
 @torch.no_grad()
 def run_test_episodes(
-    env: TrackingEnv, agent: Agent, episodes: int, heartbeat: Callable[[], None]
+    env: VecEnv, agent: Agent, episodes: int, heartbeat: Callable[[], None]
 ) -> Dict[str, float]:
     """Mean return and length of `episodes` episodes, spread evenly over the environments.
 

@@ -1,4 +1,4 @@
-"""The training loop: collect → update → log → checkpoint, with resume, roll-back and orderly stops."""
+"""The training loop: collect → update → log → checkpoint, with resume, rollback and orderly stops."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, Optional, Union, cast
 
 import torch
 
 from parc_core.config.agent_config import AgentConfig
+from parc_core.envs.vec_env import VecEnv
 from parc_core.errors import Interrupted, TrainingDiverged
-from parc_core.learning.learner import Learner
 from parc_core.learning.model_file import (
     check_actions,
     check_architecture,
@@ -21,16 +21,21 @@ from parc_core.learning.model_file import (
     read_model_file,
     write_model_file,
 )
+from parc_core.learning.ppo import PPO
 from parc_core.system.signals import StopSignals
+from parc_core.system.world import ONE_PROCESS, World
 from parc_core.training import checkpoint as checkpoints
 from parc_core.training.divergence import DivergenceGuard
 from parc_core.training.log_row import output_row
 from parc_core.training.logger import Console, Logger, Number, ProgressFile
 from parc_core.training.test_episodes import run_test_episodes
 
+if TYPE_CHECKING:
+    from parc_core.envs.tracking_env import TrackingEnv
+
 HEARTBEAT_SECONDS = 10.0
 EXPLODED_LOSS = 1e8  # rewards are bounded, so that a healthy loss stays some orders of magnitude below
-SEED_STEP = 1_000_003  # distance between the seeds of successive roll-backs
+SEED_STEP = 1_000_003  # distance between the seeds of successive rollbacks
 
 
 @dataclass(frozen=True)
@@ -46,38 +51,40 @@ class TrainerOptions:
     in_model_file: Optional[str] = None
     """Model to start from; its normalizer then stays as it is."""
     fingerprint: Dict[str, str] = field(default_factory=dict)
-    """Settings and data that shape the training: only checkpoints of the same go on."""
+    """Settings and data that shape the training: only checkpoints of the same are resumed."""
 
 
 class Trainer:
-    """PPO on a vectorised environment (interface: parc_core/envs/tracking_env.py)."""
+    """The run of one training: iterations, outputs, checkpoints, rollbacks and its orderly end."""
 
     def __init__(
         self,
-        env: Any,
+        env: VecEnv,
         config: AgentConfig,
         options: TrainerOptions,
         progress: ProgressFile,
         stop: Optional[StopSignals] = None,
+        world: World = ONE_PROCESS,
     ) -> None:
-        """Builds the agent and goes on from the newest good checkpoint of the output folder, if there is one.
+        """Builds the learner and resumes from the newest good checkpoint of the output folder, if there is one.
 
         Args:
             progress: the locked progress file of `options.output_dir`.
             stop: signals that end the loop; None = none do.
+            world: the training's processes.
 
         Raises:
             ConfigError: the checkpoint or the model to start from belongs to other settings.
         """
         self.env, self.config, self.options = env, config, options
         self.samples = self.iteration = self.rollbacks = 0
-        self._tries = 0  # roll-backs since the last checkpoint
+        self._tries = 0  # rollbacks since the last checkpoint
         self._hours_before = 0.0
         self._started = time.time()
-        self._stop = stop or StopSignals()
+        self._stop, self._world = stop or StopSignals(), world
         checkpoints.seed_everything(options.seed)
-        self._learner = Learner(env, config, options.seed, options.max_samples)
-        self.agent, self._rollout = self._learner.agent, self._learner.rollout
+        self._ppo = PPO(env, config, options.seed, options.max_samples, self._heartbeat, world=self._world)
+        self.agent, self._rollout = self._ppo.agent, self._ppo.rollout
         self._evaluation: Dict[str, float] = {}  # of all clips, the last
         self._obs = torch.empty(0)
         self._progress = progress
@@ -95,40 +102,34 @@ class Trainer:
 
         Raises:
             Interrupted: SIGTERM or SIGINT came; the iteration was finished and a checkpoint written.
-            TrainingDiverged: losses stayed non-finite after max_rollbacks roll-backs, or simulations diverge.
+            TrainingDiverged: losses stayed non-finite after max_rollbacks rollbacks, or simulations diverge.
         """
+        info: Dict[str, float] = {}
         try:
-            self._finish(self._train())
+            while not self._over():
+                self._obs = self._ppo.collect(self._obs, self.samples, self._normalizer_learns())
+                info = self._ppo.update()
+                if self._diverged(info):
+                    self._roll_back(info)
+                    continue
+                self._advance()
+                if self._evaluation_due():
+                    self._evaluate()
+                if self._output_due():
+                    self._output(info)
+                if self.iteration % self.config.iters_per_checkpoint == 0:
+                    self._checkpoint()
+            self._finish(info)
         finally:
             self._log.close()
 
-    def _train(self) -> Dict[str, float]:
-        """Iterates to max_samples or a signal; returns the last update's numbers."""
-        info: Dict[str, float] = {}
-        while self.samples < self.options.max_samples and self._stop.number is None:
-            info = self._iterate()
-            if self._diverged(info):
-                self._roll_back(info)
-                continue
-            self._advance()
-            if self._evaluation_due():
-                self._evaluate()
-            if self._output_due():
-                self._output(info)
-            if self.iteration % self.config.iters_per_checkpoint == 0:
-                self._checkpoint()
-        return info
-
-    def _iterate(self) -> Dict[str, float]:
-        """One rollout and one update."""
-        self._obs, info = self._learner.iterate(
-            self._obs, self.samples, self._normalizer_learns(), self._beat
-        )
-        return info
+    def _over(self) -> bool:
+        """All samples are there, or a signal came."""
+        return self.samples >= self.options.max_samples or self._stop.number is not None
 
     def _advance(self) -> None:
         if self._normalizer_learns():
-            self.agent.obs_norm.update()
+            self.agent.obs_norm.update(self._world)
         self.samples += self._rollout.num_samples
         self.iteration += 1
 
@@ -147,7 +148,7 @@ class Trainer:
     def _finish(self, info: Dict[str, float]) -> None:
         """Checkpoint and model.pt of the very end, or of where a signal stopped it; a last line of the log.
 
-        That line comes after the checkpoint: it reads the episode statistics, which a prolonged training
+        That line comes after the checkpoint: it reads the episode statistics, which an extended training
         must still find.
         """
         newest = checkpoints.list_checkpoints(self._folder)
@@ -157,13 +158,13 @@ class Trainer:
             self._event("interrupted", signal=self._stop.number)
             raise Interrupted(
                 f"stopped by signal {self._stop.number} at {self.samples} samples; a checkpoint is in "
-                f"{self._folder}, the same command goes on from it"
+                f"{self._folder}, run the same command to resume"
             )
         if info and not self._output_due():
             self._output(info)
         self._event("done")
 
-    # -- start, checkpoints, roll-back -----------------------------------------------------------------
+    # -- start, checkpoints, rollback -----------------------------------------------------------------
 
     @property
     def _folder(self) -> Path:
@@ -192,14 +193,14 @@ class Trainer:
         return None
 
     def _state(self) -> Dict[str, Any]:
-        """Everything that an exact continuation needs, as tensors and plain containers."""
+        """Everything that an exact resume needs, as tensors and plain containers."""
         return {
             "fingerprint": dict(self.options.fingerprint),
             "samples": self.samples,
             "iteration": self.iteration,
             "rollbacks": self.rollbacks,
             "hours": self._hours(),
-            **self._learner.state(),
+            **self._ppo.state(),
             "evaluation": dict(self._evaluation),
             "obs": self._obs,
             "env": self.env.state_dict(),
@@ -207,7 +208,7 @@ class Trainer:
         }
 
     def _load_state(self, state: Dict[str, Any], where: str) -> None:
-        self._learner.load_state(state, where)
+        self._ppo.load_state(state, where)
         self._evaluation = dict(state.get("evaluation", {}))
         self.samples, self.iteration, self.rollbacks = (
             state["samples"],
@@ -229,7 +230,7 @@ class Trainer:
         """A loss is not finite or absurdly large, or weights or normalizer are not finite."""
         if not all(math.isfinite(value) for value in info.values()):
             return True
-        return abs(info["loss"]) > EXPLODED_LOSS or info["healthy"] == 0.0
+        return abs(info["loss"]) > EXPLODED_LOSS or info["all_finite"] == 0.0
 
     def _roll_back(self, info: Dict[str, float]) -> None:
         """Back to the last good state, on another path of random numbers: the same would diverge again.
@@ -243,17 +244,17 @@ class Trainer:
         )
         if self._tries > self.config.max_rollbacks:
             raise TrainingDiverged(
-                f"training diverged at {bad_samples} samples ({losses}) after {self._tries - 1} roll-backs in a "
+                f"training diverged at {bad_samples} samples ({losses}) after {self._tries - 1} rollbacks in a "
                 "row; lower optimizer.learning_rate or look at the motions and rewards; the environments' state "
                 f"and last actions are in {self._guard.keep(self._rollout.norm_actions[-1])}"
             )
         good = self._last_good
         state = checkpoints.load_checkpoint(good) if isinstance(good, Path) else copy.deepcopy(good)
         hours = self._hours()
-        self._load_state(state, "roll-back")
+        self._load_state(state, "rollback")
         self.rollbacks, self._hours_before = rollbacks, hours
         seed = (self.options.seed + SEED_STEP * rollbacks) % 2**63
-        self._learner.reseed(seed)
+        self._ppo.reseed(seed)
         checkpoints.seed_everything(seed)
         self._obs = self.env.reset()
         self._log.rolled_back(self.samples)
@@ -272,17 +273,18 @@ class Trainer:
         }
         test = dict(self._evaluation)
         if self.config.test_episodes > 0:
-            test.update(run_test_episodes(self.env, self.agent, self.config.test_episodes, self._beat))
+            test.update(run_test_episodes(self.env, self.agent, self.config.test_episodes, self._heartbeat))
         speed = self._rollout.num_samples / (info["collect_seconds"] + info["update_seconds"])
         row.update(output_row(self.env, info, test))
         row.update({"Samples_Per_Second": speed, "Rollbacks": self.rollbacks})
         self._log.output(row)
-        self._guard.check(row, self._obs, self._beat)
+        self._guard.check(row, self._obs, self._heartbeat)
 
     def _evaluate(self) -> None:
         from parc_core.training.clip_evaluation import evaluate_clips_in_training
 
-        self._evaluation = evaluate_clips_in_training(self.env, self.agent, self._beat)
+        env = cast("TrackingEnv", self.env)  # clips are played: it has motions
+        self._evaluation = evaluate_clips_in_training(env, self.agent, self._heartbeat)
 
     def _hours(self) -> float:
         """Wall time of this training over all its processes."""
@@ -291,7 +293,7 @@ class Trainer:
     def _event(self, event: str, **fields: Any) -> None:
         self._progress.write(event, self.samples, self.iteration, **fields)
 
-    def _beat(self) -> None:
+    def _heartbeat(self) -> None:
         """A sign of life where the last event is long ago."""
         if time.time() - self._progress.last_time > HEARTBEAT_SECONDS:
             self._event("heartbeat")

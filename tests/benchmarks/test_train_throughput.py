@@ -72,5 +72,5 @@ def test_parts_of_the_fused_step(tmp_path):
     counts = components.count_launches(training.env)
     assert counts["physics"] > 100 and set(counts) == set(parts)
     assert torch.equal(training.env.state_dict()["engine"]["qpos"], before["engine"]["qpos"])
-    assert training.iterate()["healthy"] == 1.0
+    assert training.iterate()["all_finite"] == 1.0
     assert training.samples == 2 * 2 * training.config.steps_per_iter

@@ -9,6 +9,7 @@ from torch.testing import assert_close
 from parc_core.character.kinematics import Kinematics
 from parc_core.envs.sampling import MotionSampler
 from parc_core.errors import DataError
+from parc_core.system.world import ONE_PROCESS, World
 from tests.envs.scenes import clip_of, humanoid, motion, shortened
 from tests.motion.make_library import library_of
 
@@ -70,6 +71,7 @@ def test_rates_start_at_one_and_follow_single_episodes() -> None:
     rate = 1.0
     for failed in (False, False, True, False, True):
         s.record(torch.tensor([1]), torch.tensor([failed]), torch.tensor([True]))
+        s.apply(ONE_PROCESS)
         rate = 0.99 * rate + 0.01 * failed
     assert s.fail_rates.tolist() == pytest.approx([1.0, rate, 1.0], rel=1e-6)
 
@@ -80,8 +82,10 @@ def test_episodes_of_different_motions_count_apart() -> None:
     together.set_fail_rates(torch.full((3,), 0.5), "test")
     apart.set_fail_rates(torch.full((3,), 0.5), "test")
     together.record(ids, failed, torch.tensor([True, True]))
+    together.apply(ONE_PROCESS)
     for i in range(2):
         apart.record(ids[i : i + 1], failed[i : i + 1], torch.tensor([True]))
+        apart.apply(ONE_PROCESS)
     assert_close(together.fail_rates, apart.fail_rates)
     assert together.fail_rates.tolist() == pytest.approx([0.505, 0.5, 0.495])
 
@@ -89,8 +93,10 @@ def test_episodes_of_different_motions_count_apart() -> None:
 def test_episodes_of_one_motion_that_agree_count_like_one_after_the_other() -> None:
     s = sampler()
     s.record(torch.tensor([0, 0, 0]), torch.tensor([False] * 3), torch.tensor([True] * 3))
+    s.apply(ONE_PROCESS)
     assert float(s.fail_rates[0]) == pytest.approx(0.99**3, rel=1e-6)
     s.record(torch.tensor([0, 0]), torch.tensor([True, False]), torch.tensor([True, True]))
+    s.apply(ONE_PROCESS)
     keep = 0.99**2
     assert float(s.fail_rates[0]) == pytest.approx(0.99**3 * keep + (1 - keep) * 0.5, rel=1e-6)
 
@@ -104,7 +110,59 @@ def test_running_episodes_count_for_nothing() -> None:
         torch.tensor([False, True, False]),
     )
     s.record(ids, failed, finished)
+    s.apply(ONE_PROCESS)
     assert s.fail_rates.tolist() == pytest.approx([0.5, 0.505, 0.5])
+
+
+def test_the_episodes_of_an_iteration_count_together_whatever_their_order() -> None:
+    """Four of motion 1 in three steps, one of them failed: 1 · 0.99⁴ + (1 − 0.99⁴)/4, and nothing before `apply`."""
+    expected = 0.99**4 + (1 - 0.99**4) / 4
+    for order in ([True, False, False, False], [False, False, True, False]):
+        s = sampler()
+        for failed in (order[:2], order[2:3], order[3:]):
+            n = len(failed)
+            s.record(torch.ones(n, dtype=torch.int64), torch.tensor(failed), torch.ones(n, dtype=torch.bool))
+            assert s.fail_rates.tolist() == [1.0, 1.0, 1.0]
+        s.apply(ONE_PROCESS)
+        assert s.fail_rates.tolist() == pytest.approx([1.0, expected, 1.0], rel=1e-6)
+        s.apply(ONE_PROCESS)  # nothing new
+        assert s.fail_rates.tolist() == pytest.approx([1.0, expected, 1.0], rel=1e-6)
+
+
+def test_processes_move_their_rates_together() -> None:
+    """Two halves of an iteration's episodes, summed over a world, give the rates of all in one process."""
+    ids, failed = torch.tensor([0, 1, 1, 2, 2, 2]), torch.tensor([True, False, True, False, False, True])
+    finished = torch.ones(6, dtype=torch.bool)
+    alone, first, second = sampler(), sampler(), sampler()
+    alone.record(ids, failed, finished)
+    first.record(ids[:2], failed[:2], finished[:2])
+    second.record(ids[2:], failed[2:], finished[2:])
+    total = first.counts + second.counts
+
+    class Pair(World):
+        def sum_(self, tensor: torch.Tensor) -> torch.Tensor:
+            return tensor.copy_(total)
+
+    alone.apply(ONE_PROCESS)
+    for one in (first, second):
+        one.apply(Pair())
+        assert torch.equal(one.fail_rates, alone.fail_rates)
+
+
+def test_counts_of_an_unfinished_iteration_are_saved() -> None:
+    s, resumed = sampler(), sampler()
+    s.record(torch.tensor([1]), torch.tensor([False]), torch.tensor([True]))
+    resumed.load_state_dict(s.state_dict())
+    resumed.apply(ONE_PROCESS)
+    assert resumed.fail_rates.tolist() == pytest.approx([1.0, 0.99, 1.0])
+
+
+def test_a_checkpoint_from_when_every_step_moved_the_rates() -> None:
+    s = sampler()
+    s.record(torch.tensor([1]), torch.tensor([False]), torch.tensor([True]))
+    s.load_state_dict({"fail_rates": torch.tensor([0.5, 0.25, 1.0])})
+    s.apply(ONE_PROCESS)
+    assert s.fail_rates.tolist() == [0.5, 0.25, 1.0]
 
 
 def test_quantiles() -> None:

@@ -16,6 +16,7 @@ from parc_core.envs.terminations import DoneFlag, FailReason
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.errors import DataError
 from parc_core.rotations import heading, rotate_2d
+from parc_core.system.world import ONE_PROCESS
 from tests.envs.scenes import clip_of, env_of, motion, physics, shortened, write_dataset, zero_action
 from tests.terrain.lookup import heights_at, pad
 
@@ -178,6 +179,8 @@ def test_a_motions_end_is_fail_and_counts_as_completed(stand: Path, mixed: Path)
         assert done.tolist() == [int(step == 11), 0]
     assert info["motion_end"].tolist() == [True, False]
     assert env.fail_reason.tolist() == [FailReason.MOTION_END, FailReason.NONE]
+    assert torch.equal(env.fail_rates, before)
+    env.end_iteration(ONE_PROCESS)
     assert env.fail_rates.tolist() == pytest.approx([0.99 * float(before[0]), float(before[1])])
     stats = env.episode_stats()
     assert (stats["Episodes"], stats["Completed"], stats["Train_Episode_Length"]) == (1.0, 1.0, 11.0)
@@ -206,6 +209,7 @@ def test_time_at_episode_length(stand: Path) -> None:
     assert flags == [[0, 0]] * 14 + [[DoneFlag.TIME] * 2]
     stats = env.episode_stats()
     assert (stats["Completed"], stats["Train_Episode_Length"]) == (1.0, 15.0)
+    env.end_iteration(ONE_PROCESS)
     assert float(env.fail_rates[0]) < 1.0
 
 
@@ -234,6 +238,7 @@ def test_losing_the_reference_fails_and_raises_its_rate(stand: Path) -> None:
     _, _, done, _ = env.step(zero_action(env))
     assert done.tolist() == [DoneFlag.NULL, DoneFlag.FAIL]
     assert env.fail_reason.tolist() == [FailReason.NONE, FailReason.ROOT_POSITION]
+    env.end_iteration(ONE_PROCESS)
     assert float(env.fail_rates[0]) == pytest.approx(0.505)
     assert env.episode_stats()["Fail_Root_Position"] == 1.0
 

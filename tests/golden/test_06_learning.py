@@ -19,7 +19,7 @@ from parc_core.learning.model_file import build_agent, read_model_file
 from parc_core.learning.normalizer import Normalizer
 from parc_core.learning.ppo import ppo_loss, training_targets
 from parc_core.learning.returns import bootstrap_values, td_lambda_returns, value_bounds
-from parc_core.learning.rollout import Rollout
+from parc_core.learning.rollout import Batch, Rollout
 
 DISCOUNT = 0.99
 
@@ -92,7 +92,8 @@ def test_normalizer(golden):
         check_mean(normalizer, mean, std)
         check_std(normalizer, std, mean)
         use = ~normalizer._fixed
-        squares = normalizer._m_m2 / normalizer.count + normalizer._m_mean.square()
+        moments = normalizer.moments()
+        squares = moments["m2"] / normalizer.count + moments["mean"].square()
         want = golden[f"norm_mean_sq_after{index}"].double()
         assert_close(squares[use], want[use], atol=1e-6, rtol=1e-5)
 
@@ -156,14 +157,18 @@ def test_actions_are_normalised_by_their_bounds(golden):
 
 
 def ppo_batch(golden, agent):
-    return {
-        "norm_obs": agent.normalize_obs(golden["ppo_obs"]),
-        "norm_action": agent._a_norm.normalize(golden["ppo_action"]),
-        "a_logp": golden["ppo_a_logp"],
-        "adv": golden["ppo_adv"],
-        "tar_val": golden["ppo_tar_val"],
-        "explored": golden["ppo_rand_action_mask"] == 1,
-    }
+    """The file does not say which policy collected the samples: its means and std only matter for the log's KL."""
+    actions = agent._a_norm.normalize(golden["ppo_action"])
+    return Batch(
+        norm_obs=agent.normalize_obs(golden["ppo_obs"]),
+        norm_actions=actions,
+        norm_means=torch.zeros_like(actions),
+        log_probs=golden["ppo_a_logp"],
+        explored=golden["ppo_rand_action_mask"] == 1,
+        advantages=golden["ppo_adv"],
+        targets=golden["ppo_tar_val"],
+        logstd=torch.zeros(actions.shape[-1]),
+    )
 
 
 def test_networks(golden, agent):
@@ -237,9 +242,9 @@ def test_training_data_of_a_rollout(golden):
     rollout.next_values = lambda values: golden["bt_next_vals_raw"]
     config = AgentConfig(value_bounds="reference")
     bounds = value_bounds(-5.0, 6.0, DISCOUNT, "reference")
-    got, info = training_targets(rollout, golden["bt_vals_raw"], bounds, config)
-    assert_close(got["tar_val"], golden["bt_tar_val"], atol=1e-5, rtol=1e-5)
-    assert_close(got["adv"], golden["bt_adv"], atol=1e-4, rtol=1e-4)
+    info = training_targets(rollout, golden["bt_vals_raw"], bounds, config)
+    assert_close(rollout.targets, golden["bt_tar_val"], atol=1e-5, rtol=1e-5)
+    assert_close(rollout.advantages, golden["bt_adv"], atol=1e-4, rtol=1e-4)
     assert_close(info["adv_mean"], golden["bt_adv_mean"], atol=1e-5, rtol=1e-5)
     assert_close(info["adv_std"], golden["bt_adv_std"], atol=1e-5, rtol=1e-5)
 

@@ -14,14 +14,16 @@ from parc_core.learning.distribution import DiagGaussian
 from parc_core.learning.networks import ActorCritic, hidden_sizes
 from parc_core.learning.normalizer import Normalizer
 from parc_core.learning.optimizers import make_optimizer
-from parc_core.learning.ppo import actor_loss, critic_loss, ppo_loss
+from parc_core.learning.ppo import critic_loss, loss_names, ppo_loss
 from parc_core.learning.returns import (
     bootstrap_values,
     normalized_advantages,
     td_lambda_returns,
     value_bounds,
 )
+from parc_core.learning.rollout import Batch
 from parc_core.learning.schedules import action_std, explore_probability, learning_rate
+from parc_core.system.world import World
 
 
 def test_normalizer_by_hand():
@@ -140,37 +142,51 @@ def test_advantages_use_explored_samples_alone():
     assert got.tolist() == [[0.0, 0.0, 0.0]]
 
 
+def batch_of(**parts):
+    """3 samples that observe 2 numbers and act with 1; the policy that collected them had mean 0 and std 1."""
+    values = {
+        "norm_obs": torch.ones(3, 2),
+        "norm_actions": torch.zeros(3, 1),
+        "norm_means": torch.zeros(3, 1),
+        "log_probs": torch.zeros(3),
+        "explored": torch.ones(3, dtype=torch.bool),
+        "advantages": torch.zeros(3),
+        "targets": torch.ones(3),
+        "logstd": torch.zeros(1),
+    }
+    return Batch(**{**values, **parts})
+
+
 def test_clipped_surrogate_by_hand():
     """Ratios 1.5, 0.5 and (not explored) 9 with ε = 0.2: min(2·1.5, 2·1.2) and min(−0.5, −0.8)."""
-    dist = DiagGaussian(torch.zeros(3, 1), torch.zeros(1))
-    logp = dist.log_prob(torch.zeros(3, 1))
-    batch = {
-        "norm_action": torch.zeros(3, 1),
-        "a_logp": logp - torch.log(torch.tensor([1.5, 0.5, 9.0])),
-        "adv": torch.tensor([2.0, -1.0, 50.0]),
-        "explored": torch.tensor([True, True, False]),
-    }
-    loss, info = actor_loss(dist, batch, AgentConfig(action_bound_weight=0))
-    assert_close(loss, torch.tensor(-(2.4 - 0.8) / 2))
+    model = ActorCritic(2, 1, [4], [4], std=1.0, output_scale=0.0)  # mean 0
+    logp = DiagGaussian(torch.zeros(3, 1), torch.zeros(1)).log_prob(torch.zeros(3, 1))
+    batch = batch_of(
+        log_probs=logp - torch.log(torch.tensor([1.5, 0.5, 9.0])),
+        advantages=torch.tensor([2.0, -1.0, 50.0]),
+        explored=torch.tensor([True, True, False]),
+    )
+    _, info = ppo_loss(model, batch, AgentConfig(action_bound_weight=0))
+    assert_close(info["actor_loss"], torch.tensor(-(2.4 - 0.8) / 2))
     assert_close(info["clip_frac"], torch.tensor(1.0))
     assert_close(info["imp_ratio"], torch.tensor(1.0))
+    assert_close(info["kl"], torch.tensor(0.0))
     assert "action_bound_loss" not in info
 
 
 def test_a_minibatch_without_exploration_has_a_finite_loss():
     model = ActorCritic(2, 1, [4], [4])
-    batch = {
-        "norm_obs": torch.ones(3, 2),
-        "norm_action": torch.zeros(3, 1),
-        "a_logp": torch.zeros(3),
-        "adv": torch.zeros(3),
-        "tar_val": torch.ones(3),
-        "explored": torch.zeros(3, dtype=torch.bool),
-    }
-    loss, info = ppo_loss(model, batch, AgentConfig())
+    loss, info = ppo_loss(model, batch_of(explored=torch.zeros(3, dtype=torch.bool)), AgentConfig())
     loss.backward()
     assert info["actor_loss"] == 0 and torch.isfinite(loss)
     assert torch.isfinite(model._critic_out.weight.grad).all()
+
+
+def test_every_log_entry_is_named():
+    """`loss_names` says before the first step what it will log."""
+    for config in (AgentConfig(), AgentConfig(action_bound_weight=0), AgentConfig(action_entropy_weight=0.1)):
+        _, info = ppo_loss(ActorCritic(2, 1, [4], [4]), batch_of(), config)
+        assert sorted([*info, "grad_norm"]) == sorted(loss_names(config))
 
 
 def test_critic_loss_by_hand():
@@ -269,3 +285,48 @@ def test_td_lambda_of_random_episodes_is_the_recursion():
         after = rewards[t] + 0.97 * ((1 - share) * values[t] + share * after)
         want[t] = after
     assert_close(td_lambda_returns(rewards, values, dones, 0.97, 0.9), want, rtol=1e-12, atol=1e-12)
+
+
+class Pair(World):
+    """Two processes of which the other's part of every sum is known: `others` in the order of the sums."""
+
+    def __init__(self, *others):
+        super().__init__(0, 2)
+        self._others = list(others)
+
+    def sum_(self, tensor):
+        return tensor.add_(self._others.pop(0).to(tensor))
+
+
+def test_a_normalizer_learns_from_all_processes():
+    torch.manual_seed(0)
+    mine, theirs, before = torch.randn(50, 3) * 4 + 100, torch.randn(50, 3) - 7, torch.randn(20, 3)
+    alone, first = Normalizer(3), Normalizer(3)
+    for normalizer in (alone, first):
+        normalizer.record(before)
+        normalizer.update()
+    alone.record(mine)
+    alone.record(theirs)
+    alone.update()
+    first.record(mine)
+    mean = 0.5 * (mine.double().mean(0) + theirs.double().mean(0))
+    m2 = (theirs.double() - mean).square().sum(0)
+    first.update(Pair(theirs.double().mean(0), m2))
+    assert first.count == alone.count == 120
+    assert_close(first._mean, alone._mean, rtol=1e-6, atol=1e-6)
+    assert_close(first._std, alone._std, rtol=1e-6, atol=1e-6)
+
+
+def test_advantages_are_normalized_over_all_processes():
+    torch.manual_seed(0)
+    adv, explored = torch.randn(4, 6), torch.rand(4, 6) < 0.8
+    want, mean, std = normalized_advantages(adv, explored, clip=4.0)
+    other = torch.where(explored, adv, torch.zeros_like(adv))[:, 3:].double()
+    world = Pair(
+        torch.stack((explored[:, 3:].sum().double(), other.sum())),
+        (other - mean.double()).square()[explored[:, 3:]].sum(),
+    )
+    got, got_mean, got_std = normalized_advantages(adv[:, :3], explored[:, :3], 4.0, world)
+    assert_close(got, want[:, :3], rtol=1e-5, atol=1e-6)
+    assert_close(got_mean, mean)
+    assert_close(got_std, std)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from parc_core.learning.mlp_bf16 import relu_tower
+from parc_core.learning.mlp_bf16 import mlp_forward_bf16
 from parc_core.learning.networks import ActorCritic
 from parc_core.learning.precision import hidden_dtype, matmul_precision, resolve_precision
 
@@ -46,7 +46,7 @@ def test_values_and_gradients(dtype, sizes, seed):
     want = by_autograd(layers, x, upstream, torch.float64)
     plain = by_autograd(layers, x, upstream, dtype)
     x = x.to(params[0].dtype).requires_grad_()
-    out = relu_tower(x, params, dtype)
+    out = mlp_forward_bf16(x, params, dtype)
     got = [out, *torch.autograd.grad(out, [x, *params], upstream.to(dtype))]
     assert out.dtype == dtype
     for ours, theirs, exact, like in zip(got, plain, want, [out, x, *params]):
@@ -59,7 +59,7 @@ def test_values_and_gradients(dtype, sizes, seed):
 
 def test_bfloat16_values_are_near():
     layers, x = tower((512, 256, 128), 5), torch.randn(300, 512)
-    assert relative(relu_tower(x, list(layers.parameters()), torch.bfloat16), layers(x)) < 1e-2
+    assert relative(mlp_forward_bf16(x, list(layers.parameters()), torch.bfloat16), layers(x)) < 1e-2
 
 
 def test_gradients_of_observations_are_left_out():
@@ -71,7 +71,7 @@ def test_gradients_of_observations_are_left_out():
             seen.append(function)
             return function(*args, **(kwargs or {}))
 
-    out = relu_tower(torch.randn(7, 5), list(layers.parameters()), torch.float32).sum()
+    out = mlp_forward_bf16(torch.randn(7, 5), list(layers.parameters()), torch.float32).sum()
     with Watch():
         out.backward()
     # Two weight gradients and one that goes to the first layer's output.

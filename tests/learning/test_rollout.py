@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from parc_core.learning.agent import make_agent
 from parc_core.learning.distribution import DiagGaussian
-from parc_core.learning.rollout import Rollout, collect
+from parc_core.learning.ppo import PPO
 from tests.learning.fake_env import FakeEnv
 from tests.training.run_fake import small_config
 
@@ -42,17 +41,18 @@ class InPlace(Recorder):
 def run(explore_prob, record_obs=False, env=None, dtype=torch.float32, std="FIXED"):
     env = env or Recorder(num_envs=6, horizon=5)
     torch.manual_seed(0)
-    config = small_config()
-    agent = make_agent(env, dataclasses.replace(config.model, actor_std_type=std), config.norm_obs_clip)
-    agent.model.dtype = dtype
-    rollout = Rollout(12, env.num_envs, env.obs_dim, env.action_dim, env.device, dtype, std == "VARIABLE")
-    generator = torch.Generator().manual_seed(3)
-    beats = []
-    last = collect(
-        env, agent, env.reset(), rollout, explore_prob, generator, record_obs, lambda: beats.append(1)
+    config = small_config(
+        steps_per_iter=12,
+        exp_prob_beg=explore_prob,
+        exp_prob_end=explore_prob,
+        matmul_precision="bf16" if dtype == torch.bfloat16 else "float32",
     )
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, actor_std_type=std))
+    beats = []
+    ppo = PPO(env, config, 3, 10**9, lambda: beats.append(1))
+    last = ppo.collect(env.reset(), 0, record_obs)
     assert len(beats) == 12
-    return env, agent, rollout, last
+    return env, ppo.agent, ppo.rollout, last
 
 
 @pytest.mark.parametrize("kind", [Recorder, InPlace])
@@ -80,15 +80,15 @@ def test_where_no_episode_times_out_only_the_last_values_are_asked_for():
 @pytest.mark.parametrize("std", ["FIXED", "CONSTANT", "VARIABLE"])
 def test_the_old_policy_is_kept(std):
     _, agent, rollout, _ = run(explore_prob=0.7, std=std)
-    data = rollout.flat()
-    dist = agent.model.actor(data["norm_obs"])
-    assert_close(data["old_mean"], dist.mean.detach())
-    assert_close(data["old_logstd"], dist.logstd.detach())
-    assert data["old_logstd"].shape == ((72, 3) if std == "VARIABLE" else (3,))
-    assert_close(data["a_logp"], dist.log_prob(data["norm_action"]).detach())
-    noise = (data["norm_action"] - data["old_mean"]) / DiagGaussian(data["old_mean"], data["old_logstd"]).std
-    assert (noise[~data["explored"]] == 0).all()
-    assert 0.8 < noise[data["explored"]].std() < 1.2
+    data = rollout.all_samples()
+    dist = agent.model.actor(data.norm_obs)
+    assert_close(data.norm_means, dist.mean.detach())
+    assert_close(data.logstd, dist.logstd.detach())
+    assert data.logstd.shape == ((72, 3) if std == "VARIABLE" else (3,))
+    assert_close(data.log_probs, dist.log_prob(data.norm_actions).detach())
+    noise = (data.norm_actions - data.norm_means) / DiagGaussian(data.norm_means, data.logstd).std
+    assert (noise[~data.explored] == 0).all()
+    assert 0.8 < noise[data.explored].std() < 1.2
 
 
 def test_observations_are_stored_as_the_networks_take_them():
@@ -109,14 +109,15 @@ def test_collecting_reads_no_number_off_the_device(monkeypatch, record_obs):
     class Still(FakeEnv):
         """Makes its steps without reading any number either; no episode ends."""
 
-        can_time_out = False
-
         def step(self, action):
             self._pos += 0.2 * (action - self._pos)
             return self._obs(), self._pos.sum(-1), self._done, {}
 
         def reset_done(self):
             return self._obs()
+
+        def end_iteration(self, world):
+            """No episode ends."""
 
     def refuse(*args, **kwargs):
         raise Waits
@@ -136,6 +137,7 @@ def test_collecting_reads_no_number_off_the_device(monkeypatch, record_obs):
             monkeypatch.setattr(torch.Tensor, name, refuse)
 
     env = Still(num_envs=6)
+    env.can_time_out = False
     env.reset()
     monkeypatch.setattr(env, "reset", lambda: forbid() or env._obs())
     run(0.5, record_obs=record_obs, env=env)
@@ -156,5 +158,6 @@ def test_some_environments_explore():
 
 def test_observations_are_recorded_once_each():
     _, agent, _, _ = run(explore_prob=1.0, record_obs=True)
-    assert agent.obs_norm.moments()["count"] == 12 * 6
     assert agent.obs_norm.count == 0  # takes effect after the update
+    agent.obs_norm.update()
+    assert agent.obs_norm.count == agent.obs_norm.moments()["count"] == 12 * 6

@@ -11,7 +11,7 @@ import torch
 from torch.testing import assert_close
 
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
-from parc_core.learning.agent import make_agent
+from parc_core.learning.cuda_graph import Snapshot
 from parc_core.learning.distribution import DiagGaussian
 from parc_core.learning.optimizers import (
     LearningRate,
@@ -21,9 +21,7 @@ from parc_core.learning.optimizers import (
     optimizer_state,
     trainable,
 )
-from parc_core.learning.ppo import ppo_loss, training_targets
-from parc_core.learning.rollout import Rollout
-from parc_core.learning.update import Snapshot, Updater
+from parc_core.learning.ppo import PPO, ppo_loss, training_targets
 from tests.learning.fake_env import FakeEnv
 
 BOUNDS = (-100.0, 100.0)
@@ -38,17 +36,15 @@ def config_of(kind="SGD", std="FIXED", **changes):
 
 
 @torch.no_grad()
-def setup(config, steps=5, dtype=torch.float32, seed=0):
-    """An agent and a rollout of random numbers that it could have made."""
-    torch.manual_seed(seed)
-    env = FakeEnv(num_envs=6)
-    agent = make_agent(env, config.model, config.norm_obs_clip)
-    agent.model.dtype = dtype
-    per_sample = agent.model.head.depends_on_state
-    rollout = Rollout(steps, 6, env.obs_dim, env.action_dim, env.device, dtype, per_sample)
+def setup(config, seed=5, heartbeat=lambda: None):
+    """A learner whose rollout holds random numbers that its agent could have made; 5 steps of 6 environments."""
+    torch.manual_seed(0)
+    config = dataclasses.replace(config, steps_per_iter=5)
+    ppo = PPO(FakeEnv(num_envs=6), config, seed, 10**9, heartbeat)
+    rollout = ppo.rollout
     # Drawn as float32: normal_() of a bfloat16 tensor gives other numbers on GPUs and in older PyTorch.
     rollout.norm_obs.copy_(torch.randn(rollout.norm_obs.shape))
-    dist = agent.model.actor(rollout.norm_obs.flatten(0, 1))
+    dist = ppo.agent.model.actor(rollout.norm_obs.flatten(0, 1))
     shape = rollout.norm_means.shape
     rollout.norm_means.copy_(dist.mean.view(shape))
     rollout.logstd.copy_(dist.logstd.view_as(rollout.logstd))
@@ -57,9 +53,11 @@ def setup(config, steps=5, dtype=torch.float32, seed=0):
     rollout.log_probs.copy_(DiagGaussian(rollout.norm_means, rollout.logstd).log_prob(rollout.norm_actions))
     rollout.explored.bernoulli_(0.8)
     rollout.rewards.normal_()
-    rollout.dones.copy_(torch.tensor([0, 0, 0, 1, 3, 2])[torch.randint(6, (steps, 6))])
+    rollout.dones.copy_(torch.tensor([0, 0, 0, 1, 3, 2])[torch.randint(6, (5, 6))])
     rollout.end_values.normal_()
-    return agent, rollout
+    ppo._timer.start()  # as `collect` would have
+    ppo._timer.lap()
+    return ppo
 
 
 def plain_update(agent, rollout, config, generator):
@@ -69,16 +67,16 @@ def plain_update(agent, rollout, config, generator):
     if config.optimizer.type == "SGD":
         options["momentum"] = config.optimizer.momentum
     optimizer = getattr(torch.optim, config.optimizer.type)(params, **options)
-    data = rollout.flat()
     with torch.no_grad():
-        values = model.critic(data["norm_obs"]).view_as(rollout.rewards)
-    targets, _ = training_targets(rollout, values, BOUNDS, config)
-    data.update({key: value.flatten() for key, value in targets.items()})
+        values = model.critic(rollout.all_samples().norm_obs).view_as(rollout.rewards)
+    training_targets(rollout, values, BOUNDS, config)
+    data = rollout.all_samples()
     infos = []
     for _ in range(config.update_epochs):
         order = torch.randperm(rollout.num_samples, generator=generator)
         for ids in order.split(config.batch_size * 6):
-            batch = {k: v[ids] if len(v) == rollout.num_samples else v for k, v in data.items()}
+            logstd = data.logstd[ids] if rollout.std_per_sample else data.logstd
+            batch = type(data)(*(part[ids] for part in data[:-1]), logstd=logstd)
             loss, info = ppo_loss(model, batch, config)
             optimizer.zero_grad()
             loss.backward()
@@ -93,55 +91,56 @@ def plain_update(agent, rollout, config, generator):
 def test_update_is_the_plain_loop(kind, std):
     """30 samples in minibatches of 12, 12 and 6: the last is smaller."""
     config = config_of(kind, std, batch_size=2, update_epochs=3, max_grad_norm=0.5)
-    agent, rollout = setup(config)
+    beats = []
+    ppo = setup(config, heartbeat=lambda: beats.append(1))
+    agent = ppo.agent
     twin = copy.deepcopy(agent)
     before = [p.clone() for p in trainable(agent.model)]
-    beats = []
-    updater = Updater(agent, make_optimizer(agent.model, config.optimizer), rollout, BOUNDS, config)
-    info = updater.run(torch.Generator().manual_seed(5), lambda: beats.append(1))
-    want = plain_update(twin, rollout, config, torch.Generator().manual_seed(5))
+    want = plain_update(twin, copy.deepcopy(ppo.rollout), config, torch.Generator().manual_seed(5))
+    info = ppo.update()
     assert len(beats) == 9
     for now, other, old in zip(trainable(agent.model), trainable(twin.model), before):
         assert_close(now, other, rtol=1e-6, atol=1e-7)
         assert not torch.equal(now, old)
-    assert info["healthy"] == 1.0 and info["learning_rate"] == pytest.approx(1e-2)
+    assert info["all_finite"] == 1.0 and info["learning_rate"] == pytest.approx(1e-2)
     for name, value in want.items():
         assert info[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
 
 
+def losses(ppo):
+    """The numbers of an update without its times."""
+    return {name: value for name, value in ppo.update().items() if not name.endswith("_seconds")}
+
+
 def test_a_second_update_starts_from_zero_sums():
-    config = config_of(batch_size=4, update_epochs=1)
-    agent, rollout = setup(config)
-    updater = Updater(agent, make_optimizer(agent.model, config.optimizer), rollout, BOUNDS, config)
-    updater.rate.set(0.0)
-    first, second = (updater.run(torch.Generator().manual_seed(n), lambda: None) for n in (1, 1))
-    assert first == pytest.approx(second, rel=1e-6)
+    ppo = setup(config_of(batch_size=4, update_epochs=1))
+    ppo.rate.set(0.0)
+    first = losses(ppo)
+    ppo.reseed(5)
+    assert first == pytest.approx(losses(ppo), rel=1e-6)
 
 
 def test_bfloat16_takes_nearly_the_same_step():
     config = config_of("SGD", batch_size=5, update_epochs=1)
     steps = []
-    for dtype in (torch.float32, torch.bfloat16):
-        agent, rollout = setup(config, dtype=dtype)
-        assert rollout.norm_obs.dtype == dtype
-        before = torch.cat([p.detach().flatten().clone() for p in trainable(agent.model)])
-        updater = Updater(agent, make_optimizer(agent.model, config.optimizer), rollout, BOUNDS, config)
-        updater.run(torch.Generator().manual_seed(5), lambda: None)
-        steps.append(torch.cat([p.detach().flatten() for p in trainable(agent.model)]) - before)
+    for precision, dtype in (("float32", torch.float32), ("bf16", torch.bfloat16)):
+        ppo = setup(dataclasses.replace(config, matmul_precision=precision))
+        assert ppo.rollout.norm_obs.dtype == dtype
+        before = torch.cat([p.detach().flatten().clone() for p in trainable(ppo.agent.model)])
+        ppo.update()
+        steps.append(torch.cat([p.detach().flatten() for p in trainable(ppo.agent.model)]) - before)
     error = (steps[0] - steps[1]).norm() / steps[0].norm()
     assert 1e-6 < error < 0.05
 
 
 def test_weights_and_normalizer_that_are_not_finite_are_noticed():
-    config = config_of(batch_size=5, update_epochs=1)
     for spoil in ("weights", "normalizer"):
-        agent, rollout = setup(config)
-        updater = Updater(agent, make_optimizer(agent.model, config.optimizer), rollout, BOUNDS, config)
+        ppo = setup(config_of(batch_size=5, update_epochs=1))
         if spoil == "normalizer":
-            agent.obs_norm.record(torch.full((2, rollout.norm_obs.shape[-1]), float("inf")))
+            ppo.agent.obs_norm.record(torch.full((2, ppo.rollout.norm_obs.shape[-1]), float("inf")))
         else:
-            rollout.rewards[0, 0] = float("nan")
-        assert updater.run(torch.Generator(), lambda: None)["healthy"] == 0.0
+            ppo.rollout.rewards[0, 0] = float("nan")
+        assert ppo.update()["all_finite"] == 0.0
 
 
 class Waits(Exception):
@@ -151,8 +150,7 @@ class Waits(Exception):
 def test_one_transfer_an_update(monkeypatch):
     """With everything that reads a number off the device forbidden, but for one tolist."""
     config = config_of("SGD", batch_size=2, update_epochs=2)
-    agent, rollout = setup(config)
-    updater = Updater(agent, make_optimizer(agent.model, config.optimizer), rollout, BOUNDS, config)
+    ppo = setup(config)
     transfers = []
     tolist = torch.Tensor.tolist
 
@@ -162,7 +160,7 @@ def test_one_transfer_an_update(monkeypatch):
     for name in ("item", "nonzero", "__bool__", "__float__", "__int__", "cpu", "numpy"):
         monkeypatch.setattr(torch.Tensor, name, refuse)
     monkeypatch.setattr(torch.Tensor, "tolist", lambda self: transfers.append(1) or tolist(self))
-    updater.run(torch.Generator().manual_seed(0), lambda: None)
+    ppo.update()
     assert len(transfers) == 1
 
 
@@ -173,20 +171,18 @@ def test_trial_steps_leave_no_trace(kind, taken):
     config = config_of(kind, batch_size=2)
     ends = []
     for trial_steps in (0, 3):
-        agent, rollout = setup(config)
-        optimizer = make_optimizer(agent.model, config.optimizer)
-        updater = Updater(agent, optimizer, rollout, BOUNDS, config)
-        updater._targets()
+        ppo = setup(config)
+        ppo._targets()
         for n in range(taken):
-            updater._step(torch.arange(n, n + 12))
+            ppo._gradient_step(torch.arange(n, n + 12))
         if trial_steps:
-            undo = Snapshot(trainable(agent.model), optimizer)
+            undo = Snapshot(ppo._optimizer, ppo._sums)
             for n in range(trial_steps):
-                updater._step(torch.arange(2 * n, 2 * n + 12))
+                ppo._gradient_step(torch.arange(2 * n, 2 * n + 12))
             undo.restore()
         for n in range(2):
-            updater._step(torch.arange(n + 5, n + 17))
-        ends.append([p.detach().clone() for p in agent.model.parameters()])
+            ppo._gradient_step(torch.arange(n + 5, n + 17))
+        ends.append([ppo._sums, *(p.detach().clone() for p in ppo.agent.model.parameters())])
     for a, b in zip(*ends):
         assert torch.equal(a, b)
 
@@ -195,7 +191,7 @@ def test_a_rate_that_is_a_tensor_is_put_back_too():
     parameter = torch.nn.Parameter(torch.ones(3))
     optimizer = torch.optim.SGD([parameter], lr=torch.tensor(0.5))
     rate = LearningRate(optimizer)
-    undo = Snapshot([parameter], optimizer)
+    undo = Snapshot(optimizer)
     rate.follow(torch.tensor(9.0), desired=0.01)
     assert float(rate.now) == pytest.approx(1e-2)
     undo.restore()
@@ -222,9 +218,7 @@ def test_adaptive_rate_holds_the_policy_near_the_old_one():
     free = dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, schedule="constant"))
     kls = {}
     for name, each in (("adaptive", config), ("free", free)):
-        agent, rollout = setup(each)
-        updater = Updater(agent, make_optimizer(agent.model, each.optimizer), rollout, BOUNDS, each)
-        info = updater.run(torch.Generator().manual_seed(0), lambda: None)
+        info = setup(each, seed=0).update()
         kls[name] = info["kl"]
         assert (info["learning_rate"] == pytest.approx(1e-2)) == (name == "free")
     assert kls["adaptive"] < 0.03 < kls["free"]
@@ -232,10 +226,9 @@ def test_adaptive_rate_holds_the_policy_near_the_old_one():
 
 def test_kl_is_that_of_the_rollouts_policy():
     config = config_of(batch_size=5, update_epochs=1)
-    agent, rollout = setup(config)
-    rollout.norm_means += 0.3  # as if the policy had moved by one standard deviation in each of 3 actions
-    updater = Updater(agent, make_optimizer(agent.model, config.optimizer), rollout, BOUNDS, config)
-    assert updater.run(torch.Generator(), lambda: None)["kl"] == pytest.approx(1.5, rel=1e-4)
+    ppo = setup(config)
+    ppo.rollout.norm_means += 0.3  # as if the policy had moved by one standard deviation in each of 3 actions
+    assert ppo.update()["kl"] == pytest.approx(1.5, rel=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["SGD", "Adam"])

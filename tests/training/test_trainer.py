@@ -214,7 +214,7 @@ def test_nan_before_the_first_checkpoint_goes_back_to_the_start(tmp_path):
 
 def test_endless_nan_stops_with_a_clear_error(tmp_path):
     env = poisoned(at_step=8 * 3 + 1, times=10**9)
-    with pytest.raises(TrainingDiverged, match="after 2 roll-backs"):
+    with pytest.raises(TrainingDiverged, match="after 2 rollbacks"):
         train(tmp_path, 9 * ITERATION, env=env, config=small_config(max_rollbacks=2, test_episodes=0))
     samples, state = final_state(tmp_path)
     assert samples == 3 * ITERATION

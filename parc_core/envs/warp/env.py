@@ -27,7 +27,7 @@ from parc_core.envs.terminations import DoneFlag, FailReason
 from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.envs.warp.arrays import EpisodeTensors, empty_poses
-from parc_core.envs.warp.episodes import BookStep
+from parc_core.envs.warp.episodes import EpisodeStatsKernel
 from parc_core.envs.warp.observation import ObservationStep, layout_arrays
 from parc_core.envs.warp.reference import ReferenceStep
 from parc_core.envs.warp.reset import ResetStep
@@ -35,6 +35,7 @@ from parc_core.envs.warp.scoring import ScoringStep
 from parc_core.envs.warp.tables import motion_tables
 from parc_core.envs.warp.task import StepArrays, task_arrays
 from parc_core.motion.library import MotionLibrary
+from parc_core.system.world import ONE_PROCESS, World
 from parc_core.terrain.packed import PackedTerrain
 
 
@@ -99,7 +100,7 @@ class FusedTrackingEnv(TrackingEnv):
             ref=ref,
         )
         self._scoring = ScoringStep(arrays, device)
-        self._booking = BookStep(episodes, self.sampler.fail_rates)
+        self._stats_kernel = EpisodeStatsKernel(episodes, self.sampler.counts)
         self._start = ResetStep(self.engine.reset_state, motions, tree, terrain, episodes)
 
     def _step_launches(self) -> None:
@@ -107,7 +108,7 @@ class FusedTrackingEnv(TrackingEnv):
         self.engine.launch_step()
         self._observation.launch(self._everyone)
         self._scoring.launch()
-        self._booking.launch()
+        self._stats_kernel.launch()
 
     def _reset_launches(self) -> None:
         self._start.launch()
@@ -118,7 +119,7 @@ class FusedTrackingEnv(TrackingEnv):
         """Undoes what trial launches of the recording left."""
         for tensor in vars(self._episodes).values():
             tensor.zero_()
-        self.sampler.fail_rates.fill_(1.0)
+        self.sampler.counts.zero_()
         self.engine.counters()
 
     def reset(self) -> Tensor:
@@ -170,7 +171,7 @@ class FusedTrackingEnv(TrackingEnv):
         self._lookup.action.copy_(action)
         self._launch_step()
         self._reference = None  # of the time before; looked up again only if errors are asked for
-        self.stats.add_rows(self._booking.rows)
+        self.stats.add_rows(self._stats_kernel.rows)
         ended = self.fail_reason == FailReason.MOTION_END
         return self._obs, self._reward_of_step.clone(), self.done.clone(), {"motion_end": ended}
 
@@ -179,8 +180,10 @@ class FusedTrackingEnv(TrackingEnv):
         self._launch_observe()
         return self._obs
 
-    def episode_stats(self) -> Dict[str, float]:
+    def episode_stats(self, world: World = ONE_PROCESS) -> Dict[str, float]:
         """See `TrackingEnv.episode_stats`; with the engine's counts since the last call (environment-steps) as
         Window_Exits, Contact_Overflows, Constraint_Overflows, Diverged."""
         counts = self.engine.counters()
-        return {**super().episode_stats(), **{name.title(): value for name, value in counts.items()}}
+        values = torch.tensor(list(counts.values()), dtype=torch.float64, device=self.device)
+        names = (name.title() for name in counts)
+        return {**super().episode_stats(world), **dict(zip(names, world.sum_(values).tolist()))}

@@ -1,10 +1,10 @@
-"""Books episodes that ended, on the device: rows for the statistics and the motions' failure rates.
+"""Counts episodes that ended, on the device: rows for the statistics and how many of each motion ended and failed.
 
 The same as `EpisodeStats.add` and `MotionSampler.record`. Only whole numbers are counted by atomics, whose order does
 not matter; returns go into rows that are summed in a fixed order.
 """
 
-# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc"
+# mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc, no-untyped-def"
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from torch import Tensor
 
 from parc_core.engines.mujoco_warp.types import view
 from parc_core.envs.episode_stats import NUM_TOTALS
-from parc_core.envs.sampling import RATE
 from parc_core.envs.terminations import DoneFlag, FailReason
 from parc_core.envs.warp.arrays import Episodes
 from parc_core.envs.warp.tables import MODULE_OPTIONS
 
 wp.set_module_options(MODULE_OPTIONS)
 
-_KEEP = wp.constant(1.0 - RATE)
 _NULL, _TIME = wp.constant(int(DoneFlag.NULL)), wp.constant(int(DoneFlag.TIME))
 _MOTION_END = wp.constant(int(FailReason.MOTION_END))
 _NUM_TOTALS = wp.constant(NUM_TOTALS)
@@ -31,7 +29,7 @@ _FIRST_REASON = wp.constant(NUM_TOTALS - len(FailReason))
 
 
 @wp.kernel
-def _book(
+def _count_episodes(
     episodes: Episodes,
     rows: wp.array2d[wp.float64],
     ended: wp.array[wp.int32],
@@ -61,33 +59,22 @@ def _book(
         wp.atomic_add(failed, motion, 1)
 
 
-@wp.kernel
-def _move_rates(rates: wp.array[wp.float32], ended: wp.array[wp.int32], failed: wp.array[wp.int32]):
-    motion = wp.tid()
-    count = ended[motion]
-    if count > 0:
-        keep = wp.pow(_KEEP, float(count))
-        rates[motion] = rates[motion] * keep + (1.0 - keep) * float(failed[motion]) / float(count)
-    ended[motion] = 0
-    failed[motion] = 0
-
-
-class BookStep:
-    """Launches the booking of a step's ended episodes.
+class EpisodeStatsKernel:
+    """Counts a step's ended episodes.
 
     Attributes:
         rows: (N, NUM_TOTALS) float64, what each environment adds to the statistics.
     """
 
-    def __init__(self, episodes: Any, fail_rates: Tensor) -> None:
-        n, motions, device = episodes.done.shape[0], len(fail_rates), fail_rates.device
-        self.rows = torch.zeros(n, NUM_TOTALS, dtype=torch.float64, device=device)
-        counts = [view(torch.zeros(motions, dtype=torch.int32, device=device)) for _ in range(2)]
-        self._of_envs = (n, [episodes, view(self.rows), *counts])
-        self._of_motions = (motions, [view(fail_rates), *counts])
-        self._device = wp.device_from_torch(device)
+    def __init__(self, episodes: Any, counts: Tensor) -> None:
+        """Args:
+        counts: (2, M) int32 of the sampler, see `MotionSampler.counts`; added to in place.
+        """
+        self._num_envs = episodes.done.shape[0]
+        self.rows = torch.zeros(self._num_envs, NUM_TOTALS, dtype=torch.float64, device=counts.device)
+        self._args = [episodes, view(self.rows), view(counts[0]), view(counts[1])]
+        self._device = wp.device_from_torch(counts.device)
 
     def launch(self) -> None:
-        """Warp launches alone: fills `rows` and moves the failure rates."""
-        for kernel, (threads, args) in ((_book, self._of_envs), (_move_rates, self._of_motions)):
-            wp.launch(kernel, threads, inputs=args, device=self._device)
+        """One Warp launch: fills `rows` and adds to the counts."""
+        wp.launch(_count_episodes, self._num_envs, inputs=self._args, device=self._device)
