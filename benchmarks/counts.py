@@ -52,7 +52,7 @@ def observation_bytes(obs_dim: int, stored_bytes: int, epochs: int) -> Dict[str,
         epochs: passes over the samples.
 
     Returns:
-        `rollout`: written by the environment (float32), read by the running moments, read to be normalised,
+        `rollout`: written by the environment (float32), read by the running moments, read to be normalized,
         written into the rollout and read by the policy. `update`: read for the targets, and per pass gathered
         (read and written), read by two networks forward and by two backward. `total`.
     """

@@ -1,4 +1,4 @@
-"""How long large data sets take: motions made, data set built, loaded with and without cache, terrain grid, memory.
+"""How long large datasets take: motions made, dataset built, loaded with and without cache, terrain grid, memory.
 
 `python -m benchmarks data_scale --motions 16000 --folder output/scale` makes synthetic motions with their terrains
 where the folder has none. The start of a training is measured in processes of their own: once with all motion files
@@ -75,14 +75,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--motions", type=int, default=16_000, help="at least so many synthetic motions")
-    parser.add_argument("--folder", type=Path, default=Path("output/scale"), help="of motions and data set")
+    parser.add_argument("--folder", type=Path, default=Path("output/scale"), help="of motions and dataset")
     parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--json", type=Path, default=Path("output/benchmarks/data_scale.json"))
     return parser
 
 
 def measure(motions: int, folder: Path, device: str) -> Dict[str, Any]:
-    """All numbers of a data set of at least `motions` motions in `folder`."""
+    """All numbers of a dataset of at least `motions` motions in `folder`."""
     folder = Path(folder).absolute()
     result: Dict[str, Any] = {"benchmark": "data_scale", "machine": machine(), "device": device}
     result["processes"] = usable_cores()
@@ -94,7 +94,7 @@ def measure(motions: int, folder: Path, device: str) -> Dict[str, Any]:
     index = folder / "motion_index.json"
     if index.exists():
         index.unlink()  # every file is looked at, as in a first build
-    built = laps.time("data set built", lambda: create_dataset(config, index_path=index))
+    built = laps.time("dataset built", lambda: create_dataset(config, index_path=index))
     laps.time("built again, nothing new", lambda: create_dataset(config, index_path=index))
     result.update(
         {"motions": built["num_motions"], "seconds": laps.seconds, "length_h": built["length"] / 3600}

@@ -144,7 +144,7 @@ def compare(
     """Trajectories from the same starts: of mujoco, of mujoco_warp, and of mujoco from NUDGE_M aside.
 
     Args:
-        config: the environment; its data set and episode length are replaced.
+        config: the environment; its dataset and episode length are replaced.
         listing: motions.yaml of the clips.
         every, seconds: between starts in a clip, and the longest comparison, s.
         device: of mujoco_warp.

@@ -32,7 +32,7 @@ class Scene:
     engine: str = "auto"
     """Physics engine."""
     env_config: str = ENV_CONFIG
-    """Environment file; its data set is replaced."""
+    """Environment file; its dataset is replaced."""
     agent_config: str = AGENT_CONFIG
     """Agent file; the fields below that are not None replace its values."""
     net: Optional[str] = None

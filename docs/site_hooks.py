@@ -33,7 +33,7 @@ def on_page_markdown(markdown, page, config, files):
         target = os.path.relpath(folder / match[2], ROOT).replace(os.sep, "/")
         place = _PAGES.get(target) or (target[len("docs/") :] if target.startswith("docs/") else None)
         if place is None:
-            return match[0]  # mkdocs says that it is no page
+            return match[0]  # mkdocs says that it is not a page
         return match[1] + os.path.relpath(place, os.path.dirname(uri) or ".").replace(os.sep, "/") + match[3]
 
     return _LINK.sub(between_pages, markdown)

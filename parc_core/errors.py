@@ -45,6 +45,6 @@ class Interrupted(ParcError):
 
 
 class TrainingDiverged(ParcError):
-    """Losses stayed non-finite after the allowed number of roll-backs."""
+    """Losses stayed non-finite after the allowed number of rollbacks."""
 
     exit_code = EXIT_CRASH

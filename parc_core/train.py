@@ -68,7 +68,7 @@ def parse_args(argv: List[str]) -> TrainArgs:
 
 
 def train(args: TrainArgs) -> None:
-    """Trains, or goes on with the training that the output folder holds.
+    """Trains, or resumes the training that the output folder holds.
 
     Raises:
         ParcError: bad configs, bad data, interruption or divergence; see errors.py.
@@ -153,8 +153,8 @@ def save_terrain(env: Any, folder: Path, save_path: Optional[str]) -> List[str]:
     if other is not None and other != own:
         if other.is_file() and not env.layout.is_in(
             other
-        ):  # what is no terrain grid at all is not overwritten
-            notes.append(f"{other} held the terrains of another data set and is written anew")
+        ):  # what is not a terrain grid at all is not overwritten
+            notes.append(f"{other} held the terrains of another dataset and is written anew")
         env.save_terrain(str(other))
     return notes
 

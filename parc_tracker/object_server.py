@@ -97,7 +97,7 @@ class ObjectServer:
         self._wait_for_bucket()
 
     def stop(self) -> None:
-        """SIGKILL, as a machine dies; `start` goes on with the data."""
+        """SIGKILL, as a machine dies; `start` continues with the data."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

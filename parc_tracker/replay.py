@@ -82,7 +82,9 @@ def load_state(path: PathLike) -> Dict[str, Any]:
     """
     state = load_tensors(path)
     if not isinstance(state, dict) or state.get("format") != FORMAT or "physical" not in state:
-        raise DataError(f"{path}: is no state of a diverged simulation; name a training's diverged_state.pt")
+        raise DataError(
+            f"{path}: is not a state of a diverged simulation; name a training's diverged_state.pt"
+        )
     return state
 
 
@@ -91,7 +93,7 @@ def replay(path: PathLike, args: TrainArgs, engine: Optional[str] = None, device
 
     Args:
         path: the state's file.
-        args: of the training, for its environment and data set.
+        args: of the training, for its environment and dataset.
         engine: default: what `auto` means on the device.
         device: where to repeat it.
 
@@ -102,7 +104,7 @@ def replay(path: PathLike, args: TrainArgs, engine: Optional[str] = None, device
     num_envs = int(state["action"].shape[0])
     env = make_env(load_env_config(args.env_config), num_envs, device, engine or "auto", args.seed)
     if list(env.library.names) != list(state["names"]):
-        raise DataError(f"{path}: belongs to another data set than {args.env_config} names")
+        raise DataError(f"{path}: belongs to another dataset than {args.env_config} names")
     exact = (env.engine.name, env.device.type) == (state["engine"], state["device"])
     if exact:
         env.load_state_dict(state["env"])

@@ -1,4 +1,4 @@
-"""Builds the environment of an env file: character, data set, terrain, engine."""
+"""Builds the environment of an env file: character, dataset, terrain, engine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def make_env(
     """The tracking environment that an env file describes.
 
     Args:
-        config: the env file; `env.dm.motion_file` names the data set.
+        config: the env file; `env.dm.motion_file` names the dataset.
         num_envs: N.
         device: "cpu" or "cuda:0".
         engine: "auto", "mujoco", "mujoco_warp" or "isaac_gym"; auto takes mujoco_warp on CUDA.
@@ -41,7 +41,7 @@ def make_env(
 
     Raises:
         ConfigError: a setting that cannot be met here.
-        DataError: character, data set or terrain is unusable.
+        DataError: character, dataset or terrain is unusable.
     """
     if num_envs < 1:
         raise ConfigError(f"num_envs is {num_envs}; it must be at least 1")
@@ -72,7 +72,7 @@ def _environment_class(engine: Engine) -> Type[TrackingEnv]:
 
 
 def load_motions(config: EnvFileConfig, num_bodies: int) -> LoadedDataset:
-    """The data set of an env file, for a character of num_bodies bodies.
+    """The dataset of an env file, for a character of num_bodies bodies.
 
     Raises:
         ConfigError: env.dm.motion_file is not set.
@@ -80,7 +80,7 @@ def load_motions(config: EnvFileConfig, num_bodies: int) -> LoadedDataset:
     """
     motion_file = config.env.dm.motion_file
     if not motion_file:
-        raise ConfigError("env.dm.motion_file is not set; name the data set's motions.yaml")
+        raise ConfigError("env.dm.motion_file is not set; name the dataset's motions.yaml")
     return load_dataset(resolve(motion_file), num_bodies=num_bodies)
 
 
@@ -92,7 +92,7 @@ def _load_fail_rates(path: str) -> torch.Tensor:
         raise DataError(f"{file}: cannot read failure rates ({error.strerror})") from error
     except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise DataError(
-            f"{file}: is no tensor written by torch.save; name a file of failure rates"
+            f"{file}: is not a tensor written by torch.save; name a file of failure rates"
         ) from error
     if not isinstance(rates, torch.Tensor) or rates.ndim != 1:
         raise DataError(f"{file}: failure rates must be one tensor (num_motions,)")

@@ -68,7 +68,7 @@ class MotionSampler:
         self.counts.zero_()
 
     def quantiles(self, levels: List[float]) -> Dict[str, float]:
-        """Failure rates at the given levels, for logs; one synchronisation."""
+        """Failure rates at the given levels, for logs; one synchronization."""
         values = torch.quantile(self.fail_rates, self.fail_rates.new_tensor(levels))
         return {f"Fail_Rate_Q{100 * level:g}": float(v) for level, v in zip(levels, values.tolist())}
 
@@ -87,7 +87,7 @@ class MotionSampler:
         """Starts from given failure rates (M,)."""
         if tuple(rates.shape) != tuple(self.fail_rates.shape):
             raise DataError(
-                f"{where}: failure rates of {rates.numel()} motions, but the data set has "
-                f"{self.fail_rates.numel()}; use those of the same data set"
+                f"{where}: failure rates of {rates.numel()} motions, but the dataset has "
+                f"{self.fail_rates.numel()}; use those of the same dataset"
             )
         self.fail_rates.copy_(rates)

@@ -1,4 +1,4 @@
-"""The data set's terrains as the environment stands on them and as PARC's terrain.pkl arranges them."""
+"""The dataset's terrains as the environment stands on them and as PARC's terrain.pkl arranges them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TerrainLayout:
 
     @classmethod
     def from_dataset(cls, config: EnvFileConfig, dataset: LoadedDataset) -> TerrainLayout:
-        """Raises DataError when mode `file` has no terrain to use, ConfigError for a padding that is no multiple."""
+        """Raises DataError when mode `file` has no terrain to use, ConfigError for a padding that is not a multiple."""
         dm = config.env.dm
         terrains: Union[HeightfieldArrays, List[Heightfield]] = dataset.terrains
         names = list(dataset.names)
@@ -81,5 +81,5 @@ class TerrainLayout:
         )
 
     def is_in(self, path: Union[str, os.PathLike[str]]) -> bool:
-        """Whether the terrain.pkl is that of this data set. Raises DataError where the file is none."""
+        """Whether the terrain.pkl is that of this dataset. Raises DataError where the file is none."""
         return read_terrain_pkl(path).is_of(self.grid())

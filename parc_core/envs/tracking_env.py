@@ -181,7 +181,7 @@ class TrackingEnv:
         """Goes on exactly where `state_dict` was taken; on another kind of device with random numbers of its own.
 
         Raises:
-            DataError: the state belongs to another character, data set or number of environments.
+            DataError: the state belongs to another character, dataset or number of environments.
         """
         self.engine.load_state_dict(state["engine"])
         self.sampler.load_state_dict(state["sampler"])
@@ -201,7 +201,7 @@ class TrackingEnv:
         )
 
     def save_terrain(self, path: Union[str, os.PathLike[str]]) -> None:
-        """Writes PARC's terrain.pkl of this data set."""
+        """Writes PARC's terrain.pkl of this dataset."""
         self.layout.write(path)
 
     def _terrain_ids(self, motion_ids: Tensor) -> Tensor:

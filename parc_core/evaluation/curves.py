@@ -47,7 +47,7 @@ def _rows_of_log(path: Path) -> List[Dict[str, float]]:
 
 
 def _rows_of_progress(path: Path) -> List[Dict[str, float]]:
-    """Output events; what a roll-back or a continuation from an older checkpoint repeated counts once."""
+    """Output events; what a rollback or a continuation from an older checkpoint repeated counts once."""
     rows: List[Dict[str, float]] = []
     for line in _lines(path):
         try:

@@ -86,7 +86,7 @@ def read_model_file(path: PathLike) -> ModelFile:
     missing = [key for key in REQUIRED_KEYS if not isinstance(content, dict) or key not in content]
     if missing:
         raise DataError(
-            f"{path}: is no tracker model ('{missing[0]}' is missing); give PARC's or our model.pt"
+            f"{path}: is not a tracker model ('{missing[0]}' is missing); give PARC's or our model.pt"
         )
     for key, value in content.items():
         if not isinstance(value, Tensor) or (value.is_floating_point() and not torch.isfinite(value).all()):

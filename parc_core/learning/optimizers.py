@@ -105,7 +105,7 @@ def followed(rate: float, kl: float, desired: float) -> float:
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> Dict[str, Any]:
-    """Its state for a checkpoint that every device can go on from: the rates are numbers."""
+    """Its state for a checkpoint that every device can resume from: the rates are numbers."""
     state = optimizer.state_dict()
     groups = [{**group, "lr": float(group["lr"])} for group in state["param_groups"]]
     return {"state": state["state"], "param_groups": groups}

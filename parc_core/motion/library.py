@@ -20,9 +20,7 @@ from parc_core.character.kinematics import Kinematics
 from parc_core.errors import DataError
 from parc_core.motion.dataset.dataset_arrays import DatasetArrays
 
-_CHUNK_FRAMES = (
-    1 << 17
-)  # bounds the working memory of the velocities (millions of frames in a large data set)
+_CHUNK_FRAMES = 1 << 17  # bounds the working memory of the velocities (millions of frames in a large dataset)
 
 
 @dataclass(frozen=True)

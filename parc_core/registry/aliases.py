@@ -29,7 +29,7 @@ def read_alias(store: Store, name: str, alias: str) -> Optional[Alias]:
     """What an alias means, or None where there is none.
 
     Raises:
-        DataError: the file is no alias.
+        DataError: the file is not an alias.
     """
     found = store.read_versioned(_key(name, alias))
     return None if found is None else _parsed(found[0], store.uri(_key(name, alias)))
@@ -51,7 +51,7 @@ def point_alias(
         alias: the word.
         version: what it shall mean.
         manifest: reference to that version's manifest.
-        stays: asked with the version that the alias means before it is moved (0: the file is no alias); where it
+        stays: asked with the version that the alias means before it is moved (0: the file is not an alias); where it
             returns True the alias is left alone.
 
     Returns:
@@ -89,7 +89,7 @@ def alias_versions(store: Store, name: str) -> Dict[str, int]:
 
 
 def _version(data: bytes) -> int:
-    """0 for what is no alias: it is overwritten."""
+    """0 for what is not an alias: it is overwritten."""
     try:
         return _parsed(data, "alias").version
     except DataError:

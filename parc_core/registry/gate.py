@@ -68,7 +68,7 @@ def failed_rules(metrics: Mapping[str, Any], gate: Mapping[str, float]) -> List[
             `max_joint_error: 0.08` (m).
 
     Raises:
-        ConfigError: a rule names no metric that there is, or its limit is no finite number.
+        ConfigError: a rule names no metric that there is, or its limit is not a finite number.
     """
     broken = []
     for rule, limit in gate.items():

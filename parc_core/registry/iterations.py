@@ -1,7 +1,7 @@
 """Iterations of a model that is trained again whenever there are new motions.
 
-`iterations/<model>/<n>.json` in the store says which data set iteration n trains on and from which model it starts.
-It is written once, before the training: a run that takes over from one that died goes on with the same parent and so
+`iterations/<model>/<n>.json` in the store says which dataset iteration n trains on and from which model it starts.
+It is written once, before the training: a run that takes over from one that died continues with the same parent and so
 finds its checkpoints, and of two runs at the same time each has a number of its own.
 """
 
@@ -26,7 +26,7 @@ class Iteration:
     number: int
     """Counted from 1."""
     dataset: str
-    """SHA-256 of the data set's content."""
+    """SHA-256 of the dataset's content."""
     parent: Optional[str]
     """Where it starts from (`registry:NAME@3`); None = from scratch."""
 
@@ -43,24 +43,24 @@ def last_registered(store: Store, model_name: str) -> Optional[Dict[str, Any]]:
 
 
 def is_trained(store: Store, model_name: str, dataset: str) -> bool:
-    """Whether the newest version was trained on this data set."""
+    """Whether the newest version was trained on this dataset."""
     last = last_registered(store, model_name)
     return last is not None and _dataset_of(last) == dataset
 
 
 def _dataset_of(model: Manifest) -> Optional[str]:
-    """SHA-256 of the data set that a model was trained on; None where its manifest does not say (`models register`)."""
+    """SHA-256 of the dataset that a model was trained on; None where its manifest does not say (`models register`)."""
     dataset = (model.get("lineage") or {}).get("dataset")
     return dataset.get("sha256") if isinstance(dataset, dict) else None
 
 
 def begin_iteration(store: Store, model_name: str, dataset: str, parent: Optional[str] = None) -> Iteration:
-    """The iteration that trains on a data set: the last one where that has begun on the same, else the next.
+    """The iteration that trains on a dataset: the last one where that has begun on the same, else the next.
 
     Args:
         store: where iterations and models are.
         model_name: of the registry.
-        dataset: SHA-256 of the data set's content.
+        dataset: SHA-256 of the dataset's content.
         parent: what to start from; by default the model that is `latest` now, and nothing where there is none.
 
     Raises:

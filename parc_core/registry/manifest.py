@@ -46,7 +46,7 @@ def checked_alias(value: Any, where: str) -> int:
     """The version that the content of an alias file names.
 
     Raises:
-        DataError: it is no alias file.
+        DataError: it is not an alias file.
     """
     version = value.get("version") if isinstance(value, dict) else None
     if isinstance(version, bool) or not isinstance(version, int) or not 0 < version < 10**9:
@@ -69,7 +69,7 @@ def checked_manifest(value: Any, name: str, version: int, where: str) -> Manifes
     """
     reason = _fault(value, name, version)
     if reason is not None:
-        raise DataError(f"{where}: refused, {reason}; this is no manifest that the registry wrote")
+        raise DataError(f"{where}: refused, {reason}; this is not a manifest that the registry wrote")
     return dict(value)
 
 
@@ -82,7 +82,7 @@ def _fault(value: Any, name: str, version: int) -> Optional[str]:
         return "'created' is missing"
     for part in ("lineage", "metrics", "gate", "machine"):
         if value.get(part) is not None and not isinstance(value[part], dict):
-            return f"'{part}' is no object"
+            return f"'{part}' is not an object"
     return _fault_of_values(value) or _fault_of_files(value.get("files"), value.get("sizes", {}))
 
 

@@ -10,7 +10,7 @@ HIDDEN = "***"
 _SECRET_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 _SHORTEST = 4  # characters; shorter values would blot out half of any text
 
-# A password may hold '/' and '@', so user:password goes to the last '@'; what follows a port is no password.
+# A password may hold '/' and '@', so user:password goes to the last '@'; what follows a port is not a password.
 _USERINFO = re.compile(r"://(?:[^\s/@:]*:(?!\d+(?:[/?\s]|$))\S*|[^\s/@]+)@")
 _QUERY = re.compile(r"(://[^\s?'\"]+)\?[^\s'\"]+")
 _NAMED = re.compile(

@@ -49,7 +49,7 @@ _STATUS = {
     429: "transient",
 }
 
-# By name, because the packages that define these are optional and need not be imported to recognise them.
+# By name, because the packages that define these are optional and need not be imported to recognize them.
 _NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"}
 _CONNECTION = {
     "EndpointConnectionError",
@@ -76,7 +76,7 @@ def retry_timeout() -> float:
     """Seconds.
 
     Raises:
-        ConfigError: `PARC_STORE_PATIENCE` is no number.
+        ConfigError: `PARC_STORE_PATIENCE` is not a number.
     """
     text = os.environ.get("PARC_STORE_PATIENCE", "")
     try:

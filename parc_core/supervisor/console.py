@@ -1,4 +1,4 @@
-"""The training's progress bar; plain lines where the output is no terminal."""
+"""The training's progress bar; plain lines where the output is not a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All terrains of a data set side by side in one world: what terrain.pkl and Isaac Gym's triangle mesh need.
+"""All terrains of a dataset side by side in one world: what terrain.pkl and Isaac Gym's triangle mesh need.
 
 The MuJoCo engines do not use it: their environments live in their own motion's frame
 (`parc_core.terrain.packed`). There one large terrain costs its own size, here it makes every plot as large.
@@ -123,7 +123,7 @@ def _arrange(padded: HeightfieldArrays, plots: np.ndarray, sides: Tuple[int, int
         largest = int(padded.sizes.argmax())
         raise DataError(
             f"the terrain grid would have {dims[0]} x {dims[1]} cells because terrain {largest} is "
-            f"{sizes[largest][0]} x {sizes[largest][1]}; lower max_terrain_dim_x/y of the data set"
+            f"{sizes[largest][0]} x {sizes[largest][1]}; lower max_terrain_dim_x/y of the dataset"
         )
     lowest = padded.lowest
     hf = np.full(tuple(dims), lowest.min(), dtype=np.float32)

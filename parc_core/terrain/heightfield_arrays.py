@@ -32,7 +32,7 @@ class HeightfieldArrays:
             DataError: there is none.
         """
         if len(terrains) == 0:
-            raise DataError("there is no terrain: the data set holds no motion with terrain_data")
+            raise DataError("there is no terrain: the dataset holds no motion with terrain_data")
         return cls(
             heights=np.concatenate([np.asarray(t.hf, dtype=np.float32).ravel() for t in terrains]),
             dims=np.array([t.hf.shape for t in terrains], dtype=np.int64),

@@ -68,7 +68,7 @@ def load_checkpoint(path: Path) -> State:
         )
     state = load_tensors(path)
     if not isinstance(state, dict) or state.get("format") != CHECKPOINT_FORMAT:
-        raise DataError(f"{path}: is no checkpoint of this version; use another checkpoint")
+        raise DataError(f"{path}: is not a checkpoint of this version; use another checkpoint")
     return state
 
 

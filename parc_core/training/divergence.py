@@ -46,7 +46,7 @@ class DivergenceGuard:
 
         Args:
             row: Samples, and what `episode_stats` gave.
-            obs: (N, O) observations to go on from.
+            obs: (N, O) observations to continue from.
 
         Raises:
             TrainingDiverged: too many simulations diverge, and have for some outputs; the state is kept.

@@ -1,4 +1,4 @@
-"""The benchmark of large data sets runs end to end, small; no test looks at how fast."""
+"""The benchmark of large datasets runs end to end, small; no test looks at how fast."""
 
 from __future__ import annotations
 

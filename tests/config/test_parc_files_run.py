@@ -1,4 +1,4 @@
-"""PARC's own four config files, unchanged: data set creation with the data of stage 1, then a training."""
+"""PARC's own four config files, unchanged: dataset creation with the data of stage 1, then a training."""
 
 from __future__ import annotations
 

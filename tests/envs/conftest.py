@@ -1,4 +1,4 @@
-"""Data sets that several tests read."""
+"""Datasets that several tests read."""
 
 from __future__ import annotations
 

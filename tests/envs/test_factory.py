@@ -40,7 +40,7 @@ def test_failure_rates_from_a_file(mixed: Path, tmp_path: Path) -> None:
     ignoring = env_of(mixed, dm={"fail_rates_path": str(path), "ignore_fail_rates": True})
     assert ignoring.fail_rates.tolist() == [1.0, 1.0]
     path.write_bytes(b"no tensor")
-    one_line(mixed, r"rates\.pt: is no tensor", dm={"fail_rates_path": str(path)})
+    one_line(mixed, r"rates\.pt: is not a tensor", dm={"fail_rates_path": str(path)})
     torch.save({"a": 1}, path)
     one_line(mixed, r"rates\.pt: failure rates must be one tensor", dm={"fail_rates_path": str(path)})
     path.unlink()
@@ -48,7 +48,7 @@ def test_failure_rates_from_a_file(mixed: Path, tmp_path: Path) -> None:
 
 
 def test_one_terrain_for_all_motions(tmp_path: Path) -> None:
-    """terrain_build_mode file: motions stand on the data set's `terrain`."""
+    """terrain_build_mode file: motions stand on the dataset's `terrain`."""
     first, second = motion("stand"), motion("stand", 1)
     assert first.terrain is not None
     raised = replace(first.terrain, hf=np.full((20, 20), -0.5, np.float32))
@@ -68,7 +68,7 @@ def test_one_terrain_for_all_motions(tmp_path: Path) -> None:
     assert written is not None
     assert float(written.hf.max()) == -0.5
     assert env.layout.is_in(tmp_path / "terrain.pkl")
-    with pytest.raises(DataError, match="this is no terrain grid"):
+    with pytest.raises(DataError, match="this is not a terrain grid"):
         env.layout.is_in(tmp_path / "a.pkl")
 
 

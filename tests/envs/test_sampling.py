@@ -172,5 +172,5 @@ def test_quantiles() -> None:
 
 
 def test_rates_of_another_data_set_are_refused() -> None:
-    with pytest.raises(DataError, match=r"rates\.pt: failure rates of 2 motions, but the data set has 3"):
+    with pytest.raises(DataError, match=r"rates\.pt: failure rates of 2 motions, but the dataset has 3"):
         sampler().set_fail_rates(torch.ones(2), "rates.pt")

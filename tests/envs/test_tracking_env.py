@@ -1,4 +1,4 @@
-"""The environment as a whole, on small data sets."""
+"""The environment as a whole, on small datasets."""
 
 from __future__ import annotations
 
@@ -338,7 +338,7 @@ def test_same_seed_same_run(mixed: Path) -> None:
 def test_states_of_other_runs_are_refused(stand: Path, mixed: Path) -> None:
     with pytest.raises(DataError, match="number of environments"):
         env_of(stand, num_envs=2).load_state_dict(env_of(stand, num_envs=3).state_dict())
-    with pytest.raises(DataError, match="1 motions, but the data set has 2"):
+    with pytest.raises(DataError, match="1 motions, but the dataset has 2"):
         env_of(mixed).load_state_dict(env_of(stand).state_dict())
 
 

@@ -249,7 +249,7 @@ def test_training_data_of_a_rollout(golden):
     assert_close(info["adv_std"], golden["bt_adv_std"], atol=1e-5, rtol=1e-5)
 
 
-def test_what_is_not_normalised(golden):
+def test_what_is_not_normalized(golden):
     """Contacts and heights, which lie behind char_obs and tar_obs."""
     config = EnvConfig()
     character = load_character(PROJECT_ROOT / "data/assets/humanoid.xml")

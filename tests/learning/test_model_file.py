@@ -43,7 +43,7 @@ def test_files_that_are_no_model(tmp_path):
     with pytest.raises(DataError, match="not readable"):
         read_model_file(tmp_path / "text.pt")
     torch.save({"weight": torch.zeros(2)}, tmp_path / "other.pt")
-    with pytest.raises(DataError, match="is no tracker model"):
+    with pytest.raises(DataError, match="is not a tracker model"):
         read_model_file(tmp_path / "other.pt")
 
 

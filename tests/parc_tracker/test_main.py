@@ -1,4 +1,4 @@
-"""The command line: what a user can mend is one line and an exit code."""
+"""The command line: what a user can fix is one line and an exit code."""
 
 from __future__ import annotations
 

@@ -122,12 +122,12 @@ def test_actions_that_are_not_finite_are_named(mixed, run_folder):
 
 def test_another_file_or_data_set_is_refused(mixed, run_folder, tmp_path):
     torch.save({"format": "?"}, run_folder / STATE_FILE)
-    assert "is no state of a diverged simulation" in command(run_folder, DataError.exit_code)
+    assert "is not a state of a diverged simulation" in command(run_folder, DataError.exit_code)
     kept_state(mixed, run_folder)
     (tmp_path / "other").mkdir()
     other = write_dataset(tmp_path / "other", {"stand": motion("stand")})
     write_yaml(run_folder / "dm_env.yaml", env_file(other))
-    assert "another data set" in command(run_folder, DataError.exit_code)
+    assert "another dataset" in command(run_folder, DataError.exit_code)
 
 
 def test_training_stops_when_simulations_go_on_diverging(mixed, tmp_path, monkeypatch):
@@ -169,7 +169,7 @@ def guard(tmp_path, max_share=0.01):
 
 
 def test_a_few_diverged_steps_are_no_harm(tmp_path):
-    """1 % and less, or more for less than three outputs in a row, and a roll-back in between."""
+    """1 % and less, or more for less than three outputs in a row, and a rollback in between."""
     rows = [
         {"Samples": 2000, "Diverged": 10.0},
         {"Samples": 3000, "Diverged": 400.0},

@@ -18,7 +18,7 @@ def store(tmp_path):
 
 
 def register(store, tmp_path, dataset, completed=1.0):
-    """A model that was trained on a data set."""
+    """A model that was trained on a dataset."""
     model = tmp_path / "model.pt"
     model.write_bytes(dataset.encode())
     manifest = {

@@ -144,7 +144,7 @@ SHA = "0" * 64
         ({"version": 2}, "version 2"),
         ({"version": True}, "version True"),
         ({"created": 3}, "'created' is missing"),
-        ({"metrics": []}, "'metrics' is no object"),
+        ({"metrics": []}, "'metrics' is not an object"),
         ({"metrics": {"after": {"joint_error_m": 10**400}}}, "a number that is not finite"),
         ({"gate": {"failed": 5}}, "failures are no list"),
     ],

@@ -1,4 +1,4 @@
-"""The training loop on a tiny environment: exact continuation, roll-back, stops, locks, refusals."""
+"""The training loop on a tiny environment: exact continuation, rollback, stops, locks, refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The weighted data set from merged motions (spec section 2, dataset creation)."""
+"""The weighted dataset from merged motions (spec section 2, dataset creation)."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def build_dataset(
         merged: what `merge_folders` gave.
         config: the settings it was merged with (kept in the manifest).
         out_dir: where both files go.
-        file_name: name of the data set file.
+        file_name: name of the dataset file.
 
     Returns:
-        `motions_yaml` and `manifest` (absolute paths), `sha256` (of the data set's content: names, motions
+        `motions_yaml` and `manifest` (absolute paths), `sha256` (of the dataset's content: names, motions
         and weights, wherever it lies), `motions_yaml_sha256` (of the file), `num_motions`, `num_rejected`,
         `num_duplicates`, `length` (s), `classes` (name -> number of motions).
 
@@ -64,7 +64,7 @@ def create_dataset(
     workers: Optional[int] = None,
     index_path: Optional[PathLike] = None,
 ) -> Dict[str, Any]:
-    """Merge and build in one call, as PARC's script does: writes the data set file at `save_path`.
+    """Merge and build in one call, as PARC's script does: writes the dataset file at `save_path`.
 
     `save_path` ending in .yaml or .yml is the file; anything else is the folder of a `motions.yaml`. The
     copies of the motions go to `motions/` beside it.
@@ -81,7 +81,7 @@ def create_dataset(
 
 
 def save_place(config: DatasetConfig) -> Tuple[Path, str]:
-    """Folder and name of the data set file that `save_path` means."""
+    """Folder and name of the dataset file that `save_path` means."""
     path = output_folder(config.save_path)
     return (path.parent, path.name) if path.suffix in (".yaml", ".yml") else (path, "motions.yaml")
 
@@ -90,7 +90,7 @@ def motion_weights(motions: List[MergedMotion]) -> List[float]:
     """Weight = length · (1 / number of classes) / (class length / total length): classes are drawn alike.
 
     Args:
-        motions: all motions of the data set.
+        motions: all motions of the dataset.
 
     Returns:
         One weight per motion; those of a class sum to total length / number of classes, in seconds.
@@ -105,7 +105,7 @@ def motion_weights(motions: List[MergedMotion]) -> List[float]:
 
 def _check_classes(merged: MergeResult) -> None:
     if not merged.motions:
-        raise DataError(f"the data set would be empty: {_why(merged, None)}")
+        raise DataError(f"the dataset would be empty: {_why(merged, None)}")
     present = {motion.motion_class for motion in merged.motions}
     for name in merged.classes:
         if name not in present:

@@ -1,4 +1,4 @@
-"""A data set's frames and terrains as a few flat numpy arrays, read from files without torch.
+"""A dataset's frames and terrains as a few flat numpy arrays, read from files without torch.
 
 Worker processes import this module alone: torch would cost each of them seconds.
 """
@@ -80,7 +80,7 @@ class DatasetArrays:
 
 @dataclass(frozen=True)
 class ReadJob:
-    """Some files of a data set, for one process."""
+    """Some files of a dataset, for one process."""
 
     files: List[str]
     num_bodies: int

@@ -1,6 +1,6 @@
-"""All files of a large data set in one, so that the next start reads a single file.
+"""All files of a large dataset in one, so that the next start reads a single file.
 
-`<folder of motions.yaml>/.cache/<its name>.npz`: one per data set file, replaced when the motions' contents change,
+`<folder of motions.yaml>/.cache/<its name>.npz`: one per dataset file, replaced when the motions' contents change,
 about as large as the motions themselves, to be deleted at any time. The key inside is made of the SHA-256 of every
 motion file, not of its time stamps: a file that was replaced, restored or copied counts by what is in it.
 """
@@ -24,7 +24,7 @@ from parc_core.system.files import PathLike, atomic_write, content_sha256
 FORMAT = 1
 """Raise when the arrays or the checks before them change: older files are then made anew."""
 CACHE_MIN_MOTIONS = 500
-"""Smaller data sets have no cache: their files are read within a fraction of a second."""
+"""Smaller datasets have no cache: their files are read within a fraction of a second."""
 
 _FILES_PER_TASK = 64
 
@@ -33,7 +33,7 @@ _BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.err
 
 
 def cache_path(motions_yaml: PathLike) -> Path:
-    """Where the cache of a data set file lies."""
+    """Where the cache of a dataset file lies."""
     path = Path(motions_yaml)
     return path.parent / ".cache" / f"{path.stem}.npz"
 

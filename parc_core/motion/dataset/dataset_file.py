@@ -21,7 +21,7 @@ _PLAIN_HEAD = "motions:\n"
 
 @dataclass(frozen=True)
 class MotionEntry:
-    """One motion of a data set."""
+    """One motion of a dataset."""
 
     file: str
     """Path of the motion-terrain file, `$DATA_DIR` expanded."""
@@ -40,7 +40,7 @@ class MotionsFile:
 
 
 def read_motions_yaml(path: PathLike) -> MotionsFile:
-    """Read a data set file. Relative motion paths are looked for beside it, else from the working folder.
+    """Read a dataset file. Relative motion paths are looked for beside it, else from the working folder.
 
     Raises:
         DataError: no such file, broken YAML (with its line), a missing key, a bad weight, no motion at all.
@@ -53,7 +53,7 @@ def read_motions_yaml(path: PathLike) -> MotionsFile:
         return _checked(MotionsFile(plain), where)
     data = _load_yaml(text, where)
     if not isinstance(data, dict) or not isinstance(data.get("motions"), list):
-        raise DataError(f"{where}: not a data set file, it needs a list 'motions' of file and weight")
+        raise DataError(f"{where}: not a dataset file, it needs a list 'motions' of file and weight")
     unknown = sorted(set(map(str, data)) - {"motions", "terrain"})
     if unknown:
         raise DataError(f"{where}: unknown key '{unknown[0]}'; known are motions and terrain")
@@ -67,7 +67,7 @@ def read_motions_yaml(path: PathLike) -> MotionsFile:
 
 def _checked(motions: MotionsFile, where: str) -> MotionsFile:
     if not motions.entries:
-        raise DataError(f"{where}: motions is empty; a data set needs at least one")
+        raise DataError(f"{where}: motions is empty; a dataset needs at least one")
     if not any(entry.weight > 0 for entry in motions.entries):
         raise DataError(f"{where}: all weights are 0; at least one motion must be drawn")
     return motions
@@ -87,7 +87,7 @@ def _plain_entries(text: str) -> Optional[List[MotionEntry]]:
 
 
 def write_motions_yaml(path: PathLike, motions: MotionsFile) -> None:
-    """Write a data set file atomically, with PARC's keys alone.
+    """Write a dataset file atomically, with PARC's keys alone.
 
     Raises:
         ConfigError: the place cannot be written.
@@ -126,7 +126,7 @@ def _names_of_manifest(path: Path) -> Dict[str, str]:
         motions = json.loads(path.read_text(encoding="utf-8"))["motions"]
         return {os.path.basename(item["file"]): str(item["name"]) for item in motions}
     except (OSError, ValueError, KeyError, TypeError):
-        return {}  # names are a convenience: a data set without manifest, or with a foreign one, is fine
+        return {}  # names are a convenience: a dataset without manifest, or with a foreign one, is fine
 
 
 def _read_text(path: Path, where: str) -> str:
@@ -134,7 +134,7 @@ def _read_text(path: Path, where: str) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise DataError(
-            f"{where}: no such data set file; check the path, or create the data set first"
+            f"{where}: no such dataset file; check the path, or create the dataset first"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{where}: cannot be read ({error})") from error

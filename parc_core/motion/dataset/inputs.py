@@ -46,5 +46,5 @@ Progress = Callable[[int, int, str], None]
 
 
 def is_skipped(folder: str) -> bool:
-    """Whether a folder of this name is no input."""
+    """Whether a folder of this name is not an input."""
     return "ignore" in folder or folder.startswith((".", "__pycache__"))

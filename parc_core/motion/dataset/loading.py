@@ -1,4 +1,4 @@
-"""Reads a data set: its motion-terrain files, many of them in several processes, or one file with all of them."""
+"""Reads a dataset: its motion-terrain files, many of them in several processes, or one file with all of them."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def load_dataset(
     num_bodies: int = 15,
     cache: Optional[bool] = None,
 ) -> LoadedDataset:
-    """Reads and checks every motion of a data set.
+    """Reads and checks every motion of a dataset.
 
     Args:
-        motions_yaml: the data set file.
+        motions_yaml: the dataset file.
         workers: processes; default: one per core, as far as the number of files is worth it.
         num_bodies: J of the character.
-        cache: read and write the file of all motions beside the data set (see `dataset_cache`); default: from
+        cache: read and write the file of all motions beside the dataset (see `dataset_cache`); default: from
             `CACHE_MIN_MOTIONS` motions on.
 
     Raises:
@@ -123,13 +123,13 @@ def _read_shared_terrain(path: str) -> Heightfield:
     content = read_motion_terrain(path)
     if content.terrain is None:
         raise DataError(
-            f"{path}: holds no terrain (terrain_data is None), but the data set names it as its terrain"
+            f"{path}: holds no terrain (terrain_data is None), but the dataset names it as its terrain"
         )
     if content.misc is not None and "motion_offsets" in safe_pickle.strings(content.misc):
         offsets = read_terrain_pkl(path).motion_offsets
         if offsets.any():  # each motion has its own frame, which the grid has moved
             raise DataError(
-                f"{path}: holds the terrains of {len(offsets)} motions side by side, but the data set names it as the "
+                f"{path}: holds the terrains of {len(offsets)} motions side by side, but the dataset names it as the "
                 "one terrain of all; remove the line `terrain:` and choose terrain_build_mode square"
             )
     return content.terrain

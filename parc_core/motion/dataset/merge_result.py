@@ -43,7 +43,7 @@ class MergedMotion:
 
 @dataclass(frozen=True)
 class Rejected:
-    """An input file that is not in the data set."""
+    """An input file that is not in the dataset."""
 
     path: str
     motion_class: str
@@ -52,7 +52,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """An input file whose content is in the data set already."""
+    """An input file whose content is in the dataset already."""
 
     path: str
     motion_class: str

@@ -121,7 +121,7 @@ def validate(mt: MotionTerrain, where: str, num_bodies: int = 15, require_terrai
         DataError: the first thing wrong, with file and key.
     """
     if mt.motion is None:
-        raise DataError(f"{where}: holds no motion (motion_data is None); leave it out of the data set")
+        raise DataError(f"{where}: holds no motion (motion_data is None); leave it out of the dataset")
     _validate_motion(mt.motion, where, num_bodies)
     if mt.terrain is not None:
         _validate_terrain(mt.terrain, where)

@@ -100,7 +100,7 @@ def _from_npz(data: bytes, where: str) -> MotionTerrain:
     missing = [key for key in (*_POSE_KEYS, "fps", "loop_mode") if key not in found]
     if missing:
         raise DataError(
-            f"{where}: {missing[0]} is missing, so this is no motion that parc-tracker convert wrote"
+            f"{where}: {missing[0]} is missing, so this is not a motion that parc-tracker convert wrote"
         )
     pos, rot, joints = (_numbers(found[key], f"{where}: {key}") for key in _POSE_KEYS)
     contacts = found.get("body_contacts")

@@ -153,7 +153,7 @@ class Record:
 
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, dict):
-            raise pickle.UnpicklingError("the state of an object is no dict")
+            raise pickle.UnpicklingError("the state of an object is not a dict")
         self.fields.update(state)
 
 

@@ -43,7 +43,7 @@ def write_terrain_pkl(path: PathLike, grid: TerrainGrid, with_meshes: bool = Tru
 
 
 class TerrainFile:
-    """The content of a terrain.pkl. It is made for one data set: `is_of` says whether for this one.
+    """The content of a terrain.pkl. It is made for one dataset: `is_of` says whether for this one.
 
     Attributes:
         terrain: the whole grid.
@@ -88,9 +88,11 @@ def read_terrain_pkl(path: PathLike) -> TerrainFile:
     misc = read_misc(content, allow_torch=True, where=str(path))
     if content.terrain is None:
         raise DataError(
-            f"{path}: terrain_data is None, so this is no terrain grid; delete it to build a new one"
+            f"{path}: terrain_data is None, so this is not a terrain grid; delete it to build a new one"
         )
     for key in ("terrains_per_motion", "motion_offsets"):
         if key not in misc:
-            raise DataError(f"{path}: misc_data lacks {key}, so this is no terrain grid; give a terrain.pkl")
+            raise DataError(
+                f"{path}: misc_data lacks {key}, so this is not a terrain grid; give a terrain.pkl"
+            )
     return TerrainFile(content.terrain, misc)

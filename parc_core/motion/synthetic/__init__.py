@@ -1,4 +1,4 @@
-"""Synthetic reference motions: sample data for demos and tests, and load for large data sets."""
+"""Synthetic reference motions: sample data for demos and tests, and load for large datasets."""
 
 from __future__ import annotations
 

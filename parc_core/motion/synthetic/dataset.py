@@ -36,7 +36,7 @@ def make_dataset(
     character: Optional[Character] = None,
     max_seconds: float = math.inf,
 ) -> List[Path]:
-    """Writes `<out_dir>/<kind>/<kind>_<seed>.pkl`: a folder per kind is a motion class of a data set.
+    """Writes `<out_dir>/<kind>/<kind>_<seed>.pkl`: a folder per kind is a motion class of a dataset.
 
     Args:
         kinds: of `KINDS`.

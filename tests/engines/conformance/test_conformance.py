@@ -215,7 +215,7 @@ def test_velocities_are_those_of_the_world(engine: Engine) -> None:
 
 
 def test_targets_that_are_no_numbers(engine: Engine) -> None:
-    """Whether the engine ignores them or its simulation diverges: nothing that is no number comes out."""
+    """Whether the engine ignores them or its simulation diverges: nothing that is not a number comes out."""
     put(engine, placed(engine, STANDING))
     targets = zeros(engine)
     targets[1] = float("nan")

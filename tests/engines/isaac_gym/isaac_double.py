@@ -1,4 +1,4 @@
-"""A stand-in for Isaac Gym with the signatures of its stub. It is no physics.
+"""A stand-in for Isaac Gym with the signatures of its stub. It has no physics.
 
 It refuses what the real one refuses (unknown names, wrong arguments, calls in the wrong order), records every call, and
 keeps its tensors the way the GPU pipeline does: what it shows changes when refreshed alone, what is written counts at

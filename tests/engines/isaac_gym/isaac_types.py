@@ -1,6 +1,6 @@
 """Type-checks engine `isaac_gym` against the signatures of Isaac Gym (`python -m tests.engines.isaac_gym.isaac_types`).
 
-The stubs of PyPI's isaacgym-stubs name two attributes `lambda`, which is no identifier, so mypy reads a mended copy.
+The stubs of PyPI's isaacgym-stubs name two attributes `lambda`, which is not an identifier, so mypy reads a fixed copy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The fused environment with a character that is no humanoid: turned bodies, a hinge off the axes, a fixed joint."""
+"""The fused environment with a character that is not a humanoid: turned bodies, a hinge off the axes, a fixed joint."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_goes_on_bit_for_bit_from_a_saved_state(mixed: Path, tmp_path: Path, bef
 
 
 def test_states_of_other_runs_are_refused(stand: Path, mixed: Path) -> None:
-    with pytest.raises(DataError, match="1 motions, but the data set has 2"):
+    with pytest.raises(DataError, match="1 motions, but the dataset has 2"):
         fused(mixed).load_state_dict(fused(stand).state_dict())
 
 
@@ -143,7 +143,7 @@ def test_clips_are_evaluated_alike(mixed: Path) -> None:
 
 
 def test_a_broken_policy_shows_as_a_diverged_simulation(stand: Path) -> None:
-    """An action that is no number is not clamped to one."""
+    """An action that is not a number is not clamped to one."""
     env = fused(stand, num_envs=2)
     env.reset()
     action = zero_action(env)

@@ -1,4 +1,4 @@
-"""The weighted data set and its manifest."""
+"""The weighted dataset and its manifest."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_class_of_copies_alone_says_so(tmp_path: Path) -> None:
 def test_no_motion_at_all(tmp_path: Path) -> None:
     (tmp_path / "in" / "run").mkdir(parents=True)
     (tmp_path / "in" / "run" / "bad.pkl").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"the data set would be empty: 1 file\(s\) rejected"):
+    with pytest.raises(DataError, match=r"the dataset would be empty: 1 file\(s\) rejected"):
         create_dataset(config(tmp_path / "in"))
 
 

@@ -1,4 +1,4 @@
-"""`motions.yaml` as data set file."""
+"""`motions.yaml` as dataset file."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_bad_files(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none\.yaml: no such data set file"):
+    with pytest.raises(DataError, match=r"none\.yaml: no such dataset file"):
         read_motions_yaml(tmp_path / "none.yaml")
 
 

@@ -1,4 +1,4 @@
-"""Loading whole data sets from files."""
+"""Loading whole datasets from files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`compute_preprocessing_data`: what stage 1 wants of each clip, in the data set's copies alone."""
+"""`compute_preprocessing_data`: what stage 1 wants of each clip, in the dataset's copies alone."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_chunks_give_the_same(preprocessor: Preprocessor, monkeypatch: pytest.Mo
 
 
 def test_masks_of_a_published_clip(preprocessor: Preprocessor) -> None:
-    """Those of the file were made before its motion was optimised: single border cells differ."""
+    """Those of the file were made before its motion was optimized: single border cells differ."""
     files = [path for path in sorted(GOLDEN.glob("*.pkl")) if b"hf_mask_inds" in path.read_bytes()]
     if not files:
         pytest.skip(f"no file with hf_mask_inds in {GOLDEN} (set PARC_GOLDEN_DIR)")

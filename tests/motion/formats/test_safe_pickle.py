@@ -89,7 +89,7 @@ def test_refuses_other_globals(text: bytes) -> None:
     [
         b"cnumpy\ndtype\n.",  # a function as a value
         b"cnumpy\ndtype\n}S'_call'\nNsb.",  # state set on a function
-        b"cnumpy\ndtype\n)\x81.",  # NEWOBJ of what is no class
+        b"cnumpy\ndtype\n)\x81.",  # NEWOBJ of what is not a class
         b"cnumpy\ndtype\n(S'V8'\ntR.",  # structure
         b"cnumpy\ndtype\n(S'O,i4'\ntR.",
         b"cnumpy\ndtype\n(S'f4,i4'\ntR.",
