@@ -29,7 +29,9 @@ def tracking(listing: Path) -> VecEnv:
 
 
 def fused(listing: Path) -> VecEnv:
-    pytest.importorskip("warp", reason="the fused environment needs warp-lang (pip install 'parc-tracker[gpu]')")
+    pytest.importorskip(
+        "warp", reason="the fused environment needs warp-lang (pip install 'parc-tracker[gpu]')"
+    )
     from tests.envs.warp.launched_mujoco import fused_of
 
     return fused_of(env_of(listing, num_envs=3))
