@@ -54,7 +54,8 @@ class MotionSampler:
     def record(self, motion_ids: Tensor, failed: Tensor, finished: Tensor) -> None:
         """Counts the finished ones of N episodes; (N,) int64, (N,) bool, (N,) bool. `failed` counts only where
         `finished`."""
-        self.counts.index_add_(1, motion_ids, torch.stack((finished, failed & finished)).to(torch.int32))
+        for counts, happened in zip(self.counts, (finished, failed & finished)):
+            counts.index_add_(0, motion_ids, happened.to(counts.dtype))
 
     def apply(self, world: World) -> None:
         """Moves the failure rates by all episodes counted in the world's processes, and starts counting anew.

@@ -7,6 +7,7 @@ import torch
 
 from parc_core.envs.episode_stats import EpisodeStats
 from parc_core.envs.terminations import FailReason
+from parc_core.system.world import World
 
 
 def filled() -> EpisodeStats:
@@ -44,6 +45,19 @@ def test_reading_starts_anew() -> None:
     stats.read()
     assert stats.read() == {"Episodes": 0.0}
     assert stats.returns[3] == 99.0  # running episodes go on
+
+
+class _Twice(World):
+    """Another process whose episodes ended exactly like this one's."""
+
+    def sum_(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.mul_(2)
+
+
+def test_episodes_of_all_processes_are_read() -> None:
+    stats = filled()
+    assert stats.read(_Twice(0, 2)) == pytest.approx({**EXPECTED, "Episodes": 6.0})
+    assert stats.read() == {"Episodes": 0.0}
 
 
 def test_goes_on_from_a_saved_state() -> None:

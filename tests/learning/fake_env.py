@@ -13,6 +13,8 @@ from parc_core.system.world import ONE_PROCESS, World
 class FakeEnv:
     """obs = (target, position, phase, constant); reward falls with the distance; ends FAIL, TIME or SUCC."""
 
+    can_time_out = True
+
     def __init__(self, num_envs: int = 8, seed: int = 0, dim: int = 3, horizon: int = 12) -> None:
         self.num_envs, self.device = num_envs, torch.device("cpu")
         self.obs_dim, self.action_dim, self.horizon = 2 * dim + 2, dim, horizon
@@ -21,7 +23,6 @@ class FakeEnv:
         self.obs_norm_mask[-1] = False
         self.obs_height_mask = torch.zeros(self.obs_dim, dtype=torch.bool)
         self.reward_low, self.reward_high, self.control_dt = -1.0, 1.0, 1 / 30
-        self.can_time_out = True
         self.fail_rates = torch.ones(5)
         self.poison_from: Optional[int] = None
         self.poison_count = 0

@@ -34,7 +34,7 @@ def _count_episodes(
     rows: wp.array2d[wp.float64],
     ended: wp.array[wp.int32],
     failed: wp.array[wp.int32],
-):
+) -> None:
     env = wp.tid()
     for k in range(_NUM_TOTALS):
         rows[env, k] = wp.float64(0.0)

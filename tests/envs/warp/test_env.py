@@ -16,6 +16,7 @@ pytest.importorskip("warp", reason="the fused environment needs warp-lang (pip i
 from parc_core.envs.warp.env import FusedTrackingEnv
 from parc_core.errors import DataError
 from parc_core.evaluation.evaluate import evaluate_clips
+from parc_core.system.world import World
 from tests.envs.scenes import env_of, zero_action
 from tests.envs.warp.launched_mujoco import LaunchedMujoco, fused_of, pair_of
 
@@ -25,12 +26,15 @@ def fused(listing: Path, num_envs: int = 4, seed: int = 0, **settings: Any) -> F
 
 
 def trajectory(env: FusedTrackingEnv, steps: int, seed: int) -> list[Tensor]:
-    """Everything a trainer sees in some steps with resets."""
+    """Everything a trainer sees in some steps with resets; four are an iteration."""
     g, seen = torch.Generator().manual_seed(seed), []
-    for _ in range(steps):
+    for step in range(1, steps + 1):
         obs, reward, done, _ = env.step(0.3 * torch.randn(env.num_envs, env.action_dim, generator=g))
         seen += [obs.clone(), reward, done, env.reset_done().clone()]
-    return [*seen, env.fail_rates.clone(), env.motion_ids.clone(), env.start_times.clone()]
+        if step % 4 == 0:
+            env.end_iteration(World())
+            seen.append(env.fail_rates.clone())
+    return [*seen, env.motion_ids.clone(), env.start_times.clone()]
 
 
 def same(a: list[Tensor], b: list[Tensor]) -> bool:
@@ -83,6 +87,7 @@ def test_recording_the_step_leaves_nothing_behind(mixed: Path, monkeypatch: pyte
     tried = fused(mixed)
     assert isinstance(tried.engine, _Trial)
     assert torch.equal(tried.fail_rates, torch.ones(2))
+    assert not tried.sampler.counts.any()
     assert not tried.steps.any()
     assert not tried.stats.returns.any()
     runs = [[env.reset().clone(), *trajectory(env, 5, seed=0)] for env in (plain, tried)]
@@ -108,7 +113,7 @@ class _Operations(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_a_step_waits_for_nothing(mixed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_iteration_waits_for_nothing(mixed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every kernel beside the recorded graphs costs its start, so these are few."""
     env = fused(mixed)
     env.reset()
@@ -118,8 +123,18 @@ def test_a_step_waits_for_nothing(mixed: Path, monkeypatch: pytest.MonkeyPatch) 
     with _Operations() as seen:
         env.step(action)
         env.reset_done()
+        env.end_iteration(World())
     kernels = [name for name in seen.names if name not in ("detach", "select", "slice", "view", "alias")]
-    assert 10 < len(kernels) < 45, kernels
+    assert 20 < len(kernels) < 55, kernels
+
+
+def test_counts_of_the_engines_of_all_processes_are_read(mixed: Path) -> None:
+    class Twice(World):
+        def sum_(self, tensor: Tensor) -> Tensor:
+            return tensor.mul_(2)
+
+    stats = fused(mixed).episode_stats(Twice(0, 2))
+    assert (stats["Window_Exits"], stats["Contact_Overflows"], stats["Diverged"]) == (6.0, 0.0, 2.0)
 
 
 def test_waiting_would_be_noticed() -> None:

@@ -1,0 +1,81 @@
+"""One process does nothing; several really talk to each other."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from parc_core.config.paths import PROJECT_ROOT
+from parc_core.system.world import ONE_PROCESS, World
+
+MEMBER = """
+import sys
+import torch
+from parc_core.system.world import World
+
+world = World.join(torch.device("cpu"))
+r, n = world.rank, world.size
+counts = torch.tensor([[1, r], [0, 10 * r]], dtype=torch.int32)
+out = world.sum_(counts)
+assert out is counts
+totals = world.sum_(torch.tensor([0.5 + r], dtype=torch.float64))
+mean = world.mean_(torch.tensor([1.0 + r, -2.0 * r]))
+kept = world.broadcast_(torch.tensor([7.0 + r]))
+flags = [world.any(False), world.any(r == n - 1), world.any(True)]
+torch.save([n, world.is_writer, counts, totals, mean, kept, flags], f"{sys.argv[1]}/{r}.pt")
+world.leave()
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_processes_talk_to_each_other(size: int, tmp_path: Path) -> None:
+    common = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    env = {**os.environ, **common, "PYTHONPATH": str(PROJECT_ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", MEMBER, str(tmp_path)]
+    members = [subprocess.Popen(command, env={**env, "RANK": str(rank)}) for rank in range(size)]
+    try:
+        assert [member.wait(timeout=120) for member in members] == [0] * size
+    finally:
+        for member in members:
+            member.kill()
+    ranks = sum(range(size))
+    for rank in range(size):
+        found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        known, is_writer, counts, totals, mean, kept, flags = found
+        assert (known, is_writer) == (size, rank == 0)
+        assert counts.tolist() == [[size, ranks], [0, 10 * ranks]]
+        assert counts.dtype == torch.int32
+        assert totals.tolist() == [0.5 * size + ranks]
+        assert mean.tolist() == [1.0 + ranks / size, -2.0 * ranks / size]
+        assert kept.tolist() == [7.0]
+        assert flags == [False, True, True]
+
+
+@pytest.mark.parametrize("world", [World(), ONE_PROCESS, World.join(torch.device("cpu"))])
+def test_one_process_needs_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.distributed", None)  # importing it is an error
+    assert (world.rank, world.size, world.is_writer) == (0, 1, True)
+    tensor = torch.tensor([3.0, 4.0])
+    for same in (world.sum_(tensor), world.mean_(tensor), world.broadcast_(tensor)):
+        assert same is tensor
+    assert tensor.tolist() == [3.0, 4.0]
+    assert (world.any(True), world.any(False)) == (True, False)
+    world.leave()
+
+
+@pytest.mark.parametrize(("rank", "size"), [(1, 1), (-1, 2), (0, 0)])
+def test_a_rank_beyond_the_size_is_an_error(rank: int, size: int) -> None:
+    with pytest.raises(ValueError, match=f"rank {rank} is not one of {size} processes"):
+        World(rank, size)
