@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from parc_core.config.paths import PROJECT_ROOT
 
 PACKAGES = ("parc_core", "tasks", "flows", "deployments", "parc_tracker")
 """Whose source counts; other packages' versions do not."""
+
+
+VERSION_LINE = re.compile(rb"^__version__ = .*$", re.MULTILINE)
+"""A release by itself changes no result."""
 
 
 @functools.cache
@@ -27,7 +32,7 @@ def code_version(*roots: str) -> str:
     digest = hashlib.sha256()
     for path in sorted(source_files(*roots)):
         digest.update(path.relative_to(PROJECT_ROOT).as_posix().encode())
-        digest.update(path.read_bytes())
+        digest.update(VERSION_LINE.sub(b"", path.read_bytes()))
     return digest.hexdigest()
 
 

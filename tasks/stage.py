@@ -110,7 +110,10 @@ class Stage(Generic[P]):
         return content_key(self.task.name, self.code_version(), self._inputs(parameters))
 
     def code_version(self) -> str:
-        """Changes with whatever this stage can run: its own file, and the modules that do the work."""
+        """Changes with the stage's own file and all that the modules which do the work can run.
+
+        What carries the work (this module, supervision, the stage's helpers) is left out: it changes no result.
+        """
         return sha256_bytes(self._own_source.read_bytes() + code_version(*self._runs).encode())
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result:

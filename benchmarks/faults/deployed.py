@@ -46,7 +46,7 @@ class Deployed(Scene):
     def __enter__(self) -> Deployed:
         try:
             super().__enter__()
-            self.server.deploy(self.scratch / "tracker.yaml", "--dead-after", str(SILENCE))
+            self.server.deploy(self.scratch / "tracker.yaml", "--heartbeat-timeout", str(SILENCE))
             self.start_machine()
         except BaseException:
             self.__exit__()

@@ -48,6 +48,6 @@ class TrainingBar:
             self._task = self._bar.add_task("training", total=total, completed=samples or 0, speed="")
         elif self._task is not None and isinstance(samples, int):
             speed = event.get("Samples_Per_Second")
-            if isinstance(speed, int | float):
+            if isinstance(speed, (int, float)):
                 self._bar.update(self._task, speed=f"{speed:,.0f}/s")
             self._bar.update(self._task, completed=samples)

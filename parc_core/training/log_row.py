@@ -7,6 +7,7 @@ from typing import Dict
 
 from parc_core.envs.terminations import FAILURES
 from parc_core.envs.vec_env import VecEnv
+from parc_core.system.world import ONE_PROCESS, World
 
 EPISODE_COLUMNS = ("Train_Return", "Train_Episode_Length", "Episodes", "Completed")
 TEST_COLUMNS = ("Test_Return", "Test_Episode_Length", "Test_Episodes")
@@ -30,14 +31,17 @@ LOSS_COLUMNS = (
 )
 
 
-def output_row(env: VecEnv, info: Dict[str, float], test: Dict[str, float]) -> Dict[str, float]:
+def output_row(
+    env: VecEnv, info: Dict[str, float], test: Dict[str, float], world: World = ONE_PROCESS
+) -> Dict[str, float]:
     """One line's values; what did not happen (no episode ended) is NaN.
 
     Args:
         info: means of the last update.
         test: results of the test episodes and of the last evaluation of all clips, empty without.
+        world: whose processes' episodes count.
     """
-    episodes = env.episode_stats()
+    episodes = env.episode_stats(world)
     row = {name: float(episodes.get(name, math.nan)) for name in EPISODE_COLUMNS}
     row.update({name: test[name] for name in TEST_COLUMNS + EVALUATION_COLUMNS if name in test})
     row.update({_title(name): info[name] for name in LOSS_COLUMNS if name in info})

@@ -109,7 +109,7 @@ class Trainer:
             while not self._over():
                 self._obs = self._ppo.collect(self._obs, self.samples, self._normalizer_learns())
                 info = self._ppo.update()
-                if self._diverged(info):
+                if self._world.any(self._diverged(info)):
                     self._roll_back(info)
                     continue
                 self._advance()
@@ -125,7 +125,8 @@ class Trainer:
 
     def _over(self) -> bool:
         """All samples are there, or a signal came."""
-        return self.samples >= self.options.max_samples or self._stop.number is not None
+        stopped = self._world.any(self._stop.number is not None)
+        return self.samples >= self.options.max_samples or stopped
 
     def _advance(self) -> None:
         if self._normalizer_learns():
@@ -275,7 +276,7 @@ class Trainer:
         if self.config.test_episodes > 0:
             test.update(run_test_episodes(self.env, self.agent, self.config.test_episodes, self._heartbeat))
         speed = self._rollout.num_samples / (info["collect_seconds"] + info["update_seconds"])
-        row.update(output_row(self.env, info, test))
+        row.update(output_row(self.env, info, test, self._world))
         row.update({"Samples_Per_Second": speed, "Rollbacks": self.rollbacks})
         self._log.output(row)
         self._guard.check(row, self._obs, self._heartbeat)

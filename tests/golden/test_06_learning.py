@@ -148,7 +148,7 @@ def test_gaussian(golden):
     assert_close(dist.param_reg(), golden["g_param_reg"], atol=1e-4, rtol=1e-5)
 
 
-def test_actions_are_normalised_by_their_bounds(golden):
+def test_actions_are_normalized_by_their_bounds(golden):
     a_norm = Normalizer(golden["action_low"].numel())
     low, high = golden["action_low"], golden["action_high"]
     a_norm.set_mean_std(0.5 * (high + low), 0.5 * (high - low))

@@ -86,6 +86,25 @@ def test_a_stage_changes_with_what_it_can_run(project, monkeypatch, stage, file,
     assert changes(project, monkeypatch, stage, file) == expected
 
 
+def test_a_release_by_itself_changes_no_key(project, monkeypatch):
+    monkeypatch.setattr(module, "PROJECT_ROOT", project)
+    path = project / "parc_core" / "__init__.py"
+    text = path.read_text()
+    assert "__version__ = " in text
+    versions = []
+    try:
+        for number in ("1.2.3", "1.2.4"):
+            path.write_text(
+                module.VERSION_LINE.sub(f'__version__ = "{number}"'.encode(), text.encode()).decode()
+            )
+            code_version.cache_clear()
+            versions.append(code_version("parc_core.train"))
+    finally:
+        path.write_text(text)
+        code_version.cache_clear()
+    assert versions[0] == versions[1]
+
+
 def test_what_counts_as_an_import(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PROJECT_ROOT", tmp_path)
     room = tmp_path / "parc_core"
