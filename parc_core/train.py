@@ -154,7 +154,7 @@ def save_terrain(env: Any, folder: Path, save_path: Optional[str]) -> List[str]:
         if other.is_file() and not env.layout.is_in(
             other
         ):  # what is not a terrain grid at all is not overwritten
-            notes.append(f"{other} held the terrains of another dataset and is written anew")
+            notes.append(f"{other} held the terrains of another dataset; overwriting it")
         env.save_terrain(str(other))
     return notes
 

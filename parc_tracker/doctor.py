@@ -237,10 +237,12 @@ def check_store() -> Check:
 
 
 def _check_remote_store(url: str) -> Check:
+    from parc_core.storage.retry import TIMEOUT_VARIABLES
     from parc_core.storage.store import Store
 
-    before = os.environ.get("PARC_STORE_PATIENCE")
-    os.environ["PARC_STORE_PATIENCE"] = before or "5"  # keep the doctor responsive: short retry timeout
+    given = any(os.environ.get(name) for name in TIMEOUT_VARIABLES)
+    if not given:
+        os.environ[TIMEOUT_VARIABLES[0]] = "5"  # keep the doctor responsive: short retry timeout
     try:
         store = Store(url)
         probe = f".probe-{uuid.uuid4().hex}"
@@ -251,8 +253,8 @@ def _check_remote_store(url: str) -> Check:
     except ParcError as error:
         return Check("store", False, str(error), "correct PARC_STORE or the AWS_… variables")
     finally:
-        if before is None:
-            del os.environ["PARC_STORE_PATIENCE"]
+        if not given:
+            del os.environ[TIMEOUT_VARIABLES[0]]
 
 
 def check_data_dir() -> Check:

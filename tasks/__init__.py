@@ -4,14 +4,14 @@ import logging
 import os
 
 from parc_core.errors import ParcError
-from parc_core.storage import s3
+from parc_core.storage.redact import credential_sources
 from tasks.credentials import PREFECT_DEFAULTS, load_credentials
 
 # Before Prefect is imported anywhere. What the user has set stays.
 for _name, _value in PREFECT_DEFAULTS.items():
     os.environ.setdefault(_name, _value)
 
-s3.credential_sources.append(load_credentials)
+credential_sources.append(load_credentials)
 
 
 class _KnownErrorsInOneLine(logging.Filter):

@@ -6,7 +6,6 @@ import ast
 import functools
 import hashlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from parc_core.config.paths import PROJECT_ROOT
@@ -50,7 +49,7 @@ def source_files(*roots: str) -> set[Path]:
         found[name] = path
         if "." in name:
             queue.append(name.rpartition(".")[0])
-        queue += imported_names(path)
+        queue += imported_names(path.read_bytes())
     templates = {template for path in found.values() for template in path.parent.glob("*.j2")}
     return {*found.values(), *templates}
 
@@ -63,13 +62,15 @@ def module_file(name: str) -> Path | None:
     return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
 
-def imported_names(path: Path) -> Iterator[str]:
-    """Names that a file imports anywhere, or writes as a text.
+@functools.cache
+def imported_names(source: bytes) -> tuple[str, ...]:
+    """Names that a source imports anywhere, or writes as a text; each is parsed once, for all stages.
 
     `from a import b` gives `a` and `a.b`. A text that names a module counts: engines are imported by name, and
     processes are started as `python -m parc_core.train`. What stands under `if TYPE_CHECKING` is never run.
     """
-    queue: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    names: list[str] = []
+    queue: list[ast.AST] = [ast.parse(source)]
     while queue:
         node = queue.pop()
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
@@ -77,9 +78,9 @@ def imported_names(path: Path) -> Iterator[str]:
             continue
         queue += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value:
-            yield node.value
+            names.append(node.value)
+    return tuple(names)

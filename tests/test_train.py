@@ -39,7 +39,7 @@ def test_what_held_other_terrains_is_said(tmp_path):
     env.layout = SimpleNamespace(is_in=lambda path: path.read_text() == "3")
     (tmp_path / "mine.pkl").write_text("4")
     (note,) = save_terrain(env, tmp_path, str(tmp_path / "mine.pkl"))
-    assert note.endswith("mine.pkl held the terrains of another dataset and is written anew")
+    assert note.endswith("mine.pkl held the terrains of another dataset; overwriting it")
     assert save_terrain(env, tmp_path, str(tmp_path / "mine.pkl")) == []
     assert (tmp_path / "mine.pkl").read_text() == "3"
 

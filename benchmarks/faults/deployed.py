@@ -163,9 +163,9 @@ class Deployed(Scene):
                 raise TimeoutError(f"{what}: not reached within {START:.0f} s; see {self.scratch}")
             time.sleep(0.1)
 
-    def wait_for_end(self, id: str, patience: float) -> Dict[str, Any]:
-        """The run when it has ended for good, or after `patience` s; workers that end by themselves come back."""
-        deadline = time.monotonic() + patience
+    def wait_for_end(self, id: str, timeout: float) -> Dict[str, Any]:
+        """The run when it has ended for good, or after `timeout` s; workers that end by themselves come back."""
+        deadline = time.monotonic() + timeout
         while True:
             self.flows_at_once = max(self.flows_at_once, len(self.flows()))
             if self._worker.poll() is not None:

@@ -47,15 +47,15 @@ def send(pid: int, number: int) -> bool:
     return True
 
 
-def end_all(pids: List[int], patience: float = 5.0) -> None:
+def end_all(pids: List[int], timeout: float = 5.0) -> None:
     """SIGKILL to all of them; waits until they are gone.
 
     Raises:
-        TimeoutError: one is still there after `patience` s.
+        TimeoutError: one is still there after `timeout` s.
     """
     for pid in pids:
         send(pid, signal.SIGKILL)
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while any(_alive(pid) for pid in pids):
         if time.monotonic() > deadline:
             raise TimeoutError(f"processes {pids} did not end")

@@ -94,9 +94,9 @@ class Scene:
         """progress.jsonl of all trainings on this machine."""
         return sorted(self.work.glob("runs/*/progress.jsonl"), key=lambda path: path.stat().st_mtime)
 
-    def wait_for_progress(self, samples: int, patience: float) -> bool:
-        """Until the running training has made `samples` more; False if the flow ended or `patience` s went by."""
-        deadline = time.monotonic() + patience
+    def wait_for_progress(self, samples: int, timeout: float) -> bool:
+        """Until the running training has made `samples` more; False if the flow ended or `timeout` s went by."""
+        deadline = time.monotonic() + timeout
         begin = self._newest()
         while time.monotonic() < deadline:
             if self.flow is None or self.flow.poll() is not None:

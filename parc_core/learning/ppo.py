@@ -6,7 +6,7 @@ One iteration is `collect` (a rollout) and `update` (targets, then clipped steps
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Dict, NamedTuple, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 import torch
 from torch import Tensor
@@ -27,12 +27,7 @@ from parc_core.learning.optimizers import (
     trainable,
 )
 from parc_core.learning.precision import hidden_dtype, matmul_precision, resolve_precision
-from parc_core.learning.returns import (
-    bootstrap_values,
-    normalized_advantages,
-    td_lambda_returns,
-    value_bounds,
-)
+from parc_core.learning.returns import training_targets, value_bounds
 from parc_core.learning.rollout import Batch, Rollout
 from parc_core.learning.schedules import action_std, explore_probability, learning_rate
 from parc_core.learning.stage_timer import StageTimer
@@ -272,58 +267,25 @@ class PPO:
             self._generator.set_state(state["generator"])  # else of a CPU and now a GPU: its own seed stays
 
 
-# -- targets and losses ------------------------------------------------------------------------------------
+# -- losses -----------------------------------------------------------------------------------------------
 
 
-@torch.no_grad()
-def training_targets(
-    rollout: Rollout,
-    values: Tensor,
-    bounds: Tuple[float, float],
-    config: AgentConfig,
-    world: World = ONE_PROCESS,
-) -> Info:
-    """Fills in the rollout's return targets and normalized advantages.
-
-    Args:
-        values: (T, N) critic values of the observations, as the critic gives them.
-        bounds: lowest and highest possible value, for the bootstrap.
-        world: whose processes' advantages are normalized together.
-
-    Returns:
-        Log entries adv_mean and adv_std. Golden file 06, bt_*.
-    """
-    next_values = bootstrap_values(rollout.next_values(values), rollout.dones, bounds)
-    targets = td_lambda_returns(
-        rollout.rewards, next_values, rollout.dones, config.discount, config.td_lambda
-    )
-    adv, mean, std = normalized_advantages(targets - values, rollout.explored, config.norm_adv_clip, world)
-    rollout.targets.copy_(targets)
-    rollout.advantages.copy_(adv)
-    return {"adv_mean": mean, "adv_std": std}
-
-
-class _Penalty(NamedTuple):
-    """A further term of the actor's loss: weight · mean of `value`."""
-
-    name: str
-    weight: float
-    value: Callable[[DiagGaussian], Tensor]
+_Penalty = Tuple[str, float, Callable[[DiagGaussian], Tensor]]
 
 
 def _penalties(config: AgentConfig) -> Tuple[_Penalty, ...]:
-    """Terms whose weight is not 0; the others are neither computed nor logged."""
-    terms = (
-        _Penalty("action_bound_loss", config.action_bound_weight, DiagGaussian.bound_violation),
-        _Penalty("action_entropy", -config.action_entropy_weight, DiagGaussian.entropy),
-        _Penalty("action_reg_loss", config.action_reg_weight, DiagGaussian.param_reg),
+    """(name, weight, value of each sample) of the actor's further terms; those of weight 0 are left out."""
+    terms: Tuple[_Penalty, ...] = (
+        ("action_bound_loss", config.action_bound_weight, DiagGaussian.bound_violation),
+        ("action_entropy", -config.action_entropy_weight, DiagGaussian.entropy),
+        ("action_reg_loss", config.action_reg_weight, DiagGaussian.param_reg),
     )
-    return tuple(term for term in terms if term.weight != 0)
+    return tuple(term for term in terms if term[1] != 0)
 
 
 def loss_names(config: AgentConfig) -> Tuple[str, ...]:
     """Log entries of a gradient step, in their order."""
-    further = tuple(term.name for term in _penalties(config))
+    further = (name for name, _, _ in _penalties(config))
     return ("clip_frac", "imp_ratio", *further, "actor_loss", "kl", "critic_loss", "loss", "grad_norm")
 
 
@@ -349,10 +311,10 @@ def ppo_loss(model: ActorCritic, batch: Batch, config: AgentConfig) -> Tuple[Ten
             "imp_ratio": torch.dot(ratio, share),
             "kl": policy_change(dist, batch),
         }
-    for penalty in _penalties(config):
-        value = (penalty.value(dist) * share).sum()
-        actor_loss = actor_loss + penalty.weight * value
-        info[penalty.name] = value.detach()
+    for name, weight, of_samples in _penalties(config):
+        value = (of_samples(dist) * share).sum()
+        actor_loss = actor_loss + weight * value
+        info[name] = value.detach()
     of_critic = critic_loss(model.critic(batch.norm_obs), batch.targets, config.critic_loss_type)
     loss = actor_loss + config.critic_loss_weight * of_critic
     info.update(actor_loss=actor_loss.detach(), critic_loss=of_critic.detach(), loss=loss.detach())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import Dict, Tuple
 
 import torch
 from torch import Tensor
 
+from parc_core.config.agent_config import AgentConfig
 from parc_core.envs.terminations import DoneFlag
+from parc_core.learning.rollout import Rollout
 from parc_core.system.world import ONE_PROCESS, World
 
 REFERENCE_VALUE_BOUNDS = (0.0, 1.0)  # reward range that the reference assumes, whatever the terms say
@@ -74,3 +76,31 @@ def normalized_advantages(
     mean, std = mean.where(enough, torch.zeros_like(mean)), std.where(enough, torch.ones_like(std))
     normalized = ((advantages - mean) / std.clamp_min(1e-5)).clamp(-clip, clip)
     return normalized.masked_fill(~enough, 0.0), mean, std
+
+
+@torch.no_grad()
+def training_targets(
+    rollout: Rollout,
+    values: Tensor,
+    bounds: Tuple[float, float],
+    config: AgentConfig,
+    world: World = ONE_PROCESS,
+) -> Dict[str, Tensor]:
+    """Fills in the rollout's return targets and normalized advantages.
+
+    Args:
+        values: (T, N) critic values of the observations, as the critic gives them.
+        bounds: lowest and highest possible value, for the bootstrap.
+        world: whose processes' advantages are normalized together.
+
+    Returns:
+        Log entries adv_mean and adv_std, each of shape (). Golden file 06, bt_*.
+    """
+    next_values = bootstrap_values(rollout.next_values(values), rollout.dones, bounds)
+    targets = td_lambda_returns(
+        rollout.rewards, next_values, rollout.dones, config.discount, config.td_lambda
+    )
+    adv, mean, std = normalized_advantages(targets - values, rollout.explored, config.norm_adv_clip, world)
+    rollout.targets.copy_(targets)
+    rollout.advantages.copy_(adv)
+    return {"adv_mean": mean, "adv_std": std}

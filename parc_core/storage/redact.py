@@ -1,11 +1,15 @@
-"""Credentials taken out of what is shown."""
+"""Credentials: where they come from, and how they are taken out of what is shown."""
 
 from __future__ import annotations
 
 import os
 import re
+from typing import Callable, List
 
 HIDDEN = "***"
+
+credential_sources: List[Callable[[], None]] = []
+"""Called before an S3 store is opened; `tasks` adds one that puts a Prefect block's values into the environment."""
 
 _SECRET_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 _SHORTEST = 4  # characters; shorter values would blot out half of any text

@@ -14,7 +14,9 @@ from parc_core.storage.redact import masked
 T = TypeVar("T")
 
 RETRY_TIMEOUT_S = 60.0
-"""How long a store may be out of reach; `$PARC_STORE_PATIENCE` (seconds) says otherwise."""
+"""How long a store may be out of reach; `$PARC_STORE_RETRY_TIMEOUT` (seconds) overrides it."""
+TIMEOUT_VARIABLES = ("PARC_STORE_RETRY_TIMEOUT", "PARC_STORE_PATIENCE")
+"""The first that is set counts; the second is its earlier name."""
 
 _CODES = {
     "PreconditionFailed": "precondition",
@@ -76,15 +78,16 @@ def retry_timeout() -> float:
     """Seconds.
 
     Raises:
-        ConfigError: `PARC_STORE_PATIENCE` is not a number.
+        ConfigError: `PARC_STORE_RETRY_TIMEOUT` is not a number.
     """
-    text = os.environ.get("PARC_STORE_PATIENCE", "")
+    name = next((name for name in TIMEOUT_VARIABLES if os.environ.get(name)), TIMEOUT_VARIABLES[0])
+    text = os.environ.get(name, "")
     try:
         seconds = float(text) if text else RETRY_TIMEOUT_S
     except ValueError:
         seconds = -1.0
     if not seconds >= 0:  # nor NaN, which would never end
-        raise ConfigError(f"PARC_STORE_PATIENCE: invalid number of seconds '{text}'")
+        raise ConfigError(f"{name}: invalid number of seconds '{text}'")
     return seconds
 
 

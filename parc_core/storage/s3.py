@@ -13,13 +13,13 @@ import logging
 import os
 import uuid
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Optional, Sequence, Tuple, Union
 from urllib.parse import urlsplit
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.storage.backend import changed_meanwhile
 from parc_core.storage.fsspec_backend import RemoteFiles
-from parc_core.storage.redact import has_credentials, masked
+from parc_core.storage.redact import credential_sources, has_credentials, masked
 from parc_core.storage.retry import Attempts, PreconditionFailed, failure_kind, with_retries_async
 from parc_core.storage.transfers import Fetching, Wanted, accept, file_beside, not_there, watch
 from parc_core.system.files import PathLike, sha256_bytes, unwritable
@@ -242,10 +242,6 @@ def _or_raise(result: Union[str, DataError]) -> str:
     if isinstance(result, DataError):
         raise result
     return result
-
-
-credential_sources: List[Callable[[], None]] = []
-"""Called before an S3 store is opened; `tasks` adds one that puts a Prefect block's values into the environment."""
 
 
 def open_s3(url: str) -> S3Files:

@@ -75,8 +75,8 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def wait_until(true: Callable[[], Any], what: str, patience: float = 90.0) -> None:
-    deadline = time.monotonic() + patience
+def wait_until(true: Callable[[], Any], what: str, timeout: float = 90.0) -> None:
+    deadline = time.monotonic() + timeout
     while not true():
         assert time.monotonic() < deadline, what
         time.sleep(0.1)

@@ -96,7 +96,7 @@ def test_a_wrong_endpoint_with_a_password_in_it(bucket, tracker_config, tmp_path
     (tmp_path / "aws").write_text(f"[default]\nendpoint_url = {address}\n")
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws"))
-    monkeypatch.setenv("PARC_STORE_PATIENCE", "1")
+    monkeypatch.setenv("PARC_STORE_RETRY_TIMEOUT", "1")
     monkeypatch.setattr("tasks.stage.STORE_RETRIES", [])
     config = change(tracker_config, in_model_file="registry:tiny@latest")
     with pytest.raises(StoreUnreachable, match=r"does not answer .*credentials encoded in URL") as caught:

@@ -17,8 +17,8 @@ from parc_core.envs.observation import ObservationLayout, Sizes
 from parc_core.learning.distribution import DiagGaussian
 from parc_core.learning.model_file import build_agent, read_model_file
 from parc_core.learning.normalizer import Normalizer
-from parc_core.learning.ppo import ppo_loss, training_targets
-from parc_core.learning.returns import bootstrap_values, td_lambda_returns, value_bounds
+from parc_core.learning.ppo import ppo_loss
+from parc_core.learning.returns import bootstrap_values, td_lambda_returns, training_targets, value_bounds
 from parc_core.learning.rollout import Batch, Rollout
 
 DISCOUNT = 0.99

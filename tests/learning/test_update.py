@@ -21,7 +21,8 @@ from parc_core.learning.optimizers import (
     optimizer_state,
     trainable,
 )
-from parc_core.learning.ppo import PPO, ppo_loss, training_targets
+from parc_core.learning.ppo import PPO, ppo_loss
+from parc_core.learning.returns import training_targets
 from tests.learning.fake_env import FakeEnv
 
 BOUNDS = (-100.0, 100.0)

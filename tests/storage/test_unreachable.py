@@ -11,6 +11,7 @@ import pytest
 
 from parc_core.errors import ConfigError, DataError, StoreUnreachable
 from parc_core.storage.redact import masked
+from parc_core.storage.retry import RETRY_TIMEOUT_S, retry_timeout
 from parc_core.storage.store import Store
 from parc_tracker.object_server import ObjectServer
 
@@ -63,7 +64,7 @@ class Proxy:
 
 def test_nobody_listens(s3_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setenv("PARC_STORE_PATIENCE", "1")
+    monkeypatch.setenv("PARC_STORE_RETRY_TIMEOUT", "1")
     store = Store(s3_url)
     for call in (
         lambda: store.put_bytes(b"", "x"),
@@ -81,6 +82,21 @@ def test_nobody_listens(s3_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: 
         assert caught.value.exit_code == 69 and "\n" not in str(caught.value)
         assert time.monotonic() - begin < 30
     assert not (tmp_path / "x").exists()
+
+
+def test_the_retry_timeout_and_its_earlier_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PARC_STORE_RETRY_TIMEOUT", raising=False)
+    monkeypatch.delenv("PARC_STORE_PATIENCE", raising=False)
+    assert retry_timeout() == RETRY_TIMEOUT_S
+    monkeypatch.setenv("PARC_STORE_PATIENCE", "7")
+    assert retry_timeout() == 7.0
+    monkeypatch.setenv("PARC_STORE_RETRY_TIMEOUT", "3")
+    assert retry_timeout() == 3.0
+    for name in ("PARC_STORE_RETRY_TIMEOUT", "PARC_STORE_PATIENCE"):
+        monkeypatch.setenv(name, "nan")
+        with pytest.raises(ConfigError, match=f"{name}: invalid number of seconds 'nan'"):
+            retry_timeout()
+        monkeypatch.delenv(name)
 
 
 def test_a_break_is_waited_for(
