@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Dict, List, Literal, Optional, Union
 
@@ -18,6 +19,8 @@ _PHYSX = "MuJoCo has a solver of its own"
 _ONE_FRICTION = "MuJoCo has one coefficient, the dynamic one"
 _NO_BOUNCE = "MuJoCo's contacts do not bounce"
 _HEEDED_BY_PHYSX = (_PHYSX, _ONE_FRICTION, _NO_BOUNCE)
+_ROUNDING = 1e-6  # cells; 2.1 / 0.3 is 7.000000000000001
+_NARROW_WINDOW = 1.6  # m; a stretched leg reaches 0.8 m from the root
 _OTHER_ENV = "it belongs to PARC's other sub-environments"
 
 
@@ -87,8 +90,10 @@ class EnvConfig:
     """absolute: actions are PD targets (PARC). residual: they correct the reference (ours, learns sooner)."""
     residual_action_scale: float = setting(0.5, above=0, ours=True, always_fingerprinted=True)
     """Correction of the PD target for an action of 1, rad (residual mode)."""
-    terrain_window: int = setting(5, at_least=1, ours=True, always_fingerprinted=True)
-    """Side of the square of terrain columns around the character, cells (MuJoCo engines)."""
+    terrain_window_size: float = setting(2.0, above=0, ours=True, shapes_training=False)
+    """Side of the square of terrain around the character, m; an odd number of cells that covers it (MuJoCo engines)."""
+    terrain_window: Optional[int] = setting(None, at_least=1, ours=True, shapes_training=False)
+    """The same in cells, whatever their size; comes before terrain_window_size where it is set."""
     solver_iterations: int = setting(10, at_least=1, ours=True)
     """Most iterations of the contact solver in a physics step (MuJoCo engines); each costs time on a GPU."""
     max_contacts_per_env: int = setting(40, at_least=1, ours=True, shapes_training=False)
@@ -199,6 +204,14 @@ class EnvConfig:
     enable_replan_timer_obs: Any = setting(False, no_effect=_OTHER_ENV)
     mgdm: Any = setting(None, no_effect=_OTHER_ENV)
 
+    @property
+    def window_cells(self) -> int:
+        """Terrain columns along each side of the window that follows a character (5 with the defaults)."""
+        if self.terrain_window is not None:
+            return self.terrain_window
+        cells = math.ceil(self.terrain_window_size / self.dm.heightmap.horizontal_scale - _ROUNDING)
+        return max(1, cells + 1 - cells % 2)
+
     def __post_init__(self) -> None:
         if self.max_obs_h <= self.min_obs_h:
             raise ConfigError(
@@ -273,13 +286,20 @@ class EnvFileConfig:
 
 
 def env_warnings(config: EnvFileConfig, heeds_physx: bool) -> List[str]:
-    """One line for each key that is set and has no effect.
+    """One line for each key that is set and has no effect, and for a terrain window that is too narrow.
 
     Args:
         config: the environment file.
         heeds_physx: the engine is PhysX, which heeds what MuJoCo does not.
     """
-    return no_effect_warnings(config, _HEEDED_BY_PHYSX if heeds_physx else ())
+    lines = no_effect_warnings(config, _HEEDED_BY_PHYSX if heeds_physx else ())
+    cells, dx = config.env.terrain_window, config.env.dm.heightmap.horizontal_scale
+    if cells is not None and not heeds_physx and cells * dx < _NARROW_WINDOW:
+        lines.append(
+            f"'env.terrain_window' is {cells} cells of {dx:g} m: feet more than {0.5 * cells * dx:.2g} m from the root "
+            "sink into the ground (Window_Exits counts them); leave it out, terrain_window_size says it in m"
+        )
+    return lines
 
 
 def load_env_config(path: PathLike) -> EnvFileConfig:

@@ -109,6 +109,10 @@ class Engine(abc.ABC):
             DataError: the saved state is of another character or number of environments.
         """
 
+    def counters(self) -> Dict[str, float]:
+        """Environment-steps since the last call in which something went wrong, by its name; waits for the device."""
+        return {}
+
 
 class GraphEngine(Engine):
     """An engine whose control step and reset are launches without host work, which can be part of a recorded graph.
@@ -137,7 +141,3 @@ class GraphEngine(Engine):
 
         They may run once before, to compile them; the engine puts back its own state after that, the caller its own.
         """
-
-    @abc.abstractmethod
-    def counters(self) -> Dict[str, float]:
-        """Environment-steps since the last call in which something went wrong, by its name; waits for the device."""

@@ -161,8 +161,12 @@ class TrackingEnv:
         self.sampler.apply(world)
 
     def episode_stats(self, world: World = ONE_PROCESS) -> Dict[str, float]:
-        """Statistics of the episodes finished since the last call, and quantiles of the failure rates."""
-        return {**self.stats.read(world), **self.sampler.quantiles(self.config.dm.fail_rate_quantiles)}
+        """See `VecEnv.episode_stats`; the engine's counts are Window_Exits, Diverged, … (environment-steps)."""
+        stats = {**self.stats.read(world), **self.sampler.quantiles(self.config.dm.fail_rate_quantiles)}
+        counts = self.engine.counters()
+        values = torch.tensor(list(counts.values()), dtype=torch.float64, device=self.device)
+        stats.update(zip((name.title() for name in counts), world.sum_(values).tolist()))
+        return stats
 
     def state_dict(self) -> Dict[str, Any]:
         """Everything that an exact continuation needs; loads with torch.load(weights_only=True)."""

@@ -27,6 +27,7 @@ def training_fingerprint(args: TrainArgs, env_file: EnvFileConfig, agent: AgentC
     parts["num_envs"] = str(args.num_envs)
     parts["seed"] = str(args.seed)
     parts["engine"] = resolve_engine(args.engine, args.device)
+    parts["env.env.terrain_window"] = str(env_file.env.window_cells)  # however it was given
     parts["character"] = _content(env_file.env.char_file)
     if env_file.env.dm.motion_file is not None:
         parts["dataset"] = dataset_content(env_file.env.dm.motion_file)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from parc_core.config.env_config import (
+    DeepMimicConfig,
     EnvConfig,
     EnvFileConfig,
+    HeightmapConfig,
     PhysxConfig,
     PlaneConfig,
     SimConfig,
@@ -22,3 +26,30 @@ def test_physx_settings_count_with_physx_alone() -> None:
         "sim.physx.solver_type",
     ]
     assert env_warnings(config, heeds_physx=True) == with_mujoco[:1]
+
+
+def with_cells(dx: float, **env: object) -> EnvFileConfig:
+    return EnvFileConfig(env=EnvConfig(dm=DeepMimicConfig(heightmap=HeightmapConfig(dx)), **env))
+
+
+@pytest.mark.parametrize(
+    ("dx", "env", "cells"),
+    [
+        (0.4, {}, 5),
+        (0.1, {}, 21),
+        (0.05, {}, 41),
+        (0.3, {"terrain_window_size": 2.1}, 7),
+        (3.0, {}, 1),
+        (0.1, {"terrain_window": 6}, 6),
+    ],
+)
+def test_the_terrain_window_is_given_in_metres_or_in_cells(dx: float, env: dict, cells: int) -> None:
+    assert with_cells(dx, **env).env.window_cells == cells
+
+
+def test_a_window_of_few_fine_cells_is_warned_of() -> None:
+    config = with_cells(0.1, terrain_window=5)
+    (line,) = env_warnings(config, heeds_physx=False)
+    assert "5 cells of 0.1 m: feet more than 0.25 m from the root" in line
+    assert env_warnings(config, heeds_physx=True) == []
+    assert env_warnings(with_cells(0.4, terrain_window=5), heeds_physx=False) == []

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from parc_core.config.env_config import DeepMimicConfig, HeightmapConfig
 from parc_core.engines.engine import ResetState
 from parc_core.rotations import normalize, yaw_quat
 from parc_core.terrain.heightfield import Heightfield
@@ -22,6 +23,16 @@ FEET = [11, 14]
 def flat(height: float = 0.0, cells: int = 9) -> Heightfield:
     half = 0.4 * (cells // 2)
     return Heightfield(np.full((cells, cells), height, np.float32), np.full(2, -half, np.float32), 0.4)
+
+
+def fine(dx: float) -> Heightfield:
+    """4 × 4 m of flat ground in cells of dx m."""
+    cells = round(4.0 / dx) + 1
+    return Heightfield(np.zeros((cells, cells), np.float32), np.full(2, -2.0, np.float32), dx)
+
+
+def cells_of(dx: float) -> DeepMimicConfig:
+    return DeepMimicConfig(heightmap=HeightmapConfig(horizontal_scale=dx))
 
 
 def stepped() -> Heightfield:
@@ -45,6 +56,26 @@ def state(n: int = 1, height: float = LEG, **changes: Tensor) -> ResetState:
         "terrain_ids": torch.zeros(n, dtype=torch.long),
     }
     return ResetState(**{**fields, **changes})
+
+
+SPREAD = 0.5  # rad of each leg to its side
+# Feet stay level; the root stands lower by what the legs spread.
+STRADDLE = (0.421546 + 0.40987) * float(np.cos(SPREAD)) + 0.05
+
+
+def straddling(n: int = 1) -> ResetState:
+    """Standing with both feet 0.48 m beside the root."""
+    put = state(n, STRADDLE + 0.005)
+    for name, side in (("right", -1.0), ("left", 1.0)):
+        for joint, turn in (("hip", side), ("ankle", -side)):
+            put.dof_pos[:, dof_of(f"{name}_{joint}")] = turn * SPREAD
+    return put
+
+
+def dof_of(joint: str) -> int:
+    """The first dof of a joint of the character: of a spherical one the turn about x."""
+    c = humanoid()
+    return int(c.joint_dof_idx[c.joint_names.index(joint)])
 
 
 def random_state(n: int, height: float = HIGH, seed: int = 0) -> ResetState:

@@ -84,6 +84,13 @@ def test_another_value_of_a_key_of_ours_is_another_training(key):
         check_fingerprint(Path("checkpoint.pt"), STORED["ours"], current(changed, OUR_AGENT))
 
 
+def test_a_terrain_window_counts_by_its_cells():
+    assert current({"terrain_window": 5}) == current({"terrain_window_size": 1.9}) == STORED["defaults"]
+    fine = {"dm": {"heightmap": {"horizontal_scale": 0.1, "padding": 0.4}}}
+    assert current(fine)["env.env.terrain_window"] == "21"
+    assert current({**fine, "terrain_window": 5})["env.env.terrain_window"] == "5"
+
+
 def test_outputs_pace_and_room_may_change():
     pace = {"iters_per_output": 7, "iters_per_checkpoint": 8, "use_tensorboard": False, "max_rollbacks": 0}
     assert current({"max_contacts_per_env": 80}, pace) == STORED["defaults"]

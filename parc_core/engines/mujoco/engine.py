@@ -13,8 +13,9 @@ from parc_core.character.model import Character
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.engines.effort import effort_reach, targets_within_effort
 from parc_core.engines.engine import MAX_SPEED, Engine, ResetState
-from parc_core.engines.mujoco.model import COLUMN_HALF_HEIGHT, ModelOptions, build_model
+from parc_core.engines.mujoco.model import ModelOptions, build_model
 from parc_core.engines.mujoco.stepped_batch import make_batch
+from parc_core.engines.mujoco.window import TerrainWindow
 from parc_core.engines.state_buffers import check_saved_state, empty_state, rest_height
 from parc_core.rotations import quat_conj, quat_rotate, quat_to_exp_map
 from parc_core.system.processes import usable_cores
@@ -22,6 +23,8 @@ from parc_core.terrain.packed import PackedTerrain
 
 _LOG = logging.getLogger(__name__)
 _SAVED_FIELDS = ("time", "qpos", "qvel", "qacc_warmstart")
+_KEPT_BESIDE = ("terrain_ids", "contact_forces", "diverged")
+_COUNTERS = ("window_exits", "diverged")
 
 
 class MujocoEngine(Engine):
@@ -30,7 +33,7 @@ class MujocoEngine(Engine):
     Args:
         character: the character; its gains and armatures become actuators, its efforts limit their targets.
         terrain: all terrains, padded, in one tensor.
-        config: env file (sim_freq, substeps, control_freq, friction, terrain_window).
+        config: env file (sim_freq, substeps, control_freq, friction, terrain_window_size).
         num_envs: N.
         device: the CPU.
         num_threads: worker threads, 0 for all that the process may use.
@@ -66,7 +69,9 @@ class MujocoEngine(Engine):
         )
         # Rows of (torque, force) about the centre of mass, in the world's axes; read-only.
         self._external_forces = self._batch.bind("cfrc_ext")
-        self._make_indices(character, env.terrain_window)
+        self._make_indices(character)
+        self._window = TerrainWindow(self.model, terrain, env.window_cells, self._bodies.start, self._mocap)
+        self._counts = torch.zeros(len(_COUNTERS), dtype=torch.long)
         self._lead, self._reach = (values.double() for values in effort_reach(character))
         self._rest_qpos = torch.from_numpy(self.model.qpos0).clone()
         self._rest_height = rest_height(self.kinematics)
@@ -77,8 +82,8 @@ class MujocoEngine(Engine):
     def _bind(self, field: str) -> Tensor:
         return torch.from_numpy(self._batch.bind(field))
 
-    def _make_indices(self, character: Character, window: int) -> None:
-        """Where each joint's rotation lies in qpos, and where the window's columns stand."""
+    def _make_indices(self, character: Character) -> None:
+        """Where each joint's rotation lies in qpos."""
         is_ball = torch.tensor([t == "SPHERICAL" for t in character.joint_types[1:]])
         address = [int(self.model.joint(n).qposadr[0]) for n in self._moving_joints(character)]
         starts = torch.tensor([a for a, t in zip(address, self._moving_types(character)) if t == "SPHERICAL"])
@@ -93,10 +98,8 @@ class MujocoEngine(Engine):
         self._hinge_dof = dof_idx[is_hinge]
         self._ball_dof = (dof_idx[is_ball][:, None] + torch.arange(3)).flatten()
         self._hinge_axis = character.joint_axis[1:][is_hinge]
-        first = self.model.body(character.body_names[0]).id
+        first = int(self.model.body(character.body_names[0]).id)
         self._bodies = slice(first, first + len(character.body_names))
-        steps = torch.arange(window) - window // 2
-        self._window_cells = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), dim=-1).reshape(-1, 2)
 
     @staticmethod
     def _moving_joints(character: Character) -> list:
@@ -130,7 +133,7 @@ class MujocoEngine(Engine):
     def step(self, pd_targets: Tensor) -> None:
         """See `Engine.step`."""
         targets = pd_targets.double()
-        self._move_window()
+        self._window.move(self.terrain_ids, self.state.root_pos[:, :2])
         for _ in range(self._substeps):
             dof_pos, dof_vel = self._dof_pos(), self._qvel[:, 6:]
             self._ctrl.copy_(targets_within_effort(targets, dof_pos, dof_vel, self._lead, self._reach))
@@ -139,6 +142,19 @@ class MujocoEngine(Engine):
         self.state.contact_forces.numpy()[:] = self._external_forces[:, self._bodies, 3:]
         self.state.contact_forces[self.state.diverged] = 0.0
         self._read_state(slice(None))
+        exits = self._window.exits(self.terrain_ids, self.state) & ~self.state.diverged
+        self._counts += torch.stack((exits.sum(), self.state.diverged.sum()))
+
+    def counters(self) -> Dict[str, float]:
+        """See `Engine.counters`.
+
+        Returns:
+            window_exits: the middle of a shape was beside the terrain window and within its reach of the ground there.
+            diverged: the simulation became non-finite and was put back to the rest pose.
+        """
+        counts = dict(zip(_COUNTERS, map(float, self._counts.tolist())))
+        self._counts.zero_()
+        return counts
 
     def _dof_pos(self) -> Tensor:
         """Dofs as they are now, in MuJoCo's precision. (N, D) rad."""
@@ -147,14 +163,6 @@ class MujocoEngine(Engine):
         turns = self._qpos[:, self._ball_qpos].unflatten(1, (-1, 4))
         dof_pos[:, self._ball_dof] = quat_to_exp_map(turns).flatten(1)
         return dof_pos
-
-    def _move_window(self) -> None:
-        """Puts each environment's columns under its root, tops at the terrain's heights."""
-        root_xy = self.state.root_pos[:, :2]
-        cells = self.terrain.cell_index(self.terrain_ids, root_xy[:, None]) + self._window_cells
-        xy = self.terrain.cell_center(self.terrain_ids, cells)
-        self._mocap[..., :2] = xy.double()
-        self._mocap[..., 2] = self.terrain.cell_heights(self.terrain_ids, cells).double() - COLUMN_HALF_HEIGHT
 
     def _recover_diverged(self) -> Tensor:
         """Puts non-finite simulations back to the rest pose above ground; returns which. (N,) bool."""
@@ -202,14 +210,17 @@ class MujocoEngine(Engine):
         saved["terrain_ids"] = self.terrain_ids.clone()
         saved["contact_forces"] = self.state.contact_forces.clone()
         saved["diverged"] = self.state.diverged.clone()
+        saved["counters"] = self._counts.clone()
         return saved
 
     def load_state_dict(self, state: Dict[str, Any]) -> None:
         """See `Engine.load_state_dict`."""
-        check_saved_state(state, self.state_dict(), self._qpos)
+        check_saved_state(state, [*_SAVED_FIELDS, *_KEPT_BESIDE], self._qpos)
         for name in _SAVED_FIELDS:
             self._bind(name).copy_(state[name])
         self.terrain_ids.copy_(state["terrain_ids"])
         self.state.contact_forces.copy_(state["contact_forces"])
         self.state.diverged = state["diverged"].clone()
+        # States from before there were counts have none.
+        self._counts.copy_(state.get("counters", torch.zeros_like(self._counts)))
         self._read_state(slice(None))

@@ -42,7 +42,7 @@ class ModelOptions:
         env = config.env
         return cls(
             timestep=1.0 / env.control_freq / config.physics_steps_per_control_step,
-            window=env.terrain_window,
+            window=env.window_cells,
             dx=env.dm.heightmap.horizontal_scale,
             friction=env.plane.dynamic_friction,
             solver_iterations=env.solver_iterations,

@@ -43,8 +43,8 @@ class MujocoWarpEngine(GraphEngine):
     Args:
         character: the character; its gains and armatures become actuators, its efforts limit their targets.
         terrain: all terrains, padded, in one tensor on the device.
-        config: env file (sim_freq, substeps, control_freq, friction, terrain_window, max_contacts_per_env,
-            max_constraints_per_env).
+        config: env file (sim_freq, substeps, control_freq, friction, terrain_window_size,
+            max_contacts_per_env, max_constraints_per_env).
         num_envs: N.
         device: where everything lives.
         num_threads: not used; here for the common signature.
@@ -74,7 +74,7 @@ class MujocoWarpEngine(GraphEngine):
         self.terrain = terrain
         self.kinematics = Kinematics(character, self.device)
         self._substeps = config.physics_steps_per_control_step
-        self._window = env.terrain_window
+        self._window = env.window_cells
         self._replay: Dict[str, Callable[[], None]] = {}
         self.model = build_model(character, ModelOptions.of(config, warp=True))
         self._memory = MemoryUse(self.device, num_envs)
@@ -226,7 +226,7 @@ class MujocoWarpEngine(GraphEngine):
         self._replay[name]()
 
     def counters(self) -> Dict[str, float]:
-        """See `GraphEngine.counters`.
+        """See `Engine.counters`.
 
         Returns:
             window_exits: the middle of a shape was beside the terrain window and within its reach of the ground there.

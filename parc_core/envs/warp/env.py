@@ -35,7 +35,6 @@ from parc_core.envs.warp.scoring import ScoringStep
 from parc_core.envs.warp.tables import motion_tables
 from parc_core.envs.warp.task import StepArrays, task_arrays
 from parc_core.motion.library import MotionLibrary
-from parc_core.system.world import ONE_PROCESS, World
 from parc_core.terrain.packed import PackedTerrain
 
 
@@ -179,11 +178,3 @@ class FusedTrackingEnv(TrackingEnv):
         """Observation of the current state, (N, obs_dim), always the same tensor."""
         self._launch_observe()
         return self._obs
-
-    def episode_stats(self, world: World = ONE_PROCESS) -> Dict[str, float]:
-        """See `TrackingEnv.episode_stats`; with the engine's counts since the last call (environment-steps) as
-        Window_Exits, Contact_Overflows, Constraint_Overflows, Diverged."""
-        counts = self.engine.counters()
-        values = torch.tensor(list(counts.values()), dtype=torch.float64, device=self.device)
-        names = (name.title() for name in counts)
-        return {**super().episode_stats(world), **dict(zip(names, world.sum_(values).tolist()))}

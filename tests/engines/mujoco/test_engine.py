@@ -18,7 +18,21 @@ from parc_core.errors import DataError
 from parc_core.rotations import exp_map_to_quat, quat_rotate, yaw_quat
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.packed import PackedTerrain
-from tests.engines.scenes import FEET, GRAVITY, HIGH, LEG, MASS, flat, random_state, state, stepped
+from tests.engines.scenes import (
+    FEET,
+    GRAVITY,
+    HIGH,
+    LEG,
+    MASS,
+    STRADDLE,
+    cells_of,
+    fine,
+    flat,
+    random_state,
+    state,
+    stepped,
+    straddling,
+)
 from tests.envs.scenes import humanoid
 
 
@@ -203,6 +217,34 @@ def test_the_window_follows_the_root() -> None:
     inside, outside = [[6.21, -4.99, 5.0], [8.19, -3.01, 5.0]], [[6.19, -4.0, 5.0], [7.2, -2.99, 5.0]]
     assert rays(engine, inside, [0.0, 0.0, -1.0]).tolist() == pytest.approx([5.0, 5.0], abs=1e-6)
     assert (rays(engine, outside, [0.0, 0.0, -1.0]) == -1).all()
+
+
+@pytest.mark.parametrize("dx", [0.4, 0.1])
+def test_feet_far_from_the_root_stand_on_cells_of_any_size(dx: float) -> None:
+    engine = make_engine(1, fine(dx), dm=cells_of(dx))
+    reset(engine, straddling())
+    for _ in range(12):
+        engine.step(straddling().dof_pos)
+    assert float(engine.state.root_pos[0, 2]) == pytest.approx(STRADDLE, abs=0.03)
+    assert float(engine.state.contact_forces[0, FEET, 2].sum()) > 0.5 * MASS * GRAVITY
+    assert engine.counters() == {"window_exits": 0.0, "diverged": 0.0}
+
+
+def test_feet_beside_a_window_given_in_cells_are_counted() -> None:
+    engine = make_engine(2, fine(0.1), dm=cells_of(0.1), terrain_window=5)
+    put = straddling(2)
+    put.root_pos[1, 2] = HIGH
+    reset(engine, put)
+    for _ in range(4):
+        engine.step(put.dof_pos)
+    assert not engine.state.contact_forces[0, FEET].any()  # 0.2 m of ground: the character falls through
+    saved = engine.state_dict()
+    assert engine.counters() == {"window_exits": 4.0, "diverged": 0.0}
+    assert engine.counters() == {"window_exits": 0.0, "diverged": 0.0}
+    engine.load_state_dict(saved)
+    assert engine.counters()["window_exits"] == 4.0
+    engine.load_state_dict({name: value for name, value in saved.items() if name != "counters"})
+    assert engine.counters()["window_exits"] == 0.0  # of a version that did not count
 
 
 def test_every_environment_stands_on_its_own_terrain() -> None:

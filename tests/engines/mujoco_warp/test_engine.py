@@ -14,7 +14,18 @@ pytest.importorskip("mujoco_warp", reason="MuJoCo Warp is not installed (pip ins
 from parc_core.errors import DataError
 from parc_core.terrain.heightfield import Heightfield
 from tests.engines.mujoco_warp.warp_scenes import fields, on, oracle, reset, step, warp_engine
-from tests.engines.scenes import HIGH, LEG, flat, random_state, state, stepped
+from tests.engines.scenes import (
+    FEET,
+    HIGH,
+    LEG,
+    cells_of,
+    fine,
+    flat,
+    random_state,
+    state,
+    stepped,
+    straddling,
+)
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -149,6 +160,24 @@ def test_leaving_the_window_low_is_counted(device: torch.device) -> None:
     assert engine.counters()["window_exits"] == 1
     step(engine, steps=2)
     assert engine.counters()["window_exits"] == 2
+
+
+@pytest.mark.parametrize(("window", "exits"), [({}, 0), ({"terrain_window": 5}, 3)], ids=["2 m", "5 cells"])
+def test_a_window_in_metres_carries_feet_on_fine_cells(
+    window: dict[str, int], exits: int, device: torch.device
+) -> None:
+    put = straddling(2)
+    put.root_pos[1, 2] = HIGH
+    env = {"dm": cells_of(0.1), **window}
+    engine, twin = warp_engine(device, 2, fine(0.1), **env), oracle(2, fine(0.1), **env)
+    reset(engine, put)
+    twin.reset(torch.arange(2), put)
+    step(engine, put.dof_pos, 3)
+    for _ in range(3):
+        twin.step(put.dof_pos)
+    for each in (engine, twin):
+        assert bool(each.state.contact_forces[0, FEET].any()) == (exits == 0)
+        assert each.counters()["window_exits"] == exits
 
 
 def test_continues_bit_for_bit_from_a_saved_state() -> None:

@@ -57,9 +57,9 @@ def warp_engine(device: torch.device, n: int = 1, *terrains: Heightfield, **env:
     return MujocoWarpEngine(humanoid(), packed, file_of(**env), n, device)
 
 
-def oracle(n: int, *terrains: Heightfield) -> MujocoEngine:
+def oracle(n: int, *terrains: Heightfield, **env: Any) -> MujocoEngine:
     cpu = torch.device("cpu")
-    return MujocoEngine(humanoid(), PackedTerrain(terrains, cpu), file_of(), n, cpu, 1)
+    return MujocoEngine(humanoid(), PackedTerrain(terrains, cpu), file_of(**env), n, cpu, 1)
 
 
 def on(device: torch.device, values: ResetState) -> ResetState:
