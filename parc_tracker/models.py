@@ -39,12 +39,6 @@ def _find(text: str, store: Store) -> dict[str, Any]:
     return resolve_model(store, *parse_name(text.removeprefix(PREFIX)))
 
 
-def _metrics(manifest: dict[str, Any]) -> dict[str, Any]:
-    metrics = manifest.get("metrics") or {}
-    after = metrics.get("after")
-    return after if isinstance(after, dict) else metrics
-
-
 @models_app.command("list")
 def list_command(
     name: Annotated[str | None, typer.Argument(help="One model's versions; default: all models.")] = None,
@@ -110,7 +104,9 @@ def _shown(manifest: dict[str, Any]) -> str:
 
 
 def _numbers(manifest: dict[str, Any]) -> list[str]:
-    metrics = _metrics(manifest)
+    from parc_core.registry.gate import metrics_of
+
+    metrics = metrics_of(manifest)
     forms = {"completed_share": "{:.0%}", "mean_completed_fraction": "{:.0%}", "joint_error_m": "{:.3f}"}
     values = {key: metrics.get(key) for key in forms}
     return [
@@ -232,7 +228,7 @@ def register(
     store: StoreOption = None,
 ) -> None:
     """Register a model that was trained outside the pipeline (including PARC's own)."""
-    from parc_core.registry.models import register_model
+    from parc_core.registry.models import register_model, why_not_best
 
     files = _files_of(folder)
     metrics = _metrics_of(files.get("evaluation.json"))
@@ -250,6 +246,8 @@ def register(
         print(
             f"gate failed ({'; '.join(failed)}): not promoted to latest or best; use `models promote` to override"
         )
+    elif not_best := why_not_best(place, registered):
+        print(not_best)
 
 
 _FILES = (

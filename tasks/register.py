@@ -9,7 +9,7 @@ from prefect import get_run_logger
 from parc_core import __version__
 from parc_core.config.env_config import load_env_config
 from parc_core.registry.manifest import Manifest
-from parc_core.registry.models import list_aliases, register_model
+from parc_core.registry.models import list_aliases, register_model, why_not_best
 from parc_core.storage.references import local_path
 from parc_core.storage.store import Store
 from parc_core.system.files import PathLike
@@ -97,6 +97,9 @@ def register(
     )
     for rule in model.get("gate", {}).get("failed", ()):
         log.warning("%s version %d does not become latest: %s", model_name, model["version"], rule)
+    not_best = why_not_best(store, model)
+    if not_best:
+        log.info("%s version %d is %s", model_name, model["version"], not_best)
     result = {
         "name": model_name,
         "version": model["version"],

@@ -43,8 +43,9 @@ class TrackerConfig:
     model_name: str = setting("tracker", ours=True)
     """Name under which the registry keeps the trained model."""
     gate: Dict[str, float] = setting({}, ours=True)
-    """What the model has to reach to become `latest`: `min_…` or `max_…` with completed (share of clips), joint_error
-    (m), return or another number of its evaluation, such as `min_completed: 0.9`; it is registered anyway."""
+    """What the model has to reach to become `latest` or `best`: `min_…` or `max_…` with completed (share of clips),
+    tracked, joint_error (m), return or another number of its evaluation, such as `min_completed: 0.9`; it is registered
+    anyway. Without one every model becomes `latest`, and `best` only one that completes a clip."""
     trainer_python: Optional[str] = setting(None, ours=True)
     """Python interpreter of the training process; null = this one."""
 

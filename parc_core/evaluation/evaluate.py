@@ -12,19 +12,21 @@ import torch
 from torch import Tensor
 
 from parc_core.config.agent_config import AgentConfig
-from parc_core.config.env_config import EnvFileConfig
+from parc_core.config.env_config import EnvConfig, EnvFileConfig
 from parc_core.config.paths import resolve
+from parc_core.config.schema import to_mapping
 from parc_core.envs.factory import make_env
 from parc_core.envs.terminations import FailReason
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.envs.tracking_error import NAMES as ERROR_NAMES
 from parc_core.errors import ConfigError
 from parc_core.evaluation.result import COMPLETED, ClipResult, EvalResult, summarize
+from parc_core.motion.dataset.dataset_cache import content_digests
 from parc_core.motion.dataset.dataset_file import read_motions_yaml
 from parc_core.playback.play import Policy
 from parc_core.playback.policy import load_policy
 from parc_core.playback.scores import Progress, Tracked, track_all_clips
-from parc_core.system.files import PathLike
+from parc_core.system.files import PathLike, dump_json, sha256_bytes
 
 _MAX_ENVS = {"cpu": 256, "cuda": 4096}
 _NO_LIMIT = 1e6  # s; an episode is as long as its clip
@@ -82,7 +84,35 @@ def evaluate_in(
         "num_envs": env.num_envs,
         "seed": seed,
     }
-    return EvalResult(clips, summarize(clips), settings)
+    return EvalResult(clips, summarize(clips, evaluation_set(config)), settings)
+
+
+_ENDINGS = (
+    "enable_early_termination",
+    "track_root",
+    "track_root_h",
+    "root_pos_termination_dist",
+    "root_rot_termination_angle",
+    "pose_termination",
+    "pose_termination_dist",
+    "contact_bodies",
+    "termination_height",
+)
+"""Keys of the environment that say when a clip counts as lost."""
+
+
+def evaluation_set(config: EnvConfig) -> str:
+    """SHA-256 of what is asked of a model: the clips' content, whatever their order and weights, and when one is lost.
+
+    Raises:
+        DataError: a file of the dataset is missing.
+    """
+    motions = read_motions_yaml(resolve(config.dm.motion_file or ""))
+    shared = [] if motions.terrain is None else content_digests([resolve(motions.terrain)])
+    clips = sorted(content_digests([resolve(entry.file) for entry in motions.entries]))
+    settings = to_mapping(config)
+    asked = {"clips": clips, "terrain": shared, **{name: settings[name] for name in _ENDINGS}}
+    return sha256_bytes(dump_json(asked).encode("utf-8"))
 
 
 def make_evaluation_env(

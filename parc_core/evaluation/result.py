@@ -75,9 +75,12 @@ class Summary:
     """Means over all clips."""
     end_reasons: Dict[str, int]
     """How many clips ended how, the most frequent first."""
+    evaluation_set: str = ""
+    """SHA-256 of the clips' content and of what ends tracking: only models with the same one are compared. "" in files
+    of earlier versions."""
 
 
-def summarize(clips: List[ClipResult]) -> Summary:
+def summarize(clips: List[ClipResult], evaluation_set: str = "") -> Summary:
     """Sums up at least one clip."""
     done = [clip for clip in clips if clip.completed]
     reasons: Dict[str, int] = {}
@@ -95,6 +98,7 @@ def summarize(clips: List[ClipResult]) -> Summary:
         mean_steps=_mean([clip.steps for clip in clips]),
         tracking_errors={name: _mean([clip.tracking_errors[name] for clip in clips]) for name in names},
         end_reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        evaluation_set=evaluation_set,
     )
 
 

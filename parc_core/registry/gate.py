@@ -9,33 +9,106 @@ from parc_core.errors import ConfigError
 
 BEST = "best"
 
-Score = Tuple[float, float]
-"""Larger is better: share of clips completed, and minus the joint error (m; minus infinity where there is none)."""
+Score = Tuple[float, float, float]
+"""Larger is better: share of clips completed, tracked share of a clip, minus the joint error over completed clips
+(m); minus infinity where there is none. The error while tracked does not count: who loses clips early has a small one.
+"""
 
 
-def score(manifest: Mapping[str, Any]) -> Optional[Score]:
-    """What a model is worth; None for one without numbers, or that failed its gate: it never becomes best by itself.
+def score(metrics: Mapping[str, Any]) -> Optional[Score]:
+    """What an evaluation's numbers are worth; None where they do not say how many clips were completed.
 
     Args:
-        manifest: `metrics["after"]` (or `metrics`) has `completed_share` (0 to 1) and `joint_error_m` (m).
+        metrics: `completed_share` and `mean_completed_fraction` (0 to 1), `joint_error_completed_m` (m).
     """
-    gate = manifest.get("gate") or {}
-    metrics = manifest.get("metrics") or {}
-    if isinstance(metrics.get("after"), dict):
-        metrics = metrics["after"]
     completed = _number(metrics.get("completed_share"))
-    if gate.get("failed") or completed is None or completed > 1:
+    if completed is None or completed > 1:
         return None
-    error = _number(metrics.get("joint_error_m"))
-    return completed, -math.inf if error is None else -error
+    tracked = _number(metrics.get("mean_completed_fraction"))
+    error = _number(metrics.get("joint_error_completed_m"))
+    return completed, -math.inf if tracked is None else tracked, -math.inf if error is None else -error
 
 
-def is_better(new: Optional[Score], old: Optional[Score]) -> bool:
-    """Whether `new` completes more clips, or as many with a smaller joint error. Equal ones are not better.
+def why_never_best(manifest: Mapping[str, Any]) -> str:
+    """Why a model does not become `best` by itself, whatever others are worth; "" for one that may.
 
-    One without a score is neither better than another, nor is anything better than it.
+    Without a gate of its own a model still has to complete a clip: there must be something it is best at.
     """
-    return new is not None and old is not None and new > old
+    worth = score(metrics_of(manifest))
+    if (manifest.get("gate") or {}).get("failed"):
+        return "it failed its gate"
+    if worth is None:
+        return "it has no evaluation"
+    return "" if worth[0] > 0 else "it completes no clip"
+
+
+def is_better(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    """Whether a model may become `best` and is worth more than another, on the same clips. Equal is not better.
+
+    Args:
+        new: the manifest of a model.
+        old: that of another one, of which `promote` may have chosen any.
+    """
+    both = scores_on_one_set(new, old)
+    return not why_never_best(new) and both is not None and both[0] > both[1]
+
+
+def scores_on_one_set(new: Mapping[str, Any], old: Mapping[str, Any]) -> Optional[Tuple[Score, Score]]:
+    """What two models are worth on one evaluation set; None where there is no such set, or one has no numbers.
+
+    That is the set both were evaluated on, or, where the new model's training started from the old one, the new
+    model's: its manifest has the numbers of both there (`metrics.after` and `.before`).
+    """
+    metrics = metrics_of(old)
+    if not _same_clips(new, old):
+        if not _started_from(new, old):
+            return None
+        metrics = new["metrics"].get("before") or {}
+    worth = score(metrics_of(new)), score(metrics)
+    return None if worth[0] is None or worth[1] is None else (worth[0], worth[1])
+
+
+def metrics_of(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The numbers of a model itself: `metrics.after`, or `metrics` where that is not split."""
+    metrics = manifest.get("metrics") or {}
+    after = metrics.get("after")
+    return after if isinstance(after, dict) else metrics
+
+
+def _same_clips(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    """Whether two models were evaluated on the same clips, as far as their manifests say.
+
+    By the evaluation set; where one has none (it was evaluated by an earlier version) by the dataset that both were
+    trained and evaluated on; where neither says anything, by the number of clips.
+    """
+    known = False
+    for identity in (_evaluation_set, _dataset):
+        one, other = identity(new), identity(old)
+        if one and other:
+            return one == other
+        known = known or bool(one or other)
+    return not known and metrics_of(new).get("clips") == metrics_of(old).get("clips")
+
+
+def _evaluation_set(manifest: Mapping[str, Any]) -> str:
+    return str(metrics_of(manifest).get("evaluation_set") or "")
+
+
+def _dataset(manifest: Mapping[str, Any]) -> str:
+    dataset = (manifest.get("lineage") or {}).get("dataset")
+    return str(dataset.get("sha256") or "") if isinstance(dataset, dict) else ""
+
+
+def _started_from(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    """Whether `old` is the model that the training of `new` started from."""
+    parent = (new.get("lineage") or {}).get("parent")
+    model = (old.get("files") or {}).get("model.pt")
+    return (
+        isinstance(parent, dict)
+        and isinstance(model, dict)
+        and isinstance((new.get("metrics") or {}).get("before"), dict)
+        and parent.get("sha256") == model.get("sha256")
+    )
 
 
 def _number(value: Any) -> Optional[float]:

@@ -22,7 +22,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.registry.aliases import alias_versions, point_alias, read_alias
-from parc_core.registry.gate import BEST, failed_rules, is_better, score
+from parc_core.registry.gate import BEST, failed_rules, is_better, scores_on_one_set, why_never_best
 from parc_core.registry.manifest import (
     MAX_BYTES,
     NAME,
@@ -106,23 +106,43 @@ def _move_best(store: Store, model: Manifest) -> None:
     """Points `best` to a new model that is better (`is_better`) than what it means.
 
     Where there is no `best` yet, or what it means is gone or damaged, the best of all versions gets it, of equal ones
-    the oldest. A `best` that was given by hand to a model without numbers stays.
+    the oldest, of such as cannot be compared the newest. A `best` that was given by hand to a model without numbers
+    stays.
     """
     name = model["name"]
-    if score(model) is None:
+    if why_never_best(model):
         return
     present = alias_versions(store, name).get(BEST)
     if present is None or _found(store, name, present) is None:
         for version in reversed(list_versions(store, name)):
             other = _found(store, name, version)
-            if other is not None and (score(other) is not None) and not is_better(score(model), score(other)):
-                model = other
+            if other is not None and not why_never_best(other) and scores_on_one_set(model, other):
+                model = model if is_better(model, other) else other
 
     def stays(means: int) -> bool:
         other = _found(store, name, means) if means else None
-        return other is not None and not is_better(score(model), score(other))
+        return other is not None and not is_better(model, other)
 
     point_alias(store, name, BEST, model["version"], model["ref"], stays)
+
+
+def why_not_best(store: Store, model: Manifest) -> str:
+    """Why a registered model is not `best` now, in one line to tell its user; "" where it is."""
+    present = alias_versions(store, model["name"]).get(BEST)
+    if present == model["version"]:
+        return ""
+    reason = why_never_best(model)
+    if reason:
+        return f"not best: {reason}"
+    old = _found(store, model["name"], present) if present else None
+    if old is None:
+        return "not best: no version is"
+    if scores_on_one_set(model, old) is not None:
+        return f"not best: version {present} is better, or as good on the same clips"
+    return (
+        f"not best: version {present} was evaluated on other clips, so the two are not compared; evaluate both on the"
+        " same dataset (parc-tracker eval --dataset) and choose with parc-tracker models promote"
+    )
 
 
 def _found(store: Store, name: str, version: int) -> Optional[Manifest]:

@@ -11,11 +11,16 @@ import torch
 from parc_core.envs.terminations import FailReason
 from parc_core.envs.tracking_error import NAMES
 from parc_core.errors import ConfigError
-from parc_core.evaluation.evaluate import evaluate_clips, evaluate_model, make_evaluation_env
+from parc_core.evaluation.evaluate import (
+    evaluate_clips,
+    evaluate_model,
+    evaluation_set,
+    make_evaluation_env,
+)
 from parc_core.evaluation.result import COMPLETED
 from parc_core.learning.agent import make_agent
 from parc_core.learning.model_file import write_model_file
-from parc_core.motion.dataset.dataset_file import read_motions_yaml
+from parc_core.motion.dataset.dataset_file import MotionsFile, read_motions_yaml, write_motions_yaml
 from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.playback.policy import load_policy
 from tests.evaluation.sample_data import SMALL_NETS, make_env_file
@@ -47,7 +52,32 @@ def test_initial_policy_on_every_clip(env_file):
         assert clip.end_time_s == pytest.approx(min(clip.steps / 30, clip.length_s), abs=1e-4)
         assert clip.completed == (clip.end_reason == COMPLETED) == (clip.completed_fraction == 1.0)
         assert clip.completed or clip.end_reason in [reason.label for reason in FailReason]
-    assert evaluate_model(None, env_file, agent_config=SMALL_NETS).clips == result.clips
+    again = evaluate_model(None, env_file, agent_config=SMALL_NETS)
+    assert again.clips == result.clips and again.summary.evaluation_set == result.summary.evaluation_set
+
+
+def test_the_evaluation_set_is_what_is_asked_of_a_model(env_file, tmp_path):
+    """Content of the clips and when they count as lost; not order, weights or places."""
+    motions = read_motions_yaml(env_file.env.dm.motion_file)
+
+    def identity(entries, **settings):
+        path = tmp_path / "motions.yaml"
+        write_motions_yaml(path, MotionsFile(entries))
+        dm = dataclasses.replace(env_file.env.dm, motion_file=str(path))
+        config = dataclasses.replace(env_file.env, dm=dm, **settings)
+        return evaluation_set(config)
+
+    same = identity(motions.entries)
+    assert len(same) == 64
+    assert same == identity([dataclasses.replace(entry, weight=2.0) for entry in motions.entries[::-1]])
+    assert same == identity(motions.entries, episode_length=3.0)
+    others = [
+        identity(motions.entries[1:]),
+        identity([*motions.entries, motions.entries[0]]),
+        identity(motions.entries, root_pos_termination_dist=0.7),
+        identity(motions.entries, enable_early_termination=False),
+    ]
+    assert len({same, *others}) == 5
 
 
 def test_one_clip_against_a_plain_loop(env_file):

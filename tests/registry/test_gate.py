@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from parc_core.registry.gate import is_better, score
-from parc_core.registry.models import list_aliases, promote, register_model
+from parc_core.registry.gate import is_better, score, why_never_best
+from parc_core.registry.models import list_aliases, promote, register_model, resolve_model, why_not_best
 from parc_core.storage.store import Store
 from tests.object_store import object_server, s3_url
 
@@ -25,9 +25,18 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 
 def register(store: Store, folder: Path, completed: Any = None, error: Any = None, **options: Any) -> int:
-    (folder / "model.pt").write_text("weights")
-    metrics = {"completed_share": completed, "joint_error_m": error}
-    manifest = {"metrics": {"after": metrics}} if completed is not None else {}
+    """Registers a model; further numbers of its evaluation as `metrics`."""
+    (folder / "model.pt").write_text(options.pop("weights", "weights"))
+    metrics = {
+        "completed_share": completed,
+        "joint_error_completed_m": error,
+        **options.pop("metrics", {}),
+    }
+    manifest: dict[str, Any] = {"metrics": {"after": metrics}} if completed is not None else {}
+    if "before" in options:
+        manifest["metrics"]["before"] = options.pop("before")
+    if "lineage" in options:
+        manifest["lineage"] = options.pop("lineage")
     return int(
         register_model(store, "tracker", {"model.pt": folder / "model.pt"}, manifest, **options)["version"]
     )
@@ -37,7 +46,7 @@ def best(store: Store) -> int | None:
     return list_aliases(store, "tracker").get("best")
 
 
-def test_more_completed_clips_then_less_joint_error(store: Store, tmp_path: Path) -> None:
+def test_more_completed_clips_then_less_joint_error_of_these(store: Store, tmp_path: Path) -> None:
     register(store, tmp_path)
     assert best(store) is None  # no numbers
     for completed, error, means in (
@@ -52,7 +61,7 @@ def test_more_completed_clips_then_less_joint_error(store: Store, tmp_path: Path
     ):
         register(store, tmp_path, completed, error)
         assert best(store) == means
-    register(store, tmp_path, 0.9, 0.01, gate={"max_joint_error": 0.001})
+    register(store, tmp_path, 0.9, 0.01, gate={"max_joint_error_completed_m": 0.001})
     assert best(store) == 8
     assert list_aliases(store, "tracker")["latest"] == 9
 
@@ -101,14 +110,85 @@ def after(**metrics: Any) -> dict[str, Any]:
     return {"metrics": {"after": metrics}}
 
 
+def test_as_many_completed_the_tracked_share_decides_and_no_error_while_tracked(tmp_path: Path) -> None:
+    """Who loses clips early has a small error until then."""
+    store = Store(tmp_path / "store")
+    longer = {"mean_completed_fraction": 0.58, "joint_error_m": 0.209}
+    register(store, tmp_path, 0.1, 0.08, metrics=longer)
+    register(store, tmp_path, 0.1, 0.05, metrics={"mean_completed_fraction": 0.55, "joint_error_m": 0.193})
+    assert best(store) == 1
+    register(store, tmp_path, 0.1, 0.09, metrics={"mean_completed_fraction": 0.59, "joint_error_m": 0.3})
+    assert best(store) == 3
+    register(store, tmp_path, 0.1, 0.08, metrics={"mean_completed_fraction": 0.59, "joint_error_m": 0.4})
+    assert best(store) == 4
+
+
+def test_who_completes_nothing_is_best_at_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    register(store, tmp_path, 0.0, metrics={"mean_completed_fraction": 0.9})
+    assert best(store) is None and list_aliases(store, "tracker") == {"latest": 1}
+    assert why_not_best(store, resolve_model(store, "tracker")) == "not best: it completes no clip"
+    register(store, tmp_path, 0.2)
+    assert best(store) == 2
+    promote(store, "tracker", 1, "best")  # whoever wants it
+    register(store, tmp_path, 0.2)
+    assert best(store) == 3
+
+
+def test_on_other_clips_is_not_compared(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    register(store, tmp_path, 0.8, metrics={"clips": 5, "evaluation_set": "a"})
+    for number, identity in enumerate(({"evaluation_set": "b"}, {"clips": 6}, {}), start=2):
+        register(store, tmp_path, 1.0, metrics={"clips": 5, **identity})
+        assert best(store) == 1
+        assert "version 1 was evaluated on other clips" in why_not_best(
+            store, resolve_model(store, "tracker", number)
+        )
+    register(store, tmp_path, 0.9, metrics={"clips": 5, "evaluation_set": "a"})
+    assert best(store) == 5
+    assert "version 5 is better" in why_not_best(store, resolve_model(store, "tracker", 1))
+    assert why_not_best(store, resolve_model(store, "tracker", 5)) == ""
+
+
+def test_manifests_of_earlier_versions_are_compared_on_one_dataset(tmp_path: Path) -> None:
+    """They name no evaluation set, but the dataset that a model was trained and evaluated on."""
+    store = Store(tmp_path / "store")
+    register(store, tmp_path, 0.8, lineage={"dataset": {"sha256": "d"}})
+    register(store, tmp_path, 0.9, lineage={"dataset": {"sha256": "e"}})
+    assert best(store) == 1
+    register(store, tmp_path, 0.9, lineage={"dataset": {"sha256": "d"}}, metrics={"evaluation_set": "a"})
+    assert best(store) == 3
+
+
+@pytest.mark.parametrize(("parents", "means"), [(0.6, 2), (0.8, 1)])
+def test_the_parent_was_evaluated_on_the_new_clips_too(tmp_path: Path, parents: float, means: int) -> None:
+    """A training on more motions that starts from the best model has that one's numbers on them."""
+    store = Store(tmp_path / "store")
+    register(store, tmp_path, 0.9, metrics={"evaluation_set": "a"}, weights="first")
+    parent = resolve_model(store, "tracker", 1)["files"]["model.pt"]
+    register(
+        store,
+        tmp_path,
+        0.7,
+        metrics={"evaluation_set": "b"},
+        weights="second",
+        lineage={"parent": parent},
+        before={"completed_share": parents},
+    )
+    assert best(store) == means
+
+
 def test_scores() -> None:
-    assert score(after(completed_share=0.5, joint_error_m=0.25)) == (0.5, -0.25)
-    assert score({"metrics": {"completed_share": 1}}) == (1.0, float("-inf"))
+    full = {"completed_share": 0.5, "mean_completed_fraction": 0.75, "joint_error_completed_m": 0.25}
+    assert score(full) == (0.5, 0.75, -0.25)
+    lost = float("-inf")
+    assert score({"completed_share": 1}) == (1.0, lost, lost)
     for value in (None, "1", True, float("nan"), float("inf"), -0.1, 1.5, [1]):
-        assert score(after(completed_share=value)) is None
+        assert score({"completed_share": value}) is None
     for value in (None, "0", float("nan"), -1):
-        assert score(after(completed_share=0.5, joint_error_m=value)) == (0.5, float("-inf"))
+        assert score({**full, "joint_error_completed_m": value}) == (0.5, 0.75, lost)
     assert score({}) is None
-    assert score({**after(completed_share=1), "gate": {"failed": ["x"]}}) is None
-    assert is_better((0.5, -0.1), (0.5, -0.2)) and not is_better((0.5, -0.1), (0.5, -0.1))
-    assert not is_better(None, (0.0, 0.0)) and not is_better((1.0, 0.0), None)
+    assert why_never_best({}) and why_never_best({**after(completed_share=1), "gate": {"failed": ["x"]}})
+    good, better = after(completed_share=0.5), after(completed_share=0.6)
+    assert is_better(better, good) and not is_better(good, good) and not is_better(good, better)
+    assert not is_better({}, good) and not is_better(good, {})
