@@ -104,14 +104,13 @@ def _shown(manifest: dict[str, Any]) -> str:
 
 
 def _numbers(manifest: dict[str, Any]) -> list[str]:
+    from parc_core.evaluation.result import percent
     from parc_core.registry.gate import metrics_of
 
     metrics = metrics_of(manifest)
-    forms = {"completed_share": "{:.0%}", "mean_completed_fraction": "{:.0%}", "joint_error_m": "{:.3f}"}
+    forms = {"completed_share": percent, "mean_completed_fraction": percent, "joint_error_m": "{:.3f}".format}
     values = {key: metrics.get(key) for key in forms}
-    return [
-        forms[key].format(value) if isinstance(value, int | float) else "" for key, value in values.items()
-    ]
+    return [forms[key](value) if isinstance(value, int | float) else "" for key, value in values.items()]
 
 
 def _printable(text: object) -> str:

@@ -10,7 +10,7 @@ from prefect import get_run_logger
 from parc_core.config.schema import to_mapping
 from parc_core.engines.registry import resolve_engine
 from parc_core.evaluate import Runner, evaluate_and_report, evaluate_and_save
-from parc_core.evaluation.result import Summary, load
+from parc_core.evaluation.result import Summary, load, percent
 from parc_core.storage.references import file_ref, local_path, work_folder
 from parc_core.storage.store import Ref
 from tasks.artifacts import show_page
@@ -127,6 +127,6 @@ def _page(title: str, summary: Summary, result: Result) -> str:
 def _headline(summary: Summary) -> str:
     return (
         f"{summary.completed} of {summary.clips} clips completed, "
-        f"{summary.mean_completed_fraction:.0%} of their length, "
+        f"{percent(summary.mean_completed_fraction)} of their length, "
         f"joint error {summary.joint_error_m:.3f} m, return {summary.mean_return:.2f}"
     )

@@ -16,7 +16,7 @@ from parc_core.config.env_config import EnvConfig, EnvFileConfig
 from parc_core.config.paths import resolve
 from parc_core.config.schema import to_mapping
 from parc_core.envs.factory import make_env
-from parc_core.envs.terminations import FailReason
+from parc_core.envs.terminations import TIME_EPS, FailReason
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.envs.tracking_error import NAMES as ERROR_NAMES
 from parc_core.errors import ConfigError
@@ -172,7 +172,7 @@ def _clip_results(env: TrackingEnv, tracked: Tracked) -> List[ClipResult]:
                 motion_class=name.rpartition("/")[0],
                 length_s=length,
                 completed=completed,
-                completed_fraction=1.0 if completed else min(end_time / length, 1.0),
+                completed_fraction=1.0 if completed else lost_share(count, env.control_dt, length),
                 end_time_s=end_time,
                 end_reason=COMPLETED if completed else FailReason(why).label,
                 joint_error_m=errors[0],
@@ -183,6 +183,16 @@ def _clip_results(env: TrackingEnv, tracked: Tracked) -> List[ClipResult]:
             )
         )
     return results
+
+
+def lost_share(steps: int, dt: float, length: float) -> float:
+    """Share of a clip (length s) that was tracked until it was lost in its step number `steps` (dt s each), below 1.
+
+    Where that step reaches the end of the clip, up to the step before: it was not followed to its end.
+    """
+    if steps * dt >= length - TIME_EPS:
+        steps -= 1
+    return steps * dt / length
 
 
 def _path_lengths(env: TrackingEnv) -> Tensor:

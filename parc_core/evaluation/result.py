@@ -33,7 +33,7 @@ class ClipResult:
     completed: bool
     """Its end was reached without a failure."""
     completed_fraction: float
-    """Share of the clip that was tracked, in [0, 1]."""
+    """Share of the clip that was tracked, in [0, 1]; 1 only where it is completed."""
     end_time_s: float
     """When tracking ended."""
     end_reason: str

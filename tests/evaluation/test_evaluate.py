@@ -15,6 +15,7 @@ from parc_core.evaluation.evaluate import (
     evaluate_clips,
     evaluate_model,
     evaluation_set,
+    lost_share,
     make_evaluation_env,
 )
 from parc_core.evaluation.result import COMPLETED
@@ -23,6 +24,8 @@ from parc_core.learning.model_file import write_model_file
 from parc_core.motion.dataset.dataset_file import MotionsFile, read_motions_yaml, write_motions_yaml
 from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.playback.policy import load_policy
+from tests.envs.scenes import clip_of, motion, shortened, write_dataset
+from tests.envs.scenes import env_file as scene_file
 from tests.evaluation.sample_data import SMALL_NETS, make_env_file
 
 
@@ -150,6 +153,33 @@ def test_diverged_simulation_ends_its_clip(env_file, monkeypatch):
     assert (clips[1].completed, clips[1].end_reason, clips[1].steps) == (False, "simulation diverged", 5)
     assert clips[1].completed_fraction == pytest.approx(5 / 30 / clips[1].length_s, rel=1e-4)
     assert clips[0].completed and clips[2].completed
+
+
+@pytest.mark.parametrize(
+    ("steps", "length", "share"),
+    [
+        (1, 0.02, 0.0),  # shorter than a control step
+        (1, 1 / 30, 0.0),
+        (3, 0.1, 2 / 3),
+        (3, 0.085, 2 / 30 / 0.085),
+        (2, 0.1, 2 / 3),
+        (299, 10.0, 299 / 300),
+        (300, 10.0, 299 / 300),
+    ],
+)
+def test_a_lost_clip_is_never_whole(steps, length, share):
+    assert lost_share(steps, 1 / 30, torch.tensor(length).item()) == pytest.approx(share, abs=1e-6)
+
+
+def test_a_clip_shorter_than_a_step_that_is_lost_in_it(tmp_path):
+    content = shortened(motion("walk"), 2)
+    blink = dataclasses.replace(content, motion=dataclasses.replace(clip_of(content), fps=60))
+    config = scene_file(write_dataset(tmp_path, {"blink": blink}), pose_termination_dist=[0.0] * 14)
+    env = make_evaluation_env(config)
+    (found,) = evaluate_clips(env, _zero(env))
+    assert (found.completed, found.end_reason, found.steps) == (False, "body position", 1)
+    assert found.length_s == pytest.approx(1 / 60)
+    assert found.completed_fraction == 0.0
 
 
 def test_model_file_is_used_and_another_action_mode_refused(env_file, tmp_path):
