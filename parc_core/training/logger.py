@@ -8,15 +8,16 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, TextIO, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, TextIO
 
 from parc_core.errors import ConfigError
 from parc_core.system.files import write_text
 from parc_core.system.locks import try_lock
+from parc_core.training.history import LOG, PROGRESS, Number, Row, agree, as_text, read_history, read_outputs
 
-Number = Union[int, float]
 COLUMN_WIDTH = 25
 HEADER_EVERY = 20  # console lines between repeated headers
+_NOTHING: Row = {"Samples": math.nan}
 CONSOLE = (
     ("samples", "Samples", 13, "{:,.0f}"),
     ("iter", "Iteration", 8, "{:.0f}"),
@@ -81,37 +82,42 @@ class ProgressFile:
 
 
 class LogTable:
-    """log.txt: one header line and one line per output, 25 characters a column, as PARC's."""
+    """log.txt: one header line and one line per output, 25 characters a column, as PARC's.
+
+    A column that is new gets NaN in the lines before, one that is no longer measured in those to come.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._columns: List[str] = []
-        self._rows: List[str] = []
-        if path.is_file():
-            lines = path.read_text(encoding="utf-8").splitlines()
-            self._columns = lines[0].split() if lines else []
-            self._rows = [line for line in lines[1:] if line.strip()]
+        self._rows: List[Row] = []
+        self._lines: List[str] = []
 
-    def add(self, row: Mapping[str, Number]) -> None:
-        """Appends one line; the columns are those of the first."""
-        if not self._rows:
-            self._columns = list(row)
-        self._rows.append(_pad(_text(row.get(name, math.nan)) for name in self._columns))
-        self._write()
-
-    def drop_after(self, samples: int) -> None:
-        """Removes lines of more than `samples` samples, for a continuation from an older state."""
-        if "Samples" not in self._columns:
-            self._rows = []
-            return
-        at = self._columns.index("Samples")
-        kept = [row for row in self._rows if _samples_of(row, at) <= samples]
-        if len(kept) != len(self._rows):
-            self._rows = kept
+    def start(self, rows: Sequence[Row]) -> None:
+        """Holds these lines and no others from here on."""
+        self._columns, self._rows = [], list(rows)
+        for row in rows:
+            self._columns = _with_columns(self._columns, row)
+        self._lines = [self._line(row) for row in rows]
+        if rows or self._path.is_file():
             self._write()
 
+    def add(self, row: Row) -> None:
+        """Appends one line."""
+        columns = _with_columns(self._columns, row)
+        self._rows.append(dict(row))
+        if columns == self._columns:
+            self._lines.append(self._line(row))
+        else:
+            self._columns = columns
+            self._lines = [self._line(each) for each in self._rows]
+        self._write()
+
+    def _line(self, row: Row) -> str:
+        return _pad(as_text(row.get(name, math.nan)) for name in self._columns)
+
     def _write(self) -> None:
-        write_text(self._path, "\n".join([_pad(self._columns), *self._rows]) + "\n")
+        write_text(self._path, "\n".join([_pad(self._columns), *self._lines]) + "\n")
 
 
 class Console:
@@ -145,7 +151,9 @@ class Console:
 class Curves:
     """TensorBoard event files, where the package is installed."""
 
-    def __init__(self, folder: Optional[Path], purge_step: int, say) -> None:
+    def __init__(self, folder: Optional[Path], say: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._writer_class: Any = None
         self._writer: Any = None
         if folder is None:
             return
@@ -154,16 +162,35 @@ class Curves:
         except ImportError:
             say("no TensorBoard curves: the package tensorboard is not installed (log.txt has the numbers)")
             return
-        self._writer = SummaryWriter(str(folder), purge_step=purge_step if purge_step else None)
+        self._writer_class = SummaryWriter
 
-    def add(self, values: Mapping[str, Number], samples: int) -> None:
-        """One point per curve; NaN leaves it out."""
-        if self._writer is None:
+    def start(self, rows: Sequence[Row]) -> None:
+        """The curves have these points and no others from here on: they are written anew.
+
+        A TensorBoard that is running forgets at step 0 what it has read.
+        """
+        if self._writer_class is None or self._folder is None:
             return
-        for name, value in values.items():
-            if name != "Samples" and math.isfinite(value):
-                self._writer.add_scalar(name, value, samples)
+        self.close()
+        for path in self._folder.glob("events.out.tfevents.*"):
+            path.unlink()
+        self._writer = self._writer_class(str(self._folder), purge_step=0)
+        now, newest = time.time(), rows[-1].get("Wall_Time", math.nan) if rows else math.nan
+        for row in rows:
+            hours_ago = newest - row.get("Wall_Time", math.nan)
+            self._add(row, now - 3600.0 * hours_ago if math.isfinite(hours_ago) else now)
         self._writer.flush()
+
+    def add(self, row: Row) -> None:
+        """One point per curve; NaN leaves it out."""
+        if self._writer is not None:
+            self._add(row, time.time())
+            self._writer.flush()
+
+    def _add(self, row: Row, at: float) -> None:
+        for name, value in row.items():
+            if name != "Samples" and math.isfinite(value):
+                self._writer.add_scalar(name, value, int(row["Samples"]), walltime=at)
 
     def close(self) -> None:
         """Writes what is left."""
@@ -172,49 +199,64 @@ class Curves:
 
 
 class Logger:
-    """All of them under one roof."""
+    """All of them under one roof: table, curves and events have the same outputs, whatever happened before."""
 
     def __init__(
         self, output_dir: Path, progress: ProgressFile, tensorboard: bool, start_samples: int
     ) -> None:
         self.console = Console()
         self.progress = progress
-        self._table = LogTable(output_dir / "log.txt")
-        self._table.drop_after(start_samples)
-        folder = output_dir / "tensorboard" if tensorboard else None
-        self._curves = Curves(folder, start_samples, self.console.say)
+        self._table = LogTable(output_dir / LOG)
+        self._curves = Curves(output_dir / "tensorboard" if tensorboard else None, self.console.say)
+        self._rows = read_history(output_dir, start_samples)
+        self._restore_events(read_outputs(output_dir / PROGRESS))
+        self._table.start(self._rows)
+        self._curves.start(self._rows)
+
+    def _restore_events(self, known: Sequence[Row]) -> None:
+        """Repeats outputs that came with a checkpoint from another machine, and what follows them."""
+        events = {row["Samples"]: row for row in known}
+        untold = [not agree(row, events.get(row["Samples"], _NOTHING)) for row in self._rows]
+        first = untold.index(True) if any(untold) else len(untold)
+        for row in self._rows[first:]:
+            self._write_event(row, restored=True)
+
+    def _write_event(self, row: Row, **fields: Any) -> None:
+        self.progress.write("output", int(row["Samples"]), _whole(row.get("Iteration")), **row, **fields)
 
     def output(self, row: Dict[str, Number]) -> None:
         """One output iteration, to every place."""
         self.console.row(row)
+        self._rows.append(dict(row))
+        self._write_event(row)
         self._table.add(row)
-        self.progress.write("output", int(row["Samples"]), int(row["Iteration"]), **row)
-        self._curves.add(row, int(row["Samples"]))
+        self._curves.add(row)
 
     def rolled_back(self, samples: int) -> None:
-        """Forgets the lines of the path that was given up."""
-        self._table.drop_after(samples)
+        """Forgets the outputs of the path that was given up."""
+        self._rows = [row for row in self._rows if row["Samples"] <= samples]
+        self._table.start(self._rows)
+        self._curves.start(self._rows)
 
     def close(self) -> None:
         """Closes the curves; the progress file stays with its owner."""
         self._curves.close()
 
 
+def _whole(value: Optional[Number]) -> Optional[int]:
+    return int(value) if value is not None and math.isfinite(value) else None
+
+
+def _with_columns(columns: List[str], row: Row) -> List[str]:
+    """The columns, and in the order of the row where it has others."""
+    if all(name in columns for name in row):
+        return columns
+    return [*row, *(name for name in columns if name not in row)]
+
+
 def _json_number(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _text(value: Number) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.6g}"
-
-
 def _pad(cells) -> str:
     return "".join(cell.ljust(COLUMN_WIDTH) for cell in cells).rstrip()
-
-
-def _samples_of(row: str, column: int) -> float:
-    cells = row.split()
-    try:
-        return float(cells[column])
-    except (IndexError, ValueError):
-        return math.inf  # a damaged line is no line
