@@ -3,51 +3,77 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from parc_core.character.mjcf import load_character
 from parc_core.config.agent_config import AgentConfig, load_agent_config
 from parc_core.config.env_config import EnvFileConfig, load_env_config
-from parc_core.config.paths import existing_file
+from parc_core.config.paths import existing_file, resolve
 from parc_core.config.resolve import AGENT_FILE, ARGS_FILE, ENV_FILE
 from parc_core.config.train_args import read_train_args
 from parc_core.engines.devices import check_device
 from parc_core.engines.registry import resolve_engine
-from parc_core.errors import ConfigError
+from parc_core.errors import ConfigError, DataError
 from parc_core.evaluate import Runner, evaluate_and_report
 from parc_core.evaluation.result import EvalResult, percent
+from parc_core.motion.dataset.dataset_file import MotionEntry, MotionsFile, manifest_path, write_motions_yaml
+from parc_core.motion.dataset.file_index import inspect
+from parc_core.motion.dataset.inputs import InputFile
+from parc_core.motion.dataset.local_folders import find_local
+from parc_core.system.files import write_json
 from parc_tracker.progress import counting_bar
+from parc_tracker.tables import only_json, print_json, print_table
+
+COMMAND = "parc-tracker eval"
 
 
 def run_evaluation(
-    model: Path, env_config: Path | None, dataset: Path | None, engine: str, device: str, out: Path | None
+    model: Path,
+    env_config: Path | None,
+    dataset: Path | None,
+    engine: str,
+    device: str,
+    out: Path | None,
+    as_json: bool = False,
 ) -> None:
     """Evaluates a model and shows table and places.
+
+    Args:
+        model: file of a model or a checkpoint.
+        env_config: default: `dm_env.yaml` beside it.
+        dataset: a `motions.yaml`, or a folder of motions; default: what `env_config` names.
+        engine, device: where to play.
+        out: folder of the results; default: `evaluation/` beside the model.
+        as_json: print JSON instead.
 
     Raises:
         ConfigError, DataError: a file is missing or does not fit the others.
     """
     check_device(device, "--device")
-    folder = model.absolute().parent
-    env_file = _environment(env_config or folder / ENV_FILE, dataset)
-    other = trained_elsewhere(folder, engine, device)
-    if other:
-        print(f"note: {other}")
-    agent_file = folder / AGENT_FILE
-    agent_config = load_agent_config(agent_file) if agent_file.is_file() else AgentConfig()
-    with counting_bar("evaluating") as progress:
-        found = evaluate_and_report(
-            model,
-            env_file,
-            agent_config,
-            out or folder / "evaluation",
-            Runner(engine, device, progress=progress),
-            training_dir=folder,
-        )
-    Console().print(table(found.result))
-    for name, path in (("numbers", found.evaluation), ("report", found.report), ("video", found.video)):
+    model = existing_file(model, "--model", COMMAND)
+    folder = model.parent
+    out = out or folder / "evaluation"
+    with only_json(as_json):
+        env_file = _environment(env_config or folder / ENV_FILE, dataset, out)
+        other = trained_elsewhere(folder, engine, device)
+        if other:
+            print(f"note: {other}")
+        agent_file = folder / AGENT_FILE
+        agent_config = load_agent_config(agent_file) if agent_file.is_file() else AgentConfig()
+        with counting_bar("evaluating") as progress:
+            runner = Runner(engine, device, progress=progress)
+            found = evaluate_and_report(model, env_file, agent_config, out, runner, training_dir=folder)
+    files = {"numbers": found.evaluation, "report": found.report, "video": found.video}
+    if as_json:
+        places = {name: path and str(path) for name, path in files.items()}
+        print_json({**found.result.to_json(), "files": places, "note": found.note})
+        return
+    print_table(table(found.result))
+    for name, path in files.items():
         if path is not None:
             print(f"{name:<8} {path}")
     if found.note:
@@ -72,25 +98,70 @@ def trained_elsewhere(folder: Path, engine: str, device: str) -> str:
     return "" if trained == here else f"trained with {trained}, evaluated with {here} (--engine, --device)"
 
 
-def _environment(path: Path, dataset: Path | None) -> EnvFileConfig:
-    env_file = load_env_config(existing_file(path, "--env-config", "parc-tracker eval"))
+def _environment(path: Path, dataset: Path | None, out: Path) -> EnvFileConfig:
+    """The environment file with the dataset that is asked for, or that it names."""
+    env_file = load_env_config(existing_file(path, "--env-config", COMMAND))
+    dm = env_file.env.dm
     if dataset is None:
+        if dm.motion_file is None or not resolve(dm.motion_file).is_file():
+            raise ConfigError(
+                f"{path}: its dataset (motion_file) is {dm.motion_file}, which is not here; give --dataset, or pull"
+                " the model again with --with-dataset"
+            )
         return env_file
-    motion_file = str(existing_file(dataset, "--dataset", "parc-tracker eval"))
-    dm = dataclasses.replace(env_file.env.dm, motion_file=motion_file)
+    if resolve(dataset).is_dir():
+        num_bodies = load_character(resolve(env_file.env.char_file)).num_bodies
+        motion_file = str(dataset_of_folder(resolve(dataset), out / "dataset", num_bodies))
+    else:
+        motion_file = str(existing_file(dataset, "--dataset", COMMAND))
+    dm = dataclasses.replace(dm, motion_file=motion_file)
     return dataclasses.replace(env_file, env=dataclasses.replace(env_file.env, dm=dm))
+
+
+def dataset_of_folder(folder: Path, out: Path, num_bodies: int) -> Path:
+    """The dataset file of a folder: its own `motions.yaml`, else one of the motion files below it, which stay there.
+
+    Folders with `ignore` in their names do not count, as for training; files that cannot be used are named on stderr.
+
+    Args:
+        folder: with motions.
+        out: where the dataset file goes.
+        num_bodies: of the character.
+
+    Raises:
+        DataError: not one motion can be used.
+    """
+    own = folder / "motions.yaml"
+    if own.is_file():
+        return own
+    files: list[InputFile] = []
+    find_local(folder, set(), files)
+    good = []
+    for file in sorted(files, key=lambda file: file.relative):
+        error = inspect(file.path, num_bodies).error
+        if error:
+            print(f"skipped: {file.path}: {error}", file=sys.stderr)
+        else:
+            good.append(file)
+    if not good:
+        raise DataError(f"--dataset {folder}: holds no motion that can be used; see parc-tracker convert")
+    path = out / "motions.yaml"
+    write_motions_yaml(path, MotionsFile([MotionEntry(file.path, 1.0) for file in good]))
+    named = [{"file": file.path, "name": file.relative.rpartition(".")[0]} for file in good]
+    write_json(manifest_path(path), {"motions": named})
+    return path
 
 
 def table(result: EvalResult) -> Table:
     """One row per clip, then the means."""
     rows = Table(title="Each clip once from its start")
     rows.add_column("motion")
-    for name in ("completed %", "end time (s)", "error (m)", "return"):
+    for name in ("tracked", "end time (s)", "joint error (m)", "return"):
         rows.add_column(name, justify="right")
-    rows.add_column("termination")
+    rows.add_column("ended by")
     for clip in result.clips:
         rows.add_row(
-            clip.name,
+            escape(clip.name),
             percent(clip.shown_share),
             f"{clip.end_time_s:.1f}/{clip.length_s:.1f}",
             f"{clip.joint_error_m:.3f}",
@@ -99,13 +170,12 @@ def table(result: EvalResult) -> Table:
         )
     mean = result.summary
     rows.add_section()
-    share = percent(mean.mean_completed_fraction)
     rows.add_row(
         "mean",
-        share,
+        percent(mean.shown_tracked_share),
         "",
         f"{mean.joint_error_m:.3f}",
         f"{mean.mean_return:.1f}",
-        f"{mean.completed} of {mean.clips}",
+        f"{mean.completed} of {mean.clips} completed",
     )
     return rows

@@ -14,6 +14,7 @@ import tasks  # noqa: F401 - credentials of a Prefect block, before any store is
 from parc_core import __version__
 from parc_core.engines.registry import NAMES as ENGINE_NAMES
 from parc_core.errors import EXIT_INTERRUPTED, ConfigError, ParcError
+from parc_tracker.json_option import JsonOption
 from parc_tracker.models import models_app
 
 DEFAULT_CONFIG = "data/configs/parc_3_tracker_default.yaml"
@@ -158,18 +159,21 @@ def evaluate(
     ] = None,
     dataset: Annotated[
         Path | None,
-        typer.Option("--dataset", help="motions.yaml to evaluate on instead of the environment file's."),
+        typer.Option(
+            "--dataset", help="motions.yaml, or a folder of motions, instead of the environment file's."
+        ),
     ] = None,
     engine: Annotated[str, typer.Option("--engine", help="One of " + ", ".join(ENGINE_NAMES) + ".")] = "auto",
     device: Annotated[str, typer.Option("--device", help="cpu or cuda:0.")] = "cpu",
     out: Annotated[
         Path | None, typer.Option("--out", help="Output folder; default: evaluation/ beside the model.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Evaluate a model on every clip: table, JSON, HTML report, video."""
     from parc_tracker.evaluate import run_evaluation
 
-    run_evaluation(model, env_config, dataset, engine, device, out)
+    run_evaluation(model, env_config, dataset, engine, device, out, as_json)
 
 
 @app.command(cls=_EarlierNames)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from parc_core.errors import ConfigError, DataError
+from parc_tracker.json_option import JsonOption
 
 if TYPE_CHECKING:
     from parc_core.storage.store import Store
@@ -43,118 +44,32 @@ def _find(text: str, store: Store) -> dict[str, Any]:
 def list_command(
     name: Annotated[str | None, typer.Argument(help="One model's versions; default: all models.")] = None,
     store: StoreOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the models of the store, or all versions of one."""
-    from rich.console import Console
-
-    from parc_core.registry.models import list_models, list_versions
+    from parc_tracker.model_views import listed, models_table
+    from parc_tracker.tables import print_json, print_table
 
     place = _open(store)
-    names = [name] if name is not None else list_models(place)
-    versions = {each: list_versions(place, each) for each in names}
-    if not any(versions.values()):
-        raise DataError(
-            f"no model {f'called {name} ' if name else ''}in {place.url}; register one or give --store"
-        )
-    Console().print(_table(place, versions, every_version=name is not None))
-
-
-def _table(store: Store, versions: dict[str, list[int]], every_version: bool) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from parc_core.registry.models import list_aliases, resolve_model
-
-    table = Table(title=f"Models in {store.url}")
-    for heading in (
-        "model",
-        "version",
-        "aliases",
-        "created",
-        "completed",
-        "tracked",
-        "joint error (m)",
-        "gate",
-    ):
-        table.add_column(
-            heading, justify="right" if heading in ("version", "completed", "tracked") else "left"
-        )
-    for name, numbers in versions.items():
-        aliases = list_aliases(store, name)
-        for version in numbers if every_version else numbers[-1:]:
-            words = [
-                alias if every_version or means == version else f"{alias} = {means}"
-                for alias, means in aliases.items()
-                if means == version or not every_version
-            ]
-            try:
-                manifest = resolve_model(store, name, version)
-            except DataError as error:
-                table.add_row(
-                    name, str(version), ", ".join(words), "", "", "", "", f"[red]{escape(str(error))}"
-                )
-                continue
-            cells = [_shown(manifest), *_numbers(manifest), _gate(manifest)]
-            table.add_row(name, str(version), ", ".join(words), *(escape(cell) for cell in cells))
-    return table
-
-
-def _shown(manifest: dict[str, Any]) -> str:
-    return _printable(manifest["created"])[:16].replace("T", " ")
-
-
-def _numbers(manifest: dict[str, Any]) -> list[str]:
-    from parc_core.evaluation.result import percent
-    from parc_core.registry.gate import metrics_of
-
-    metrics = metrics_of(manifest)
-    forms = {"completed_share": percent, "mean_completed_fraction": percent, "joint_error_m": "{:.3f}".format}
-    values = {key: metrics.get(key) for key in forms}
-    return [forms[key](value) if isinstance(value, int | float) else "" for key, value in values.items()]
-
-
-def _printable(text: object) -> str:
-    """Without control characters: a manifest must not steer the terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(text))
-
-
-def _gate(manifest: dict[str, Any]) -> str:
-    gate = manifest.get("gate")
-    if not gate:
-        return ""
-    failed = gate.get("failed") or []
-    return "failed: " + "; ".join(map(_printable, failed)) if failed else "passed"
+    rows = listed(place, name)
+    if as_json:
+        print_json({"store": place.url, "models": rows})
+    else:
+        print_table(models_table(place, rows, every_version=name is not None))
 
 
 @models_app.command()
-def show(
-    model: ModelArgument,
-    store: StoreOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The whole manifest as JSON.")] = False,
-) -> None:
-    """Show one model: aliases, files, metrics, lineage."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+def show(model: ModelArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Show one model: aliases, files, metrics, lineage (with --json its manifest)."""
+    from parc_tracker.model_views import model_table
+    from parc_tracker.tables import print_json, print_table
 
     place = _open(store)
     manifest = _find(model, place)
     if as_json:
-        print(json.dumps(manifest, indent=2, ensure_ascii=False))
-        return
-    table = Table(title=f"{manifest['name']} version {manifest['version']}", show_header=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    table.add_row("aliases", ", ".join(_aliases_of(place, manifest)) or "none")
-    table.add_row("created", _shown(manifest))
-    for part in ("machine", "metrics", "gate", "lineage"):
-        for key, value in _flat(manifest.get(part) or {}, part):
-            table.add_row(escape(key), escape(value))
-    sizes = manifest.get("sizes", {})
-    for file, ref in manifest["files"].items():
-        table.add_row(escape(file), f"{sizes.get(file, 0):,} bytes, SHA-256 {ref['sha256']}")
-    table.add_row("manifest", escape(manifest["ref"]["uri"]))
-    Console().print(table)
+        print_json(manifest)
+    else:
+        print_table(model_table(manifest, _aliases_of(place, manifest)))
 
 
 def _aliases_of(store: Store, manifest: dict[str, Any]) -> list[str]:
@@ -164,29 +79,24 @@ def _aliases_of(store: Store, manifest: dict[str, Any]) -> list[str]:
     return [alias for alias, version in aliases.items() if version == manifest["version"]]
 
 
-def _flat(value: Any, name: str) -> list[tuple[str, str]]:
-    if isinstance(value, dict):
-        return [row for key, item in value.items() for row in _flat(item, f"{name}.{key}")]
-    return [(_printable(name), f"{value:.6g}" if isinstance(value, float) else _printable(value))]
-
-
 @models_app.command()
 def pull(
     model: ModelArgument,
     to: Annotated[Path, typer.Option("--to", help="Folder for the files; created if missing.")],
+    with_dataset: Annotated[
+        bool, typer.Option("--with-dataset", help="The motions, too, so that eval needs no --dataset.")
+    ] = False,
     store: StoreOption = None,
 ) -> None:
     """Download a model's files and verify them: all that PARC's next stage and `parc-tracker eval` need."""
-    from parc_core.registry.models import fetch_model
-    from parc_core.system.files import dump_json, write_text
     from parc_tracker.progress import counting_bar
+    from parc_tracker.pull import pull_model
 
     place = _open(store)
     manifest = _find(model, place)
     with counting_bar(f"{manifest['name']} version {manifest['version']}") as progress:
-        files = fetch_model(place, manifest, to, progress)
-    write_text(to / "manifest.json", dump_json(manifest))
-    for path in files.values():
+        files = pull_model(place, manifest, to, with_dataset, progress)
+    for path in files:
         print(path)
     print(f"{manifest['name']} version {manifest['version']}: {len(files)} files in {to}, all verified")
 
@@ -262,6 +172,11 @@ _FILES = (
 
 
 def _files_of(folder: Path) -> dict[str, Path]:
+    """What is registered of a training's folder, and the character that its environment names."""
+    from parc_core.config.env_config import load_env_config
+    from parc_core.config.paths import resolve
+    from parc_core.config.resolve import CHARACTER_FILE
+
     found = {}
     for name in _FILES:
         places = (folder / name, folder / "evaluation" / name)
@@ -270,6 +185,11 @@ def _files_of(folder: Path) -> dict[str, Path]:
             found[name] = path
     if "model.pt" not in found:
         raise DataError(f"{folder}: no model.pt inside; name the folder of a training")
+    if "dm_env.yaml" in found:
+        character = resolve(load_env_config(found["dm_env.yaml"]).env.char_file)
+        if not character.is_file():
+            raise DataError(f"{found['dm_env.yaml']}: 'env.char_file' names {character}, which is not there")
+        found[CHARACTER_FILE] = character
     return found
 
 

@@ -8,6 +8,7 @@ from prefect import get_run_logger
 
 from parc_core import __version__
 from parc_core.config.env_config import load_env_config
+from parc_core.config.resolve import CHARACTER_FILE
 from parc_core.registry.manifest import Manifest
 from parc_core.registry.models import list_aliases, register_model, why_not_best
 from parc_core.storage.references import local_path
@@ -65,6 +66,7 @@ def register(
     files: dict[str, PathLike] = {
         "model.pt": local_path(training["model"]),
         **write_here(configs, dataset),
+        CHARACTER_FILE: local_path(configs["character"]),
         "log.txt": local_path(training["log"]),
         "evaluation.json": local_path(after["evaluation"]),
         **{

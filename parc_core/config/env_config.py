@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Dict, List, Literal, Optional, Union
 
-from parc_core.config.paths import PathLike, load_yaml
+from parc_core.config.paths import PathLike, load_yaml, resolve
 from parc_core.config.schema import from_mapping, no_effect_warnings, section, setting
 from parc_core.errors import ConfigError
 
@@ -303,9 +304,17 @@ def env_warnings(config: EnvFileConfig, heeds_physx: bool) -> List[str]:
 
 
 def load_env_config(path: PathLike) -> EnvFileConfig:
-    """Read an environment file.
+    """Read an environment file. Character and dataset are looked for beside it first, as a pulled model has them.
 
     Raises:
         ConfigError: see `paths.load_yaml` and `schema.from_mapping`.
     """
-    return from_mapping(EnvFileConfig, load_yaml(path), str(path))
+    config = from_mapping(EnvFileConfig, load_yaml(path), str(path))
+    folder, env = resolve(path).absolute().parent, config.env
+    dm = replace(env.dm, motion_file=env.dm.motion_file and _beside(env.dm.motion_file, folder))
+    return replace(config, env=replace(env, char_file=_beside(env.char_file, folder), dm=dm))
+
+
+def _beside(name: str, folder: Path) -> str:
+    """The absolute path of a relative one where that file lies in `folder`; else as it is."""
+    return str(folder / name) if not Path(name).is_absolute() and (folder / name).is_file() else name

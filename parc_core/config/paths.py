@@ -96,6 +96,8 @@ def existing_file(path: PathLike, key: str, where: str) -> Path:
         ConfigError: it is not; the message names the key and the config.
     """
     resolved = resolve(path)
+    if resolved.is_dir():
+        raise ConfigError(f"{where}: '{key}' names {resolved}, which is a folder; name a file in it")
     if not resolved.is_file():
         raise ConfigError(f"{where}: '{key}' names {resolved}, which does not exist; correct the path")
     return resolved

@@ -19,6 +19,8 @@ from parc_core.system.files import write_text
 ENV_FILE = "dm_env.yaml"
 AGENT_FILE = "agent_config.yaml"
 ARGS_FILE = "train_args.txt"
+CHARACTER_FILE = "character.xml"
+"""Name of a model's character in the registry and in a pulled folder."""
 PRIVATE_FOLDER = ".trainer"
 """Subfolder of a training for what PARC's users need not see: what is asked of it, lock, output. Only a trainer that
 takes the request writes it beside the model: one that is refused must not replace the configs of what is there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 from parc_core.errors import DataError
 from parc_core.system.files import PathLike, write_json
@@ -17,7 +17,26 @@ COMPLETED = "completed"
 
 def percent(share: float) -> str:
     """Rounded down, so that 100 % is said of nothing less."""
-    return f"{math.floor(100.0 * share + 1e-6)}%"
+    return f"{_whole_percent(share)}%"
+
+
+def _whole_percent(share: float) -> int:
+    # 0.29 is 28.999… %, which means 29.
+    return min(math.floor(100.0 * share + 1e-6), 100 if share >= 1.0 else 99)
+
+
+def percent_of_parts(shares: Sequence[float]) -> List[str]:
+    """`percent` of the parts of a whole, which add up to 100.
+
+    Args:
+        shares: of the parts, 1 in all. The first one is shown as `percent` shows it; what rounding down leaves goes to
+            those of the others that lose most by it.
+    """
+    shown = [_whole_percent(share) for share in shares]
+    others = sorted(range(1, len(shares)), key=lambda i: shown[i] - 100.0 * shares[i])
+    for i in others[: max(100 - sum(shown), 0)]:
+        shown[i] += 1
+    return [f"{part}%" for part in shown]
 
 
 @dataclass(frozen=True)
@@ -78,6 +97,11 @@ class Summary:
     evaluation_set: str = ""
     """SHA-256 of the clips' content and of what ends tracking: only models with the same one are compared. "" in files
     of earlier versions."""
+
+    @property
+    def shown_tracked_share(self) -> float:
+        """`mean_completed_fraction` for people: clips that are lost at their very ends are not shown as completed."""
+        return 1.0 if self.completed == self.clips else min(self.mean_completed_fraction, 0.99)
 
 
 def summarize(clips: List[ClipResult], evaluation_set: str = "") -> Summary:

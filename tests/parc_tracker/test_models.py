@@ -30,7 +30,12 @@ def training(tmp_path: Path) -> Path:
     (folder / "evaluation").mkdir(parents=True)
     (folder / "model.pt").write_bytes(b"weights")
     (folder / "dm_env.yaml").write_text("env: {}\n")
-    summary = {"completed_share": 0.5, "mean_completed_fraction": 0.75, "joint_error_m": 0.0625}
+    summary = {
+        "completed_share": 0.5,
+        "mean_completed_fraction": 0.75,
+        "joint_error_completed_m": 0.0625,
+        "joint_error_m": 0.125,
+    }
     (folder / "evaluation" / "evaluation.json").write_text(json.dumps({"summary": summary}))
     return folder
 
@@ -57,7 +62,7 @@ def test_from_register_to_pull(training: Path, tmp_path: Path) -> None:
     assert "tracker version 2" in shown and "metrics.after.joint_error_m" in shown and "7 bytes" in shown
     assert json.loads(run("show", "tracker", "--json"))["version"] == 1
     out = run("pull", "registry:tracker@best", "--to", str(tmp_path / "out"))
-    assert "3 files" in out
+    assert "4 files" in out
     assert (tmp_path / "out" / "model.pt").read_bytes() == b"weights"
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["version"] == 2
 
@@ -65,15 +70,16 @@ def test_from_register_to_pull(training: Path, tmp_path: Path) -> None:
 def test_a_gate_keeps_latest(training: Path) -> None:
     run("register", "tracker", "--from", str(training), "--gate", "min_completed=0.5")
     out = run("register", "tracker", "--from", str(training), "--gate", "max_joint_error=0.06")
-    assert "gate failed (joint_error_m is 0.0625, max_joint_error is 0.06)" in out
+    assert "gate failed (joint_error_m is 0.125, max_joint_error is 0.06)" in out
     assert json.loads(run("show", "tracker", "--json"))["version"] == 1
-    assert "failed: joint_error_m is 0.0625" in run("list", "tracker").replace("\n", " ")
+    assert "failed: joint_error_m is 0.125" in run("list", "tracker").replace("\n", " ")
     run("promote", "tracker@2", "--as", "latest")
     assert json.loads(run("show", "tracker", "--json"))["version"] == 2
 
 
 def test_what_is_said_when_it_cannot_be(training: Path, tmp_path: Path, store: Store) -> None:
-    assert "no model" in run("list", code=65)
+    assert json.loads(run("list", "--json")) == {"store": store.url, "models": []}
+    assert "aliases" in run("list")
     assert "none registered" in run("show", "tracker", code=65)
     assert "use letters" in run("show", "../x", code=78)
     assert "no model.pt inside" in run("register", "tracker", "--from", str(tmp_path), code=65)

@@ -114,7 +114,10 @@ def display_names(motions_yaml: PathLike, motions: MotionsFile) -> List[str]:
     """
     known = _names_of_manifest(manifest_path(motions_yaml))
     files = [os.path.basename(e.file) for e in motions.entries]
-    names = [known.get(file, os.path.splitext(file)[0]) for file in files]
+    names = [
+        known.get(entry.file) or known.get(file, os.path.splitext(file)[0])
+        for entry, file in zip(motions.entries, files)
+    ]
     seen: Dict[str, int] = {}
     for name in names:
         seen[name] = seen.get(name, 0) + 1
@@ -124,7 +127,8 @@ def display_names(motions_yaml: PathLike, motions: MotionsFile) -> List[str]:
 def _names_of_manifest(path: Path) -> Dict[str, str]:
     try:
         motions = json.loads(path.read_text(encoding="utf-8"))["motions"]
-        return {os.path.basename(item["file"]): str(item["name"]) for item in motions}
+        names = {os.path.basename(item["file"]): str(item["name"]) for item in motions}
+        return {**names, **{str(item["file"]): str(item["name"]) for item in motions}}
     except (OSError, ValueError, KeyError, TypeError):
         return {}  # names are a convenience: a dataset without manifest, or with a foreign one, is fine
 

@@ -1,0 +1,140 @@
+"""The models of a store, for people (tables) and for programs (plain containers)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from parc_core.errors import DataError
+from parc_core.evaluation.result import percent
+from parc_core.registry.gate import metrics_of
+from parc_core.registry.models import list_aliases, list_models, list_versions, resolve_model
+from parc_core.storage.store import Store
+
+_METRICS = ("clips", "completed_share", "mean_completed_fraction", "joint_error_completed_m", "mean_return")
+
+
+def listed(store: Store, name: str | None) -> list[dict[str, Any]]:
+    """The newest version of each model, or all versions of one.
+
+    Returns:
+        Of each: `name`, `version`, `aliases` (words for this version), `all_aliases` (of the model, version by word),
+        `created`, `metrics` (those of the table that there are), `gate` (None, or `rules` and `failed`), and `error`
+        (None, or why its manifest cannot be read; then the last three are missing).
+
+    Raises:
+        DataError: there are models, but none called `name`.
+    """
+    names = list_models(store)
+    if name is not None:
+        if names and name not in names:
+            raise DataError(f"no model called {name} in {store.url}; there are {', '.join(names)}")
+        names = [each for each in names if each == name]
+    rows = []
+    for each in names:
+        aliases, versions = list_aliases(store, each), list_versions(store, each)
+        for version in versions if name is not None else versions[-1:]:
+            rows.append(_row(store, each, version, aliases))
+    return rows
+
+
+def _row(store: Store, name: str, version: int, aliases: dict[str, int]) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": name,
+        "version": version,
+        "aliases": [alias for alias, means in aliases.items() if means == version],
+        "all_aliases": aliases,
+        "error": None,
+    }
+    try:
+        manifest = resolve_model(store, name, version)
+    except DataError as error:
+        return {**row, "error": str(error)}
+    metrics = metrics_of(manifest)
+    return {
+        **row,
+        "created": manifest["created"],
+        "metrics": {key: metrics[key] for key in _METRICS if isinstance(metrics.get(key), int | float)},
+        "gate": manifest.get("gate") or None,
+    }
+
+
+def models_table(store: Store, rows: list[dict[str, Any]], every_version: bool) -> Table:
+    """One row per model, or per version of one."""
+    table = Table(title=f"Models in {escape(store.url)}")
+    for heading in ("model", "version", "aliases", "created", *_HEADINGS, "gate"):
+        table.add_column(heading, justify="right" if heading in ("version", *_HEADINGS) else "left")
+    for row in rows:
+        words = [
+            word if every_version or means == row["version"] else f"{word} = {means}"
+            for word, means in row["all_aliases"].items()
+            if means == row["version"] or not every_version
+        ]
+        cells = [row["name"], str(row["version"]), ", ".join(words)]
+        if row["error"]:
+            table.add_row(*cells, "", *("" for _ in _HEADINGS), f"[red]{escape(printable(row['error']))}")
+        else:
+            cells += [shown_time(row), *_numbers(row["metrics"]), _gate(row["gate"])]
+            table.add_row(*(escape(cell) for cell in cells))
+    return table
+
+
+_HEADINGS = ("completed", "tracked", "joint error of completed (m)", "return")
+
+
+def _numbers(metrics: dict[str, Any]) -> list[str]:
+    forms = {
+        "completed_share": percent,
+        "mean_completed_fraction": percent,
+        "joint_error_completed_m": "{:.3f}".format,
+        "mean_return": "{:.1f}".format,
+    }
+    return [form(metrics[key]) if key in metrics else "" for key, form in forms.items()]
+
+
+def _gate(gate: dict[str, Any] | None) -> str:
+    if not gate:
+        return ""
+    failed = gate.get("failed") or []
+    return "failed: " + "; ".join(map(printable, failed)) if failed else "passed"
+
+
+def shown_time(manifest: dict[str, Any]) -> str:
+    """When a model was registered, to the minute."""
+    return printable(manifest["created"])[:16].replace("T", " ")
+
+
+def printable(text: object) -> str:
+    """Without control characters: a manifest must not steer the terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text))
+
+
+def model_table(manifest: dict[str, Any], aliases: list[str]) -> Table:
+    """All that is known of one model."""
+    table = Table(title=f"{manifest['name']} version {manifest['version']}", show_header=False)
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_row("aliases", ", ".join(aliases) or "none")
+    table.add_row("created", escape(shown_time(manifest)))
+    for part in ("machine", "metrics", "gate", "lineage"):
+        for key, value in _flat(manifest.get(part) or {}, part):
+            table.add_row(escape(key), escape(value))
+    sizes = manifest.get("sizes", {})
+    for file, ref in manifest["files"].items():
+        table.add_row(escape(file), f"{sizes.get(file, 0):,} bytes, SHA-256 {ref['sha256']}")
+    table.add_row("manifest", escape(manifest["ref"]["uri"]))
+    return table
+
+
+def _flat(value: Any, name: str) -> list[tuple[str, str]]:
+    """Every value at its dotted name, in order, however deep."""
+    rows, left = [], [(name, value)]
+    while left:
+        name, value = left.pop()
+        if isinstance(value, dict):
+            left.extend((f"{name}.{key}", item) for key, item in reversed(value.items()))
+        else:
+            rows.append((printable(name), f"{value:.6g}" if isinstance(value, float) else printable(value)))
+    return rows
