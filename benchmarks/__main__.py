@@ -17,6 +17,7 @@ from rich.console import Console
 from benchmarks import environment, physics
 from benchmarks.timing import machine, machine_line
 from parc_core.system.files import write_json
+from parc_tracker.tables import print_table
 
 BENCHMARKS = {"physics": physics, "environment": environment}
 PROGRAMS = (
@@ -59,12 +60,12 @@ def main() -> None:
     unknown = sorted(set(args.what) - set(BENCHMARKS))
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; choose from {', '.join(BENCHMARKS)}")
-    console = Console()
+    console = Console(soft_wrap=True)
     args.out.mkdir(parents=True, exist_ok=True)
     for name in args.what or BENCHMARKS:
         here = machine()
         rows = BENCHMARKS[name].measure(args.envs, args.threads, args.steps, args.repeats)
-        console.print(BENCHMARKS[name].table(rows))
+        print_table(BENCHMARKS[name].table(rows))
         write_json(args.out / f"{name}.json", {"benchmark": name, "machine": here, "rows": rows})
     console.print(f"{machine_line(here)}. JSON: {args.out}/")
 

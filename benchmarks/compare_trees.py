@@ -23,6 +23,7 @@ from rich.table import Table
 from benchmarks.scene import synthetic_motions
 from benchmarks.timing import machine, machine_line
 from parc_core.system.files import write_json
+from parc_tracker.tables import print_table
 
 Speeds = Dict[str, Dict[int, List[int]]]
 """samples/s of each round, by tree and number of environments."""
@@ -38,7 +39,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument("--motions", help="motions.yaml; default: 16 synthetic motions, made by this tree")
     parser.add_argument("--json", type=Path, default=Path("output/benchmarks/compare_trees.json"))
     args, passed_on = parser.parse_known_args(argv)
-    here, console = machine(), Console()
+    here, console = machine(), Console(soft_wrap=True)
     speeds: Speeds = {"before": {}, "after": {}}
     trees = dict(zip(speeds, (tree.resolve() for tree in args.trees)))
     args.json.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +51,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
                     speeds[name].setdefault(num_envs, []).append(speed)
                     console.print(f"round {number + 1}, {name}, {num_envs:,}: {speed:,} samples/s")
                 write_json(args.json, {"benchmark": "compare_trees", "machine": here, "speeds": speeds})
-    console.print(table(speeds))
+    print_table(table(speeds))
     console.print(f"{machine_line(here)}. JSON: {args.json}")
 
 

@@ -36,6 +36,7 @@ from parc_core.motion.library import MotionLibrary
 from parc_core.motion.synthetic import KINDS, make_dataset
 from parc_core.system.files import write_json
 from parc_core.system.processes import usable_cores
+from parc_tracker.tables import print_table
 
 HUMANOID = PROJECT_ROOT / "data" / "assets" / "humanoid.xml"
 
@@ -61,8 +62,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = _parser().parse_args(argv)
     check_device_or_leave(args.device)
     result = measure(args.motions, args.folder, args.device)
-    console = Console()
-    console.print(table(result))
+    console = Console(soft_wrap=True)
+    print_table(table(result))
     console.print(machine_line(result["machine"]))
     write_json(args.json, result)
     console.print(f"JSON: {args.json}")

@@ -31,6 +31,7 @@ from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.playback.policy import load_policy
 from parc_core.rotations import quat_diff_angle
 from parc_core.system.files import write_json
+from parc_tracker.tables import print_table
 
 TIMES = (0.1, 0.25, 0.5, 1.0, 2.0)  # s after the start
 PERCENTILES = (50, 90, 100)
@@ -78,8 +79,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         if args.model is not None:
             loops["closed"] = compare(config, *span, model=args.model)
     rows = [row for loop, result in loops.items() for row in table_rows(loop, result)]
-    console, here = Console(), machine()
-    console.print(table(rows))
+    console, here = Console(soft_wrap=True), machine()
+    print_table(table(rows))
     args.out.mkdir(parents=True, exist_ok=True)
     content = {
         "machine": here,

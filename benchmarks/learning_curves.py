@@ -18,6 +18,7 @@ from rich.table import Table
 from parc_core.evaluation.curves import LearningCurves, read_curves
 from parc_core.evaluation.result import percent
 from parc_core.system.files import write_json
+from parc_tracker.tables import print_table
 
 COLUMNS = {
     "Eval_Completed": "clips completed",
@@ -43,8 +44,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = _parser().parse_args(argv)
     runs = [read_run(text) for text in args.folders]
     rows = table_rows(runs, args.at)
-    console = Console()
-    console.print(table(rows))
+    console = Console(soft_wrap=True)
+    print_table(table(rows))
     args.out.mkdir(parents=True, exist_ok=True)
     content = {"rows": rows, "runs": [_as_json(run) for run in runs]}
     write_json(args.out / "learning_curves.json", _without_nan(content))

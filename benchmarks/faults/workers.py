@@ -26,6 +26,7 @@ from benchmarks.timing import machine, machine_line
 from parc_core.errors import DataError
 from parc_core.registry.models import resolve_model
 from parc_core.system.files import write_json
+from parc_tracker.tables import print_table
 
 FAULTS = {
     "worker": "SIGKILL of the worker, which is started again",
@@ -42,7 +43,7 @@ LEAVE = 40.0  # s that processes may take to leave after their run
 
 def run(args: argparse.Namespace) -> None:
     """Runs the benchmark; exit code 1 where a run did not finish, a file is damaged or a process is left."""
-    chance, console = random.Random(args.seed), Console()
+    chance, console = random.Random(args.seed), Console(soft_wrap=True)
     names = [("machine", "flow", "worker")[i % 3] for i in range(args.worker_faults)]
     plan = names + ["server"] * args.server_faults
     rows: List[Dict[str, Any]] = []
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
             write_json(
                 args.json, {"benchmark": "worker and server faults", "machine": machine(), "rows": rows}
             )
-    console.print(table(rows))
+    print_table(table(rows))
     console.print(f"{machine_line(machine())}. JSON: {args.json}")
     if not all(row["finished"] and not row["damaged"] and not row["orphans"] for row in rows):
         raise SystemExit(1)

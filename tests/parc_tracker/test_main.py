@@ -70,7 +70,7 @@ def test_deploy_takes_its_options_by_their_earlier_names_too(monkeypatch, option
     given = []
     monkeypatch.setattr("parc_tracker.deploy.run_deploy", lambda *values: given.append(values))
     assert invoke("deploy", *options).exit_code == 0
-    [(_, pool, max_concurrent_runs, _, _, heartbeat_timeout, _, _)] = given
+    [(_, pool, max_concurrent_runs, _, _, heartbeat_timeout, *_)] = given
     assert (pool, max_concurrent_runs, heartbeat_timeout) == ("parc", 3, 120)
 
 
