@@ -35,8 +35,12 @@ def _inputs(parameters: dict[str, Any]) -> Any:
 
 
 def settings_of(dataset_config: dict[str, Any]) -> dict[str, Any]:
-    """A dataset config without places."""
-    return {key: value for key, value in dataset_config.items() if key not in PLACES}
+    """A dataset config without places; keys that came later count only where they are set."""
+    return {
+        key: value
+        for key, value in dataset_config.items()
+        if key not in PLACES and not (key == "allow_implausible" and not value)
+    }
 
 
 def merged_here(merged: Result) -> MergeResult:
@@ -91,8 +95,8 @@ def merge_motions(dataset_config: dict[str, Any]) -> Result:
     name = content_key("merge", "", [settings_of(dataset_config), merged.fingerprint]).rpartition("-")[2][:16]
     path = work_folder() / "merges" / f"{name}.json"
     write_merge_result(path, dataclasses.replace(merged, motions_dir=MOTIONS))
-    for item in merged.rejected[:20]:
-        log.warning("skipped: %s: %s", item.path, item.reason)
+    for line in merged.remarks():
+        log.warning("%s", line)
     return {
         "merge": file_ref(path),
         "sha256": _content(merged),

@@ -34,6 +34,8 @@ class DatasetConfig:
     """The same along y."""
     min_num_frames: int = setting(2, at_least=0)
     """Motions with fewer frames are skipped (two is the least that has a velocity)."""
+    allow_implausible: bool = setting(False, ours=True)
+    """Keep motions that cannot be right (quaternions in another order, centimetres, y up, off their terrain)."""
 
     def __post_init__(self) -> None:
         if not self.folder_paths:

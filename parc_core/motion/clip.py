@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Optional
+from typing import Optional, Tuple
 
 import numpy as np
 
@@ -52,3 +52,5 @@ class MotionTerrain:
     terrain: Optional[Heightfield]
     misc: Optional[bytes] = None
     """The pickled misc_data, unread; see `read_misc`."""
+    notes: Tuple[str, ...] = ()
+    """What was changed while reading, in words: resampled, moved near zero."""

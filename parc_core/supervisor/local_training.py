@@ -48,6 +48,7 @@ def train_from_config(config: PathLike, listener: Listener) -> Path:
         built = create_dataset(
             load_dataset_config(tracker.create_dataset_config),
             progress=lambda done, total, what: listener.note(f"{what}: {done} of {total}"),
+            note=listener.note,
         )
         dataset_file = built["motions_yaml"]
     files = emit_configs(tracker, str(dataset_file), run_folder(tracker, str(dataset_file)))

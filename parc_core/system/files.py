@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 import uuid
 from pathlib import Path
 from typing import IO, Any, Dict, Iterator, Tuple, Union
@@ -33,7 +34,7 @@ def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
         ConfigError: the place cannot be written, or the disk is full.
     """
     target = Path(path)
-    temp = target.parent / f".{target.name[:100]}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp"
+    temp = target.parent / f".{cut_bytes(target.name, 100)}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # "x" and the default 0666 let the user's umask decide who may read, unlike tempfile's 0600.
@@ -58,6 +59,54 @@ def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
     except BaseException:
         _remove_quietly(temp)
         raise
+
+
+def cut_bytes(text: str, count: int) -> str:
+    """The beginning of a file name that takes at most `count` bytes: file systems count those, not characters."""
+    return os.fsencode(text)[:count].decode("utf-8", "ignore")
+
+
+def printable_name(name: str) -> str:
+    """A file name or path fit for messages, JSON and new file names: bytes that are not UTF-8 become %FF."""
+    return "".join(
+        c if c.isprintable() else "".join(f"%{byte:02X}" for byte in c.encode("utf-8", "surrogateescape"))
+        for c in name
+    )
+
+
+def open_regular(path: PathLike) -> IO[bytes]:
+    """Open a file for reading, but nothing else: a named pipe would wait for a writer, a device may never end.
+
+    Raises:
+        OSError: it cannot be opened, or is not a regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+            raise OSError(code, f"it is {_kind(mode)}, not a file", os.fspath(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _kind(mode: int) -> str:
+    known = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a named pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return known.get(stat.S_IFMT(mode), "something else")
+
+
+def read_regular(path: PathLike) -> bytes:
+    """The content of a regular file (see `open_regular`)."""
+    with open_regular(path) as file:
+        return file.read()
 
 
 def write_text(path: PathLike, text: str) -> None:
@@ -90,7 +139,7 @@ def sha256_bytes(data: bytes) -> str:
 def sha256_file(path: PathLike) -> str:
     """SHA-256 of a file's content, as 64 hex digits; reads one MiB at a time."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 from parc_core.errors import DataError
 from parc_core.motion.dataset.dataset_file import MotionEntry, MotionsFile, manifest_path, write_motions_yaml
@@ -63,11 +63,16 @@ def create_dataset(
     progress: Optional[Progress] = None,
     workers: Optional[int] = None,
     index_path: Optional[PathLike] = None,
+    note: Optional[Callable[[str], None]] = None,
 ) -> Dict[str, Any]:
     """Merge and build in one call, as PARC's script does: writes the dataset file at `save_path`.
 
     `save_path` ending in .yaml or .yml is the file; anything else is the folder of a `motions.yaml`. The
     copies of the motions go to `motions/` beside it.
+
+    Args:
+        config, progress, workers, index_path: as `merge_folders`.
+        note: called with a line for each file that is left out, and for what reading others changes.
 
     Returns:
         As `build_dataset`.
@@ -77,6 +82,9 @@ def create_dataset(
     """
     folder, name = save_place(config)
     merged = merge_folders(config, folder, progress, workers, index_path)
+    if note is not None:
+        for line in merged.remarks():
+            note(line)
     return build_dataset(merged, config, folder, name)
 
 
@@ -148,6 +156,7 @@ def _manifest(
             "max_terrain_dim_x": config.max_terrain_dim_x,
             "max_terrain_dim_y": config.max_terrain_dim_y,
             "cut_some_classes_in_half": config.cut_some_classes_in_half,
+            "allow_implausible": config.allow_implausible,
             "motion_classes_to_cut_in_half": list(config.motion_classes_to_cut_in_half or ()),
         },
         "classes": classes,

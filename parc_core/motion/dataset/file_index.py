@@ -12,9 +12,10 @@ from typing import Dict, Optional, Tuple
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.formats import safe_pickle
 from parc_core.motion.formats.container import read_motion_terrain, validate
-from parc_core.system.files import PathLike, sha256_bytes, write_text
+from parc_core.motion.plausibility import Skeleton, judge
+from parc_core.system.files import PathLike, read_regular, sha256_bytes, write_text
 
-CHECKS_VERSION = 1
+CHECKS_VERSION = 2
 """Raise when `inspect` judges differently: what older versions noted is then looked at again."""
 
 
@@ -34,17 +35,22 @@ class FileFacts:
     """Terrain cells along y."""
     dx: float = 0.0
     """Cell size, m."""
+    implausible: str = ""
+    """What cannot be right about the motion and why (see `motion.plausibility`); empty for nothing."""
+    notes: str = ""
+    """What reading it changes (resampled, moved near zero), and what is odd without an evident cause."""
 
 
-def inspect(path: str, num_bodies: int) -> FileFacts:
+def inspect(path: str, num_bodies: int, skeleton: Optional[Skeleton] = None) -> FileFacts:
     """Read one motion file and judge it; a bad file is an answer, not an exception.
 
     Args:
         path: the file.
         num_bodies: J of the character.
+        skeleton: of the character; None judges no joints.
     """
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(path)
     except OSError as error:
         return FileFacts("", f"cannot be read ({error.strerror or error})")
     sha256 = sha256_bytes(data)
@@ -58,7 +64,12 @@ def inspect(path: str, num_bodies: int) -> FileFacts:
         return FileFacts(sha256, text[len(path) + 2 :] if text.startswith(f"{path}: ") else text)
     assert mt.motion is not None and mt.terrain is not None  # validate saw to it
     nx, ny = mt.terrain.hf.shape
-    return FileFacts(sha256, None, mt.motion.num_frames, mt.motion.fps, nx, ny, mt.terrain.dx)
+    found = judge(mt.motion, mt.terrain, skeleton)
+    slip, odd = (str(found), "") if found.cause else ("", found.text)
+    notes = "; ".join(
+        [f"{note} when it is read" for note in mt.notes] + [f"odd, but kept: {odd}"] * bool(odd)
+    )
+    return FileFacts(sha256, None, mt.motion.num_frames, mt.motion.fps, nx, ny, mt.terrain.dx, slip, notes)
 
 
 def default_index_path() -> Path:
@@ -72,10 +83,12 @@ class FileIndex:
     The index is a cache: a missing, broken or unwritable one costs time alone.
     """
 
-    def __init__(self, path: PathLike, num_bodies: int) -> None:
+    def __init__(self, path: PathLike, num_bodies: int, skeleton: Optional[Skeleton] = None) -> None:
         """Open the index at `path` for a character of `num_bodies` bodies."""
         self.path = Path(path)
         self._judged_for = f"{CHECKS_VERSION}:{num_bodies}"
+        if skeleton is not None:
+            self._judged_for += f":{skeleton.digest()[:16]}"
         self._files: Dict[str, Dict[str, object]] = {}
         self._changed = False
         try:
@@ -141,8 +154,8 @@ def stamp(path: str) -> Optional[str]:
     return f"{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
 
 
-def inspect_stamped(task: Tuple[str, int]) -> Tuple[Optional[str], FileFacts]:
+def inspect_stamped(task: Tuple[str, int, Optional[Skeleton]]) -> Tuple[Optional[str], FileFacts]:
     """`inspect` with the stamp from before the read (for worker processes)."""
-    path, num_bodies = task
+    path, num_bodies, skeleton = task
     before = stamp(path)
-    return before, inspect(path, num_bodies)
+    return before, inspect(path, num_bodies, skeleton)

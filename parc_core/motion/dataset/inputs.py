@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable
 
+from parc_core.system.files import printable_name
+
 MARKER = ".parc-merged"
 """Lies in every folder of copies; such a folder is never an input, even inside an input folder."""
 
@@ -14,7 +16,7 @@ class InputFile:
     """A motion file found below a root."""
 
     path: str
-    """Absolute, or an address (`s3://…`): what messages name."""
+    """Absolute, or an address (`s3://…`)."""
     motion_class: str
     """First folder below the root; empty for a file that lies in the root itself."""
     relative: str
@@ -25,6 +27,11 @@ class InputFile:
     """Bytes of a remote file."""
     error: str = ""
     """Why a remote file cannot be had."""
+
+    @property
+    def shown(self) -> str:
+        """The path for messages and JSON, whatever bytes it holds."""
+        return printable_name(self.path)
 
     @property
     def is_remote(self) -> bool:

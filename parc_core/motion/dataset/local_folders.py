@@ -8,6 +8,7 @@ from typing import Iterator, List, NoReturn, Set, Tuple
 
 from parc_core.errors import DataError
 from parc_core.motion.dataset.inputs import MARKER, SUFFIXES, InputFile, is_skipped
+from parc_core.system.files import printable_name
 
 
 def find_local(root: Path, classes: Set[str], files: List[InputFile]) -> None:
@@ -20,10 +21,11 @@ def find_local(root: Path, classes: Set[str], files: List[InputFile]) -> None:
         raise DataError(f"folder_paths: {root}: no such folder; check the path (and DATA_DIR)")
     for folder, names in _walk(root):
         parts = folder.relative_to(root).parts
-        classes.update(parts[:1])
+        motion_class = printable_name(parts[0]) if parts else ""
+        classes.update([motion_class] if parts else [])
         for name in names:
             relative = "/".join((*parts, name))
-            files.append(InputFile(str(folder / name), parts[0] if parts else "", relative))
+            files.append(InputFile(str(folder / name), motion_class, relative))
 
 
 def _walk(root: Path) -> Iterator[Tuple[Path, List[str]]]:
@@ -44,4 +46,6 @@ def _walk(root: Path) -> Iterator[Tuple[Path, List[str]]]:
 
 
 def _raise_unreadable(error: OSError) -> NoReturn:
-    raise DataError(f"{error.filename}: folder cannot be read ({error.strerror}); check its permissions")
+    raise DataError(
+        f"{printable_name(str(error.filename))}: folder cannot be read ({error.strerror}); check its permissions"
+    )

@@ -6,6 +6,7 @@ another selection into the same folder, reads and writes only what is new.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 from collections import Counter
@@ -27,8 +28,17 @@ from parc_core.motion.dataset.inputs import MARKER, InputFile, Progress
 from parc_core.motion.dataset.merge_result import Duplicate, MergedMotion, MergeResult, Rejected
 from parc_core.motion.dataset.remote_folders import ensure_cached, local_file
 from parc_core.motion.dataset.sources import find_motions
+from parc_core.motion.plausibility import Skeleton
 from parc_core.storage.cache import LocalCache
-from parc_core.system.files import PathLike, sha256_bytes, write_bytes, write_text
+from parc_core.system.files import (
+    PathLike,
+    cut_bytes,
+    printable_name,
+    read_regular,
+    sha256_bytes,
+    write_bytes,
+    write_text,
+)
 from parc_core.system.processes import map_files
 
 if TYPE_CHECKING:
@@ -63,13 +73,14 @@ def merge_folders(
     _check_settings(config)
     motions_dir = output_folder(out_dir) / "motions"
     classes, files = find_motions(config.folder_paths, progress)
-    num_bodies = _num_bodies(config)
-    index = FileIndex(index_path or default_index_path(), num_bodies)
+    _check_halved(config, classes)
+    skeleton = _skeleton(config)
+    index = FileIndex(index_path or default_index_path(), _num_bodies(skeleton), skeleton)
     write_text(motions_dir / MARKER, "Copies made by parc-tracker; not an input.\n")
-    facts, num_read = _all_facts(files, index, num_bodies, progress, workers)
+    facts, num_read = _all_facts(files, index, skeleton, progress, workers)
     kept, rejected, duplicates = _select(config, files, facts)
     motions = _named(kept, facts)
-    sources = {file.path: file for file in kept}
+    sources = {file.shown: file for file in kept}
     if config.compute_preprocessing_data:
         from parc_core.motion.dataset.prepared_copies import (  # torch: others do without
             Preparation,
@@ -105,9 +116,9 @@ def inputs_fingerprint(
     """
     _check_settings(config)
     _, files = find_motions(config.folder_paths, progress)
-    num_bodies = _num_bodies(config)
-    index = FileIndex(index_path or default_index_path(), num_bodies)
-    facts, _ = _all_facts(files, index, num_bodies, progress, workers)
+    skeleton = _skeleton(config)
+    index = FileIndex(index_path or default_index_path(), _num_bodies(skeleton), skeleton)
+    facts, _ = _all_facts(files, index, skeleton, progress, workers)
     index.save()
     return _fingerprint(files, facts)
 
@@ -126,18 +137,35 @@ def _check_settings(config: DatasetConfig) -> None:
         raise ConfigError("folder_paths: empty, name at least one folder of motions")
 
 
-def _num_bodies(config: DatasetConfig) -> int:
+def _check_halved(config: DatasetConfig, classes: List[str]) -> None:
+    if not config.cut_some_classes_in_half:
+        return
+    for name in config.motion_classes_to_cut_in_half or ():
+        if name not in classes:
+            near = difflib.get_close_matches(name, classes, n=1, cutoff=0.0)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise ConfigError(
+                f"motion_classes_to_cut_in_half: no class '{name}' in the folders; {hint}(the classes: "
+                f"{', '.join(classes[:20])})"
+            )
+
+
+def _skeleton(config: DatasetConfig) -> Optional[Skeleton]:
     if not config.char_filepath:
-        return DEFAULT_BODIES
+        return None
     from parc_core.character.mjcf import load_character
 
-    return len(load_character(resolve(config.char_filepath)).body_names)
+    return Skeleton.of(load_character(resolve(config.char_filepath)))
+
+
+def _num_bodies(skeleton: Optional[Skeleton]) -> int:
+    return DEFAULT_BODIES if skeleton is None else len(skeleton.parents)
 
 
 def _all_facts(
     files: List[InputFile],
     index: FileIndex,
-    num_bodies: int,
+    skeleton: Optional[Skeleton],
     progress: Optional[Progress],
     workers: Optional[int],
 ) -> Tuple[Dict[str, FileFacts], int]:
@@ -154,7 +182,7 @@ def _all_facts(
         facts[path] = FileFacts("", file.error)
         del todo[path]
     unread = [todo[path] for path in sorted(todo)]
-    tasks = [(str(local_file(file)), num_bodies) for file in unread]
+    tasks = [(str(local_file(file)), _num_bodies(skeleton), skeleton) for file in unread]
     results = map_files(inspect_stamped, tasks, workers)
     for done, (file, (file_stamp, found)) in enumerate(zip(unread, results), start=1):
         facts[file.path] = found if not file.is_remote else _checked_copy(file, found)
@@ -195,11 +223,11 @@ def _select(
         if reason is None and file.motion_class in halved and position[file.motion_class] % 2 == 0:
             reason = "every second file of this class is left out (motion_classes_to_cut_in_half)"
         if reason is not None:
-            rejected.append(Rejected(file.path, file.motion_class, reason))
+            rejected.append(Rejected(file.shown, file.motion_class, reason))
         elif found.sha256 in owner:
-            duplicates.append(Duplicate(file.path, file.motion_class, owner[found.sha256]))
+            duplicates.append(Duplicate(file.shown, file.motion_class, owner[found.sha256]))
         else:
-            owner[found.sha256] = file.path
+            owner[found.sha256] = file.shown
             kept.append(file)
     return kept, rejected, duplicates
 
@@ -209,6 +237,8 @@ def _reason(config: DatasetConfig, file: InputFile, found: FileFacts) -> Optiona
         return "lies beside the class folders, not in one"
     if found.error is not None:
         return found.error
+    if found.implausible and not config.allow_implausible:
+        return f"{found.implausible} (allow_implausible: true takes it as it is)"
     if config.min_num_frames is not None and found.frames < config.min_num_frames:
         return f"{found.frames} frames, fewer than min_num_frames = {config.min_num_frames}"
     for key, cells in (("max_terrain_dim_x", found.nx), ("max_terrain_dim_y", found.ny)):
@@ -220,16 +250,21 @@ def _reason(config: DatasetConfig, file: InputFile, found: FileFacts) -> Optiona
 
 def _named(kept: List[InputFile], facts: Dict[str, FileFacts]) -> List[MergedMotion]:
     """Give each motion its name and its file name."""
-    plain = [f"{file.motion_class}/{Path(file.path).stem}" for file in kept]
+    plain = [f"{file.motion_class}/{_stem(file)}" for file in kept]
     count = Counter(plain)
     motions = []
     for file, name in zip(kept, plain):
         found = facts[file.path]
         short = found.sha256[:8]
-        stem = f"{file.motion_class[:80]}__{Path(file.path).stem[:80]}__{short}.pkl"
+        parts = (cut_bytes(part.replace("\\", "_"), 80) for part in (file.motion_class, _stem(file)))
+        stem = f"{'__'.join(parts)}__{short}.pkl"
         unique = name if count[name] == 1 else f"{name}-{short}"
-        motions.append(MergedMotion(stem, unique, file.motion_class, found, file.path))
+        motions.append(MergedMotion(stem, unique, file.motion_class, found, file.shown))
     return sorted(motions, key=lambda m: (m.motion_class, m.name))
+
+
+def _stem(file: InputFile) -> str:
+    return printable_name(Path(file.path).stem)
 
 
 def _copy(
@@ -272,7 +307,7 @@ def _copy_one(task: Tuple[str, str, str]) -> Tuple[Optional[str], Optional[str]]
     """Copy one file if it still is what was checked; its copy's stamp, or the reason why not."""
     source, target, sha256 = task
     try:
-        data = Path(source).read_bytes()
+        data = read_regular(source)
     except OSError as error:
         return None, f"vanished while being merged ({error.strerror or error})"
     if sha256_bytes(data) != sha256:

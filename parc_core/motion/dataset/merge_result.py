@@ -14,6 +14,9 @@ from parc_core.system.files import PathLike, write_json
 _FACTS = ("sha256", "frames", "fps", "nx", "ny", "dx")
 """What the file says of a motion's content; a kept one has no error."""
 
+_REMARKS = ("implausible", "notes")
+"""What is written only where there is something to say."""
+
 
 @dataclass(frozen=True)
 class MergedMotion:
@@ -76,6 +79,16 @@ class MergeResult:
     num_read: int = 0
     """Input files that this merge had to read (the others were unchanged); not kept in the file."""
 
+    def remarks(self) -> List[str]:
+        """Lines for people: each file that was left out, with the reason, and what reading others changes."""
+        lines = [f"skipped: {item.path}: {item.reason}" for item in self.rejected]
+        for motion in self.motions:
+            if motion.facts.implausible:
+                lines.append(f"taken though implausible: {motion.source}: {motion.facts.implausible}")
+            if motion.facts.notes:
+                lines.append(f"{motion.source}: {motion.facts.notes}")
+        return lines
+
     def path_of(self, motion: MergedMotion) -> Path:
         """Absolute path of a motion's copy."""
         return Path(self.motions_dir) / motion.file
@@ -111,10 +124,12 @@ def _flat(motion: Dict[str, Any]) -> Dict[str, Any]:
     return {
         **{key: motion[key] for key in ("file", "name", "motion_class")},
         **{key: facts[key] for key in _FACTS},
+        **{key: facts[key] for key in _REMARKS if facts[key]},
         "source": motion["source"],
     }
 
 
 def _nested(item: Dict[str, Any]) -> MergedMotion:
-    facts = FileFacts(**{key: item.pop(key) for key in _FACTS})
+    remarks = {key: item.pop(key, "") for key in _REMARKS}
+    facts = FileFacts(**{key: item.pop(key) for key in _FACTS}, **remarks)
     return MergedMotion(facts=facts, **item)

@@ -14,7 +14,7 @@ from parc_core.motion.dataset.merge_result import Duplicate, MergedMotion
 from parc_core.motion.dataset.preprocessing import Preprocessor, preprocess
 from parc_core.motion.dataset.remote_folders import ensure_cached, local_file
 from parc_core.motion.formats.container import motion_terrain_bytes, read_motion_terrain
-from parc_core.system.files import sha256_bytes, sha256_file, write_bytes
+from parc_core.system.files import read_regular, sha256_bytes, sha256_file, write_bytes
 from parc_core.system.processes import map_files
 
 PREPARING_VERSION = 1
@@ -113,7 +113,7 @@ def _prepare_one(
     """Prepare one file if it still is what was checked: its copy and the copy's stamp, or the reason why not."""
     motion, source, how = task
     try:
-        data = Path(source).read_bytes()
+        data = read_regular(source)
     except OSError as error:
         return None, None, f"vanished while being merged ({error.strerror or error})"
     if sha256_bytes(data) != motion.sha256:

@@ -24,7 +24,7 @@ from parc_core.errors import DataError
 from parc_core.motion.clip import MotionClip, MotionTerrain
 from parc_core.motion.formats import safe_pickle
 from parc_core.motion.formats.container import read_misc
-from parc_core.motion.formats.pickle_values import without_numpy_scalars
+from parc_core.motion.formats.pickle_values import plain
 from parc_core.terrain.heightfield import Heightfield, grid_index
 
 MASK_KEY = "hf_mask_inds"
@@ -120,7 +120,7 @@ def preprocess(
     if MASK_KEY in misc and not override:
         return content
     found = preprocessor.compute(content.motion, content.terrain)
-    plain: Dict[str, Any] = {**without_numpy_scalars(misc), MASK_KEY: found.hf_mask_inds}
+    kept: Dict[str, Any] = {**plain(misc), MASK_KEY: found.hf_mask_inds}
     return MotionTerrain(
-        content.motion, replace(content.terrain, hf_maxmin=found.hf_maxmin), safe_pickle.dumps(plain)
+        content.motion, replace(content.terrain, hf_maxmin=found.hf_maxmin), safe_pickle.dumps(kept)
     )

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Dict, Optional, Tuple, Union
+from typing import Any, Dict, Optional, Union
 
 import numpy as np
 
 from parc_core.errors import DataError
 from parc_core.motion.clip import MotionClip, MotionTerrain
 from parc_core.motion.formats import safe_pickle
-from parc_core.system.files import PathLike, write_bytes
+from parc_core.motion.formats.foreign import foreign_file
+from parc_core.motion.formats.normal_form import moved_near_zero, whole_frame_rate
+from parc_core.motion.formats.numbers import (
+    LOOP_MODES,
+    MAX_FPS,
+    expect_shape,
+    float32,
+    frame_rate,
+    number,
+)
+from parc_core.system.files import PathLike, read_regular, write_bytes
 from parc_core.terrain.heightfield import Heightfield
 
 CONTAINER_KEYS = ("motion_data", "terrain_data", "misc_data")
 NPZ_MAGIC = b"PK\x03\x04"
 LEGACY_KEYS = ("frames", "loop_mode")
-LOOP_MODES = ("CLAMP", "WRAP")
 
 # Published clips are unit to 1e-6; a wrong component order or a raw network output is far off.
 UNIT_TOLERANCE = 1e-3
@@ -42,12 +50,48 @@ def read_motion_terrain(source: Union[PathLike, bytes], where: Optional[str] = N
         where = where or str(source)
         data = _read_bytes(source, where)
     parts = _container(data, where)
-    motion = terrain = None
+    motion = ground = None
     if parts["motion_data"] is not None:
-        motion = _motion(_part(parts["motion_data"], f"{where}: motion_data"), f"{where}: motion_data")
+        at = f"{where}: motion_data"
+        motion = _motion(_part(parts["motion_data"], at), at)
     if parts["terrain_data"] is not None:
-        terrain = _terrain(_part(parts["terrain_data"], f"{where}: terrain_data"), f"{where}: terrain_data")
-    return MotionTerrain(motion, terrain, parts["misc_data"])
+        at = f"{where}: terrain_data"
+        ground = _terrain(_part(parts["terrain_data"], at), at)
+    return from_parts(motion, ground, parts["misc_data"], f"{where}: motion_data")
+
+
+def from_parts(
+    motion: Optional[Dict[str, Any]], ground: Optional[Dict[str, Any]], misc: Optional[bytes], where: str
+) -> MotionTerrain:
+    """A file's content from checked values, near zero and at a whole frame rate (`MotionTerrain.notes` says so).
+
+    Args:
+        motion: `root_pos`, `root_rot`, `joint_rot` and `body_contacts` (or None) as arrays, `fps` (whole or not) and
+            `loop_mode`; or None.
+        ground: `hf`, `min_point`, `hf_maxmin` (or None) as arrays, and `dx`; or None.
+        misc: the pickled misc_data.
+        where: for messages.
+
+    Raises:
+        DataError: the shapes do not fit each other, or the values make no sense.
+    """
+    if motion is None:
+        return MotionTerrain(None, None if ground is None else _heightfield(ground), misc)
+    root_pos, n = motion["root_pos"], len(motion["root_pos"])
+    expect_shape(root_pos, (n, 3), f"{where}: root_pos")
+    root_pos, ground, moved = moved_near_zero(root_pos, ground, where)
+    root_rot, joint_rot = float32(motion["root_rot"]), float32(motion["joint_rot"])
+    expect_shape(root_rot, (n, 4), f"{where}: root_rot")
+    joints = joint_rot.shape[1] if joint_rot.ndim == 3 else 0
+    expect_shape(joint_rot, (n, joints, 4), f"{where}: joint_rot")
+    contacts = motion["body_contacts"]
+    if contacts is not None:
+        contacts = float32(contacts)
+        expect_shape(contacts, (n, joints + 1), f"{where}: body_contacts")
+    clip = MotionClip(float32(root_pos), root_rot, joint_rot, contacts, 0, motion["loop_mode"])
+    clip, resampled = whole_frame_rate(clip, frame_rate(motion["fps"], where))
+    notes = tuple(note for note in (moved, resampled) if note)
+    return MotionTerrain(clip, None if ground is None else _heightfield(ground), misc, notes)
 
 
 def write_motion_terrain(path: PathLike, mt: MotionTerrain) -> None:
@@ -64,25 +108,25 @@ def motion_terrain_bytes(mt: MotionTerrain) -> bytes:
     parts: Dict[str, Optional[bytes]] = {"motion_data": None, "terrain_data": None, "misc_data": mt.misc}
     if mt.motion is not None:
         clip = mt.motion
-        contacts = None if clip.body_contacts is None else _float32(clip.body_contacts)
+        contacts = None if clip.body_contacts is None else float32(clip.body_contacts)
         parts["motion_data"] = safe_pickle.dumps(
             {
-                "root_pos": _float32(clip.root_pos),
-                "root_rot": _float32(clip.root_rot),
-                "joint_rot": _float32(clip.joint_rot),
+                "root_pos": float32(clip.root_pos),
+                "root_rot": float32(clip.root_rot),
+                "joint_rot": float32(clip.joint_rot),
                 "body_contacts": contacts,
                 "fps": int(clip.fps),
                 "loop_mode": str(clip.loop_mode),
             }
         )
     if mt.terrain is not None:
-        hf = _float32(mt.terrain.hf)
+        hf = float32(mt.terrain.hf)
         maxmin = _height_bounds(hf) if mt.terrain.hf_maxmin is None else mt.terrain.hf_maxmin
         parts["terrain_data"] = safe_pickle.dumps(
             {
                 "hf": hf,
-                "hf_maxmin": _float32(maxmin),
-                "min_point": _float32(mt.terrain.min_point),
+                "hf_maxmin": float32(maxmin),
+                "min_point": float32(mt.terrain.min_point),
                 "dx": float(mt.terrain.dx),
             }
         )
@@ -133,11 +177,13 @@ def _validate_motion(clip: MotionClip, where: str, num_bodies: int) -> None:
     n = clip.num_frames
     if n < 2:
         raise DataError(f"{where}: root_pos has {n} frame(s), a motion needs at least 2")
-    _expect(clip.joint_rot, (n, num_bodies - 1, 4), f"{where}: joint_rot")
-    if clip.fps <= 0:
-        raise DataError(f"{where}: fps is {clip.fps}, it must be above 0")
+    expect_shape(clip.joint_rot, (n, num_bodies - 1, 4), f"{where}: joint_rot")
+    if not 0 < clip.fps <= MAX_FPS:
+        raise DataError(f"{where}: fps is {clip.fps}, it must be above 0 and at most {MAX_FPS}")
     if clip.loop_mode not in LOOP_MODES:
-        raise DataError(f"{where}: loop_mode is {clip.loop_mode!r}, known are CLAMP and WRAP")
+        raise DataError(
+            f"{where}: loop_mode is {safe_pickle.describe(clip.loop_mode)}, known are CLAMP and WRAP"
+        )
     _finite(clip.root_pos, f"{where}: root_pos")
     for key, quaternions in (("root_rot", clip.root_rot), ("joint_rot", clip.joint_rot)):
         _finite(quaternions, f"{where}: {key}")
@@ -146,7 +192,7 @@ def _validate_motion(clip: MotionClip, where: str, num_bodies: int) -> None:
         if worst > UNIT_TOLERANCE:
             raise DataError(f"{where}: {key} has non-unit quaternions (norm off by up to {worst:.3g})")
     if clip.body_contacts is not None:
-        _expect(clip.body_contacts, (n, num_bodies), f"{where}: body_contacts")
+        expect_shape(clip.body_contacts, (n, num_bodies), f"{where}: body_contacts")
         _finite(clip.body_contacts, f"{where}: body_contacts")
         low, high = float(clip.body_contacts.min()), float(clip.body_contacts.max())
         if low < -CONTACT_TOLERANCE or high > 1.0 + CONTACT_TOLERANCE:
@@ -172,7 +218,7 @@ def _height_bounds(hf: np.ndarray) -> np.ndarray:
 
 def _read_bytes(path: PathLike, where: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return read_regular(path)
     except FileNotFoundError:
         raise DataError(f"{where}: no such motion file; check the path (and DATA_DIR)") from None
     except OSError as error:
@@ -188,6 +234,9 @@ def _container(data: bytes, where: str) -> Dict[str, Any]:
         # Older releases keep objects of their own classes in the flat layout: still say what the file is.
         if set(LEGACY_KEYS) <= set(safe_pickle.strings(data)):
             raise DataError(f"{_legacy(where)} ({str(error)[len(where) + 2 :]})") from None
+        other = foreign_file(data)
+        if other is not None:
+            raise DataError(f"{where}: {other}") from None
         raise
     if not isinstance(outer, dict):
         raise DataError(f"{where}: not a motion-terrain file, it holds a {type(outer).__name__}, not a dict")
@@ -218,36 +267,44 @@ def _part(data: bytes, where: str) -> Dict[str, Any]:
     return part
 
 
-def _motion(part: Dict[str, Any], where: str) -> MotionClip:
-    root_pos = _array(part, "root_pos", where, 2)
-    n = root_pos.shape[0]
-    root_rot = _array(part, "root_rot", where, 2)
-    joint_rot = _array(part, "joint_rot", where, 3)
-    _expect(root_pos, (n, 3), f"{where}: root_pos")
-    _expect(root_rot, (n, 4), f"{where}: root_rot")
-    _expect(joint_rot, (n, joint_rot.shape[1], 4), f"{where}: joint_rot")
-    contacts = None
+def _motion(part: Dict[str, Any], where: str) -> Dict[str, Any]:
+    """The motion's values as they are in the file, each checked alone."""
+    found: Dict[str, Any] = {"body_contacts": None}
+    for key, ndim in (("root_pos", 2), ("root_rot", 2), ("joint_rot", 3)):
+        found[key] = _array(part, key, where, ndim)
     if part.get("body_contacts") is not None:
-        contacts = _array(part, "body_contacts", where, 2)
-        _expect(contacts, (n, joint_rot.shape[1] + 1), f"{where}: body_contacts")
-    fps = _number(part, "fps", where)
-    if fps != int(fps):
-        raise DataError(f"{where}: fps is {fps}, a whole number is needed")
+        found["body_contacts"] = _array(part, "body_contacts", where, 2)
+    found["fps"] = number(_get(part, "fps", where), f"{where}: fps")
     loop_mode = _get(part, "loop_mode", where)
-    if loop_mode not in LOOP_MODES:
-        raise DataError(f"{where}: loop_mode is {loop_mode!r}, known are CLAMP and WRAP")
-    return MotionClip(root_pos, root_rot, joint_rot, contacts, int(fps), loop_mode)
+    if isinstance(loop_mode, np.ndarray) and loop_mode.ndim == 0:
+        loop_mode = loop_mode[()]
+    if not isinstance(loop_mode, str) or loop_mode not in LOOP_MODES:
+        raise DataError(f"{where}: loop_mode is {safe_pickle.describe(loop_mode)}, known are CLAMP and WRAP")
+    found["loop_mode"] = str(loop_mode)
+    return found
 
 
-def _terrain(part: Dict[str, Any], where: str) -> Heightfield:
+def _terrain(part: Dict[str, Any], where: str) -> Dict[str, Any]:
+    """The terrain's values as they are in the file, checked."""
     hf = _array(part, "hf", where, 2)
     min_point = _array(part, "min_point", where, 1)
-    _expect(min_point, (2,), f"{where}: min_point")
+    expect_shape(min_point, (2,), f"{where}: min_point")
     maxmin = None
     if part.get("hf_maxmin") is not None:
         maxmin = _array(part, "hf_maxmin", where, 3)
-        _expect(maxmin, (*hf.shape, 2), f"{where}: hf_maxmin")
-    return Heightfield(hf, min_point, _number(part, "dx", where), maxmin)
+        expect_shape(maxmin, (*hf.shape, 2), f"{where}: hf_maxmin")
+    dx = number(_get(part, "dx", where), f"{where}: dx")
+    return {"hf": hf, "min_point": min_point, "hf_maxmin": maxmin, "dx": dx}
+
+
+def _heightfield(ground: Dict[str, Any]) -> Heightfield:
+    maxmin = ground["hf_maxmin"]
+    return Heightfield(
+        float32(ground["hf"]),
+        float32(ground["min_point"]),
+        ground["dx"],
+        None if maxmin is None else float32(maxmin),
+    )
 
 
 def _keys(part: Dict[str, Any]) -> str:
@@ -267,21 +324,7 @@ def _array(part: Dict[str, Any], key: str, where: str, ndim: int) -> np.ndarray:
         raise DataError(f"{where}: {key} is not an array of numbers")
     if value.ndim != ndim:
         raise DataError(f"{where}: {key} has shape {list(value.shape)}, {ndim} dimension(s) are needed")
-    return _float32(value)
-
-
-def _number(part: Dict[str, Any], key: str, where: str) -> float:
-    value = _get(part, key, where)
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise DataError(f"{where}: {key} is {value!r}, a number is needed")
-    if not np.isfinite(value):
-        raise DataError(f"{where}: {key} is {value!r}, a finite number is needed")
-    return float(value)
-
-
-def _expect(value: np.ndarray, shape: Tuple[int, ...], where: str) -> None:
-    if value.shape != shape:
-        raise DataError(f"{where} has shape {list(value.shape)}, {list(shape)} is needed")
+    return value
 
 
 def _finite(value: np.ndarray, where: str) -> None:
@@ -292,7 +335,3 @@ def _finite(value: np.ndarray, where: str) -> None:
 
 def _first(mask: np.ndarray) -> str:
     return str([int(i) for i in np.argwhere(mask)[0]])
-
-
-def _float32(value: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(value, dtype=np.float32)

@@ -1,23 +1,20 @@
-"""How far a pickle may grow when it is read.
+"""How far a pickle may grow when it is read, and how many steps it may take.
 
-A few bytes can ask for gigabytes: one block of bytes in a thousand arrays, a tensor of stride 0, compressed storages,
-a memo of billions of places.
+A few bytes can ask for gigabytes: one block of bytes in a thousand arrays, a tensor of stride 0, compressed storages.
 """
 
 from __future__ import annotations
 
 import pickle
-import pickletools
-import re
-import warnings
 
 _GROWTH = 8
 """Arrays of a file may take so many times its size,"""
 _FREE_BYTES = 64 << 20
 """and so many bytes in any case."""
-
-_LONG_PLACE = re.compile(rb"r(?=(....))", re.DOTALL)
-_TEXT_PLACE = re.compile(rb"p[\s0-9+_]{5,}")
+_FREE_STEPS = 500_000
+"""So many opcodes are run of any file (half a second),"""
+_BYTES_PER_STEP = 8
+"""and one more for so many bytes of it; arrays and tensors take far fewer."""
 
 
 class Budget:
@@ -33,16 +30,6 @@ class Budget:
             raise pickle.UnpicklingError("it grows beyond all measure when read")
 
 
-def check_memo(data: bytes) -> None:
-    """Raise `pickle.UnpicklingError` for a memo place beyond the length of the pickle.
-
-    Python's unpickler would reserve memory for all places before it.
-    """
-    long_places = (int.from_bytes(found.group(1), "little") for found in _LONG_PLACE.finditer(data))
-    if not (_TEXT_PLACE.search(data) or any(place > len(data) for place in long_places)):
-        return  # most files: no need to go through all opcodes
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about odd escapes in broken text
-        for opcode, argument, _ in pickletools.genops(data):
-            if opcode.name in ("PUT", "LONG_BINPUT") and int(argument or 0) > len(data):
-                raise pickle.UnpicklingError(f"memo place {argument}")
+def max_steps(size: int) -> int:
+    """Opcodes that a pickle of `size` bytes may have."""
+    return _FREE_STEPS + size // _BYTES_PER_STEP

@@ -1,7 +1,8 @@
 """Pickles of motion files, read without running anything and written for every numpy.
 
-Only the numpy globals of spec section 2 are known, as stand-ins (see `pickle_values`). Pickles that grow beyond all
-measure when read (see `pickle_limits`) are corrupt.
+Only the numpy globals of spec section 2 are known, as stand-ins (see `pickle_values`), and nothing of a file
+is called (see `pickle_machine`). Pickles that grow beyond all measure when read, or take more steps than their size
+allows (see `pickle_limits`), are corrupt.
 """
 
 from __future__ import annotations
@@ -9,17 +10,18 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
-import pickletools
 import struct
-import warnings
-from typing import Any, Callable, Dict, List, Optional
+import zipfile
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 
 from parc_core.errors import DataError
-from parc_core.motion.formats.pickle_limits import Budget, check_memo
+from parc_core.motion.formats.pickle_limits import Budget
+from parc_core.motion.formats.pickle_machine import opcodes, run
 from parc_core.motion.formats.pickle_values import (
     TORCH_NAMES,
+    AnyClass,
     Forbidden,
     Function,
     Globals,
@@ -45,32 +47,11 @@ _BROKEN = (
     MemoryError,
     RecursionError,
     struct.error,
+    zipfile.BadZipFile,
 )
 
 
-class _Unpickler(pickle.Unpickler):
-    def __init__(
-        self,
-        file: io.BytesIO,
-        known: Globals,
-        others: Optional[Callable[[str, str], Any]] = None,
-    ) -> None:
-        super().__init__(file)
-        self._known = known
-        self._others = others
-
-    def find_class(self, module: str, name: str) -> Any:
-        found = self._known.get((module, name))
-        if found is None and self._others is not None:
-            found = self._others(module, name)
-        if found is None:
-            raise Forbidden(printable(f"{module}.{name}"))
-        return found
-
-
-def loads(
-    data: bytes, where: str, allow_torch: bool = False, others: Optional[Callable[[str, str], Any]] = None
-) -> Any:
+def loads(data: bytes, where: str, allow_torch: bool = False, allow_classes: bool = False) -> Any:
     """Read a pickle made of plain Python values and numpy arrays; nothing else is ever called.
 
     Args:
@@ -78,8 +59,8 @@ def loads(
         where: file (and key) for messages.
         allow_torch: also read torch tensors (as numpy arrays), as some misc_data hold; their nested
             storages go through `torch.load(weights_only=True)`.
-        others: what stands for a global that is not known here, by module and name; None refuses it. It must run
-            nothing of the file's (`pickle_values.Record`).
+        allow_classes: also read objects of classes that are not known here, as `pickle_values.Record`; nothing of
+            them is run.
 
     Returns:
         The value; arrays are fresh, writable and in native byte order.
@@ -91,18 +72,18 @@ def loads(
     known = numpy_globals(budget)
     if allow_torch:
         known.update(torch_globals(budget))
-    return _load(data, where, known, others)
+    return _load(data, where, known, AnyClass(budget) if allow_classes else None)
 
 
-def _load(
-    data: bytes,
-    where: str,
-    known: Globals,
-    others: Optional[Callable[[str, str], Any]] = None,
-) -> Any:
+def _load(data: bytes, where: str, known: Globals, others: Optional[AnyClass] = None) -> Any:
+    def find_class(module: str, name: str) -> Any:
+        found = known.get((module, name), others)
+        if found is None:
+            raise Forbidden(printable(f"{module}.{name}"))
+        return found
+
     try:
-        check_memo(data)
-        return finish(_Unpickler(io.BytesIO(data), known, others).load(), {})
+        return finish(run(data, find_class), {})
     except Forbidden as error:
         hint = _hint(str(error), ("torch.storage", "_load_from_bytes") in known)
         raise DataError(f"{where}: refused, its pickle asks for {error}; {hint}") from None
@@ -143,10 +124,9 @@ class _Pickler(pickle.Pickler):
 def strings(data: bytes) -> List[str]:
     """Text constants of a pickle, found by scanning its opcodes, never running them; up to a broken tail."""
     found: List[str] = []
-    with contextlib.suppress(*_BROKEN), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about odd escapes in broken text
-        for opcode, argument, _ in pickletools.genops(data):
-            if "UNICODE" in opcode.name and isinstance(argument, str):
+    with contextlib.suppress(*_BROKEN):
+        for name, argument in opcodes(data):
+            if ("UNICODE" in name or "STRING" in name) and isinstance(argument, str):
                 found.append(argument)
     return found
 
@@ -166,3 +146,19 @@ def printable(text: str) -> str:
     """Text from a file, fit for a one-line message: no control characters, not too long."""
     clean = "".join(c if c.isprintable() else "?" for c in text[:201])
     return clean if len(clean) <= 200 else clean[:199] + "…"
+
+
+def describe(value: Any) -> str:
+    """A value from a file for a message, in a few words whatever it is: `repr` of it may take for ever."""
+    if isinstance(value, str):
+        return repr(printable(value[:60]))
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 64:
+        return f"a whole number of {value.bit_length()} bits"
+    if value is None or isinstance(value, (bool, int, float, complex)):
+        return repr(value)
+    if isinstance(value, np.generic):
+        return printable(repr(value.item())[:60]) if value.dtype.itemsize <= 64 else f"a {value.dtype.name}"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {list(value.shape)}"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

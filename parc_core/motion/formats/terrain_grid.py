@@ -13,6 +13,7 @@ from parc_core.errors import DataError
 from parc_core.motion.clip import MotionTerrain
 from parc_core.motion.formats import safe_pickle
 from parc_core.motion.formats.container import read_misc, read_motion_terrain, write_motion_terrain
+from parc_core.motion.formats.numbers import array, float32, number
 from parc_core.system.files import PathLike
 from parc_core.terrain.grid import TerrainGrid
 from parc_core.terrain.heightfield import Heightfield
@@ -54,8 +55,8 @@ class TerrainFile:
 
     def __init__(self, terrain: Heightfield, misc: Dict[str, Any]) -> None:
         self.terrain = terrain
-        self.terrains_per_motion = int(misc["terrains_per_motion"])
-        self.motion_offsets = np.asarray(misc["motion_offsets"], dtype=np.float32)
+        self.terrains_per_motion = int(number(misc["terrains_per_motion"], "terrains_per_motion"))
+        self.motion_offsets = float32(array(misc["motion_offsets"], "motion_offsets"))
         self.vertices: List[List[np.ndarray]] = misc.get("all_terrain_verts", [])
         self.triangles: List[List[np.ndarray]] = misc.get("all_terrain_tris", [])
 
@@ -95,4 +96,7 @@ def read_terrain_pkl(path: PathLike) -> TerrainFile:
             raise DataError(
                 f"{path}: misc_data lacks {key}, so this is not a terrain grid; give a terrain.pkl"
             )
-    return TerrainFile(content.terrain, misc)
+    try:
+        return TerrainFile(content.terrain, misc)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None

@@ -18,7 +18,7 @@ from parc_core.motion.dataset import file_index
 from parc_core.motion.dataset.merge import inputs_fingerprint, merge_folders
 from parc_core.motion.dataset.merge_result import MergeResult, read_merge_result, write_merge_result
 from parc_core.motion.dataset.sources import find_motions
-from parc_core.system.files import sha256_file
+from parc_core.system.files import read_regular, sha256_file
 from tests.motion.small_files import RunsCode, container, motion_dict, write_small
 
 
@@ -121,7 +121,7 @@ def test_limits_and_halved_classes(tmp_path: Path) -> None:
 def test_npz_files_are_named_with_the_command_that_converts_them(tmp_path: Path) -> None:
     root = tmp_path / "in"
     for name in "acd":
-        write_small(root / "run" / f"{name}.pkl", height=1 + ord(name))
+        write_small(root / "run" / f"{name}.pkl", height=ord(name) / 100)
     np.savez(root / "run" / "b.npz", root_pos=np.zeros((4, 3)))
     halved = {"cut_some_classes_in_half": True, "motion_classes_to_cut_in_half": ["run"]}
     result = merge_folders(config(root, **halved), tmp_path / "out")
@@ -182,8 +182,11 @@ def test_unchanged_files_are_not_read_again(tmp_path: Path, monkeypatch: pytest.
     assert first.num_read == 4
 
     reads: list[str] = []
-    read_bytes = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda self: reads.append(self.name) or read_bytes(self))
+    for module in ("file_index", "merge"):
+        monkeypatch.setattr(
+            f"parc_core.motion.dataset.{module}.read_regular",
+            lambda path: reads.append(Path(path).name) or read_regular(path),
+        )
     assert inputs_fingerprint(config(root)) == first.fingerprint
     again = merge_folders(config(root), tmp_path / "out")
     assert again.num_read == 0 and reads == []

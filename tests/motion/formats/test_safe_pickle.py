@@ -29,11 +29,17 @@ VALUES = [
     np.zeros((0, 2), np.int64),
     np.array(3.5),
     np.array([1, "x", None], dtype=object),
+    np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(1, 2, 0),
+    np.zeros((2, 0, 3), np.float32),
+    np.float64(1.5),
+    np.bool_(True),
+    np.complex64(1 + 2j),
+    np.arange(2, dtype=np.float16),
 ]
 
 
 @pytest.mark.parametrize("value", VALUES, ids=[f"{v.dtype}{v.shape}" for v in VALUES])
-@pytest.mark.parametrize("protocol", [3, 4])
+@pytest.mark.parametrize("protocol", range(6))
 def test_reads_what_plain_pickle_reads(value: object, protocol: int) -> None:
     data = pickle.dumps({"a": [value, (value,)], "n": 1, "s": "text"}, protocol=protocol)
     plain, ours = plain_loads(data), safe_pickle.loads(data, "x")

@@ -1,0 +1,353 @@
+"""Whether a motion can be what its file says: all limits, and the slips that break them.
+
+A file can be well formed and still wrong: quaternions in another component order, centimetres, y up, a motion beside
+its terrain. The limits stand far outside what 105 real clips and the synthetic ones do; docs/data.md shows both. Numpy
+alone: worker processes that read motions do without torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Iterator, List, Optional, Tuple
+
+import numpy as np
+
+from parc_core.motion.clip import MotionClip
+from parc_core.system.files import sha256_bytes
+from parc_core.terrain.heightfield import Heightfield, grid_index
+
+if TYPE_CHECKING:
+    from parc_core.character.model import Character
+
+MAX_OFF_AXIS = 0.1
+"""rad by which a hinge may turn about other axes, or a fixed joint at all (real clips: 0.002)."""
+MAX_BEYOND_RANGE = 1.5
+"""rad by which a joint may exceed its range (real clips: 0.49)."""
+MAX_SPEED = 30.0
+"""m/s of the root (real clips: 6.1; a fall of 12 m ends at 15)."""
+MAX_SUNK = 0.5
+"""m by which the lowest body's origin may be below the ground in half of the frames (real clips: 0.03 above)."""
+MAX_AFLOAT = 2.0
+"""m above the ground that the lowest body's origin must come below at least once (real clips: 0.11)."""
+MIN_UPRIGHT = -0.5
+"""Cosine between the root's z axis and up, median over the frames (real clips: 0.04, a crawl)."""
+MAX_OFF_TERRAIN = 5.0
+"""m that the root may leave its terrain (real clips: 0)."""
+CELL_SIZES = (0.01, 5.0)
+"""m of a terrain's cells (published data: 0.4)."""
+MAX_TERRAIN_HEIGHT = 200.0
+"""m between a terrain's highest and lowest cell (real clips: 14)."""
+FRAME_RATES = (5, 500)
+"""Frames per second (real clips: 30)."""
+MAX_COARSENESS = 1e-3
+"""m that neighbouring float32 numbers may lie apart at the motion's place (reached 8 km from zero)."""
+
+_TRUNK_HEIGHT = (0.3, 1.5)  # m of a person's root above the ground
+_LYING = 0.3  # as MIN_UPRIGHT, of a body that is not upright
+_ON_GROUND = (-0.15, 0.3)  # m of the lowest body's origin above the ground, for guessing the cause
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """What the checks need of a character, as numpy arrays: J bodies, root first."""
+
+    parents: Tuple[int, ...]
+    offsets: np.ndarray
+    """(J, 3) m."""
+    rest: np.ndarray
+    """(J, 4) xyzw: orientation in the parent's frame at zero dofs."""
+    names: Tuple[str, ...]
+    kinds: Tuple[str, ...]
+    axes: np.ndarray
+    """(J, 3) of hinges, zero for other joints."""
+    lower: np.ndarray
+    """(J, 3) rad: least rotation vector; of a hinge the first component is its angle."""
+    upper: np.ndarray
+    """(J, 3) rad."""
+
+    def digest(self) -> str:
+        """SHA-256 of all of it."""
+        arrays = (self.offsets, self.rest, self.axes, self.lower, self.upper)
+        text = repr((self.parents, self.names, self.kinds)).encode()
+        return sha256_bytes(text + b"".join(array.tobytes() for array in arrays))
+
+    @classmethod
+    def of(cls, character: Character) -> Skeleton:
+        """The skeleton of a character."""
+        count = character.num_bodies
+        lower, upper = np.full((count, 3), -np.inf), np.full((count, 3), np.inf)
+        for body in range(1, count):
+            start, dims = int(character.joint_dof_idx[body]), int(character.joint_dof_dim[body])
+            lower[body, :dims] = character.dof_lower[start : start + dims].cpu().numpy()
+            upper[body, :dims] = character.dof_upper[start : start + dims].cpu().numpy()
+        return cls(
+            tuple(character.parent_indices.tolist()),
+            character.local_translation.cpu().numpy().astype(np.float64),
+            character.local_rotation.cpu().numpy().astype(np.float64),
+            tuple(character.joint_names),
+            tuple(character.joint_types),
+            character.joint_axis.cpu().numpy().astype(np.float64),
+            lower,
+            upper,
+        )
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is odd about a motion."""
+
+    text: str
+    """The limit that is broken, and where; "" for nothing."""
+    cause: str = ""
+    """The slip that explains it; "" where none does: the motion is odd then, but may be meant."""
+
+    def __str__(self) -> str:
+        return f"{self.text}; {self.cause}" if self.cause else self.text
+
+
+def judge(clip: MotionClip, terrain: Optional[Heightfield], skeleton: Optional[Skeleton]) -> Finding:
+    """What cannot be right about a motion that `container.validate` passed.
+
+    Args:
+        clip: n frames.
+        terrain: below it; None leaves those checks out.
+        skeleton: of its character; None leaves the checks of joints and bodies out.
+    """
+    found = _of_numbers(clip, terrain)
+    if not found and skeleton is not None:
+        found = _of_joints(clip, skeleton) or _of_bodies(clip, terrain, skeleton)
+    found = found or _of_place(clip, terrain)
+    return Finding(found, _cause(clip, terrain, skeleton)) if found else Finding("")
+
+
+def _of_numbers(clip: MotionClip, terrain: Optional[Heightfield]) -> str:
+    if not FRAME_RATES[0] <= clip.fps <= FRAME_RATES[1]:
+        return f"fps is {clip.fps}, not from {FRAME_RATES[0]} to {FRAME_RATES[1]}"
+    coarse = _coarseness(clip)
+    if coarse > MAX_COARSENESS:
+        reach = float(np.abs(clip.root_pos).max())
+        return f"root_pos lies {reach:.4g} m from zero, where float32 has steps of {coarse:.2g} m"
+    speed = np.linalg.norm(np.diff(clip.root_pos.astype(np.float64), axis=0), axis=-1) * clip.fps
+    if speed.max() > MAX_SPEED:
+        return f"the root moves at {speed.max():.3g} m/s at frame {int(speed.argmax())} (limit {MAX_SPEED:g})"
+    if terrain is not None:
+        if not CELL_SIZES[0] <= terrain.dx <= CELL_SIZES[1]:
+            return (
+                f"the terrain's cells are {terrain.dx:.4g} m wide, not {CELL_SIZES[0]:g} to {CELL_SIZES[1]:g}"
+            )
+        height = float(terrain.hf.max()) - float(terrain.hf.min())
+        if height > MAX_TERRAIN_HEIGHT:
+            return f"the terrain's heights span {height:.4g} m (limit {MAX_TERRAIN_HEIGHT:g})"
+    return ""
+
+
+def _coarseness(clip: MotionClip) -> float:
+    """m between neighbouring float32 numbers at the motion's farthest place."""
+    return float(np.spacing(np.abs(clip.root_pos.astype(np.float32)).max()))
+
+
+def _of_joints(clip: MotionClip, skeleton: Skeleton) -> str:
+    off = off_axis(clip.joint_rot, skeleton)
+    if off.size and off.max() > MAX_OFF_AXIS:
+        frame, joint = np.unravel_index(int(off.argmax()), off.shape)
+        name = skeleton.names[joint + 1]
+        return f"joint {name} turns {off.max():.2f} rad off what it can do, at frame {frame} (limit {MAX_OFF_AXIS:g})"
+    beyond = _beyond_range(clip.joint_rot, skeleton)
+    if beyond.size and beyond.max() > MAX_BEYOND_RANGE:
+        frame, joint = np.unravel_index(int(beyond.argmax()), beyond.shape)
+        name = skeleton.names[joint + 1]
+        return f"joint {name} is {beyond.max():.2f} rad beyond its range at frame {frame} (limit {MAX_BEYOND_RANGE:g})"
+    return ""
+
+
+def _of_bodies(clip: MotionClip, terrain: Optional[Heightfield], skeleton: Skeleton) -> str:
+    upright = _upright(clip.root_rot)
+    if upright < MIN_UPRIGHT:
+        return "the root is upside down in most frames"
+    if terrain is None:
+        return ""
+    clearance = _clearance(clip, terrain, skeleton)
+    middle, lowest = float(np.median(clearance)), float(clearance.min())
+    if middle < -MAX_SUNK:
+        return (
+            f"the lowest body is {-middle:.3g} m below the ground in half of the frames (limit {MAX_SUNK:g})"
+        )
+    if lowest > MAX_AFLOAT:
+        return f"no body ever comes nearer than {lowest:.3g} m to the ground (limit {MAX_AFLOAT:g})"
+    astray = not _stands(clip, terrain, skeleton)
+    if upright < _LYING and (
+        _y_is_up(clip, terrain, skeleton) or (astray and _fits(_as_wxyz(clip), terrain, skeleton))
+    ):
+        return "the root lies on its side or head, though the motion would stand otherwise"
+    return ""
+
+
+def _of_place(clip: MotionClip, terrain: Optional[Heightfield]) -> str:
+    if terrain is None:
+        return ""
+    low = terrain.min_point - 0.5 * terrain.dx
+    high = low + np.array(terrain.hf.shape) * terrain.dx
+    xy = clip.root_pos[:, :2]
+    off = np.maximum(np.maximum(low - xy, xy - high), 0.0)
+    distance = np.linalg.norm(off, axis=-1)
+    if distance.max() > MAX_OFF_TERRAIN:
+        size = f"{high[0] - low[0]:.3g} x {high[1] - low[1]:.3g} m"
+        return f"the root is up to {distance.max():.4g} m beside its terrain of {size} (limit {MAX_OFF_TERRAIN:g})"
+    return ""
+
+
+def _cause(clip: MotionClip, terrain: Optional[Heightfield], skeleton: Optional[Skeleton]) -> str:
+    """The slip that explains it best: the one without which all would be well; "" for none."""
+    return next(_causes(clip, terrain, skeleton), "")
+
+
+def _causes(clip: MotionClip, terrain: Optional[Heightfield], skeleton: Optional[Skeleton]) -> Iterator[str]:
+    if _coarseness(clip) > MAX_COARSENESS:
+        yield "move motion and terrain near zero before they are saved as float32, or save float64"
+    if skeleton is not None:
+        off = off_axis(clip.joint_rot, skeleton)
+        if off.size and off.max() > MAX_OFF_AXIS:
+            turned = off_axis(_wxyz(clip.joint_rot), skeleton)
+            if turned.max() <= MAX_OFF_AXIS:
+                yield "the quaternions are probably stored as wxyz, xyzw is needed"
+            yield "the rotations are probably those of another skeleton or order of joints; retarget the motion"
+        if _upright(clip.root_rot) < _LYING and _fits(_as_wxyz(clip), terrain, skeleton):
+            yield "root_rot is probably stored as wxyz, xyzw is needed"
+    for name, scale in (("centimetres", 0.01), ("millimetres", 0.001)):
+        scaled = replace(clip, root_pos=clip.root_pos * scale)
+        if _height(clip, terrain) > _TRUNK_HEIGHT[0] / scale * 0.8 and _trunk_height(scaled, terrain):
+            yield f"positions are probably in {name}, metres are needed"
+    if terrain is not None and terrain.dx > CELL_SIZES[1]:
+        yield "the terrain is probably in centimetres, metres are needed"
+    if skeleton is not None and _y_is_up(clip, terrain, skeleton):
+        yield "y is probably up, z is needed"
+    y = clip.root_pos[:, 1]
+    like_a_height = _TRUNK_HEIGHT[0] < float(np.median(y)) < _TRUNK_HEIGHT[1] and float(np.ptp(y)) < 2.0
+    if like_a_height and not _trunk_height(clip, terrain):
+        yield "y is probably up, z is needed"
+    if _of_place(clip, terrain):
+        yield "motion and terrain are probably not of one place: move one to the other"
+
+
+def _fits(clip: MotionClip, terrain: Optional[Heightfield], skeleton: Skeleton) -> bool:
+    return _upright(clip.root_rot) > 0.7 and (terrain is None or _stands(clip, terrain, skeleton))
+
+
+def _stands(clip: MotionClip, terrain: Heightfield, skeleton: Skeleton) -> bool:
+    """Whether the lowest body is on the ground in half of the frames."""
+    clearance = _clearance(clip, terrain, skeleton)
+    return _ON_GROUND[0] < float(np.median(clearance)) < _ON_GROUND[1]
+
+
+def _as_wxyz(clip: MotionClip) -> MotionClip:
+    return replace(clip, root_rot=_wxyz(clip.root_rot))
+
+
+def _y_is_up(clip: MotionClip, terrain: Optional[Heightfield], skeleton: Skeleton) -> bool:
+    """Whether the body stands along y, its lowest end near y = 0, and is not just lying on the ground."""
+    rot = clip.root_rot
+    along_y = float(np.median(2.0 * (rot[:, 1] * rot[:, 2] - rot[:, 0] * rot[:, 3])))
+    lowest = _body_positions(clip, skeleton)[..., 1].min(axis=1)
+    steady = float(np.mean((lowest > -0.1) & (lowest < 0.25))) > 0.9
+    if terrain is not None and not _stands(clip, terrain, skeleton) and along_y > 0.7:
+        return steady or _fits(_turned_up(clip), terrain, skeleton)
+    height = clip.root_pos[:, 2] - (0.0 if terrain is None else _ground(clip.root_pos[:, :2], terrain))
+    lies = float(np.ptp(height)) < 0.5 and 0.03 < float(np.median(height)) < 0.45
+    return along_y > 0.7 and steady and not lies
+
+
+def _turned_up(clip: MotionClip) -> MotionClip:
+    """The clip turned from y up to z up: x stays, y becomes z, z becomes -y."""
+    turn = np.array([np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)])
+    pos = clip.root_pos[:, [0, 2, 1]] * np.array([1.0, -1.0, 1.0])
+    rot = _multiply(np.broadcast_to(turn, clip.root_rot.shape), clip.root_rot)
+    return replace(clip, root_pos=pos, root_rot=rot)
+
+
+def _trunk_height(clip: MotionClip, terrain: Optional[Heightfield]) -> bool:
+    """Whether the root is as high above the ground as a person's, in half of the frames."""
+    return _TRUNK_HEIGHT[0] < _height(clip, terrain) < _TRUNK_HEIGHT[1]
+
+
+def _height(clip: MotionClip, terrain: Optional[Heightfield]) -> float:
+    """m of the root above the ground, median over the frames."""
+    ground = 0.0 if terrain is None else _ground(clip.root_pos[:, :2], terrain)
+    return float(np.median(clip.root_pos[:, 2] - ground))
+
+
+def _ground(xy: np.ndarray, terrain: Heightfield) -> np.ndarray:
+    index = grid_index(terrain, xy)
+    return terrain.hf[index[..., 0], index[..., 1]]
+
+
+def _upright(root_rot: np.ndarray) -> float:
+    """Median cosine between the root's z axis and up."""
+    x, y = root_rot[:, 0], root_rot[:, 1]
+    return float(np.median(1.0 - 2.0 * (x * x + y * y)))
+
+
+def _clearance(clip: MotionClip, terrain: Heightfield, skeleton: Skeleton) -> np.ndarray:
+    """(n,) m of the lowest body's origin above the ground below it."""
+    pos = _body_positions(clip, skeleton)
+    return (pos[..., 2] - _ground(pos[..., :2], terrain)).min(axis=1)
+
+
+def _body_positions(clip: MotionClip, skeleton: Skeleton) -> np.ndarray:
+    """(n, J, 3) m."""
+    positions: List[np.ndarray] = [clip.root_pos.astype(np.float64)]
+    rotations: List[np.ndarray] = [clip.root_rot.astype(np.float64)]
+    for body in range(1, len(skeleton.parents)):
+        parent = skeleton.parents[body]
+        turn = rotations[parent]
+        positions.append(positions[parent] + _rotate(turn, skeleton.offsets[body]))
+        local = _multiply(np.broadcast_to(skeleton.rest[body], turn.shape), clip.joint_rot[:, body - 1])
+        rotations.append(_multiply(turn, local))
+    return np.stack(positions, axis=1)
+
+
+def off_axis(joint_rot: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """(n, J-1) rad that each hinge turns about other axes than its own, and each fixed joint at all."""
+    off = np.zeros(joint_rot.shape[:2])
+    for joint in range(joint_rot.shape[1]):
+        kind, q = skeleton.kinds[joint + 1], joint_rot[:, joint].astype(np.float64)
+        if kind == "HINGE":
+            axis = skeleton.axes[joint + 1]
+            along = q[:, :3] @ axis
+            off[:, joint] = 2.0 * np.arctan2(
+                np.linalg.norm(q[:, :3] - along[:, None] * axis, axis=-1), np.hypot(along, q[:, 3])
+            )
+        elif kind == "FIXED":
+            off[:, joint] = 2.0 * np.arctan2(np.linalg.norm(q[:, :3], axis=-1), np.abs(q[:, 3]))
+    return off
+
+
+def _beyond_range(joint_rot: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """(n, J-1) rad by which each joint exceeds its range."""
+    q = joint_rot.astype(np.float64)
+    q = np.where(q[..., 3:] < 0, -q, q)
+    length = np.linalg.norm(q[..., :3], axis=-1, keepdims=True)
+    angle = 2.0 * np.arctan2(length, q[..., 3:])
+    vectors = q[..., :3] * (angle / np.where(length > 1e-9, length, 1.0))
+    hinge = np.array([kind == "HINGE" for kind in skeleton.kinds[1:]])
+    along = (vectors * skeleton.axes[1:]).sum(axis=-1)
+    vectors[:, hinge] = 0.0
+    vectors[:, hinge, 0] = along[:, hinge]
+    beyond = np.maximum(vectors - skeleton.upper[1:], skeleton.lower[1:] - vectors)
+    beyond[:, hinge, 1:] = -np.inf
+    return beyond.max(axis=-1)
+
+
+def _wxyz(quaternions: np.ndarray) -> np.ndarray:
+    """What a file meant that stores w first. (..., 4)."""
+    return quaternions[..., [1, 2, 3, 0]]
+
+
+def _multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    av, aw, bv, bw = a[..., :3], a[..., 3:], b[..., :3], b[..., 3:]
+    vector = aw * bv + bw * av + np.cross(av, bv)
+    return np.concatenate([vector, aw * bw - (av * bv).sum(axis=-1, keepdims=True)], axis=-1)
+
+
+def _rotate(q: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    t = 2.0 * np.cross(q[..., :3], vector)
+    return vector + q[..., 3:] * t + np.cross(q[..., :3], t)
