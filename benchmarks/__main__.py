@@ -17,6 +17,7 @@ from rich.console import Console
 from benchmarks import environment, physics
 from benchmarks.timing import machine, machine_line
 from parc_core.system.files import write_json
+from parc_core.system.process_setup import set_up_process
 from parc_tracker.tables import print_table
 
 BENCHMARKS = {"physics": physics, "environment": environment}
@@ -42,6 +43,7 @@ def _numbers(text: str) -> List[int]:
 
 def main() -> None:
     """Runs the named benchmarks."""
+    set_up_process()
     if len(sys.argv) > 1 and sys.argv[1] in PROGRAMS:
         importlib.import_module(f"benchmarks.{sys.argv[1]}").main(sys.argv[2:])
         return

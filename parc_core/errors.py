@@ -1,7 +1,7 @@
 """Errors that a user can act on, with the exit code of the process contract.
 
-0 done, 75 interrupted with a checkpoint, 65 bad data, 78 bad config, 69 store out of reach (worth another
-attempt); anything else is a crash.
+0 done, 75 interrupted with a checkpoint, 65 bad data, 78 bad config, 69 store or Prefect server out of reach
+(worth another attempt); anything else is a crash.
 """
 
 from __future__ import annotations
@@ -34,6 +34,12 @@ class ConfigError(ParcError):
 
 class StoreUnreachable(ParcError):
     """The object store did not answer for a minute; another attempt may find it again."""
+
+    exit_code = EXIT_UNREACHABLE
+
+
+class ServerUnreachable(ParcError):
+    """The Prefect server that the settings name does not answer; another attempt may find it again."""
 
     exit_code = EXIT_UNREACHABLE
 

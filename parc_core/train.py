@@ -27,6 +27,7 @@ from parc_core.config.train_args import (
 from parc_core.engines.devices import check_device
 from parc_core.engines.registry import before_torch, check_engine_name, heeds_physx
 from parc_core.errors import EXIT_DONE, Interrupted, ParcError
+from parc_core.system.process_setup import set_up_process
 from parc_core.system.signals import StopSignals
 from parc_core.training.logger import ProgressFile
 
@@ -36,6 +37,7 @@ MANY_TERRAINS = 1000
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Runs one training and returns the process's exit code."""
+    set_up_process()
     try:
         args = parse_args(sys.argv[1:] if argv is None else argv)
         train(args)

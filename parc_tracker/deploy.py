@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
+from parc_tracker.configured_server import check_server, without_unusable_proxies
 from parc_tracker.tables import only_json, print_json, print_table
 
 
@@ -26,9 +27,13 @@ def run_deploy(
     """Sets up the server and shows what is there now.
 
     Raises:
-        ConfigError: see `deployments.deploy.deploy`, `flows.form_configs.form_from_config` and `deployed_store`.
+        ServerUnreachable: no Prefect server answers.
+        ConfigError: see `check_server`, `deployments.deploy.deploy`, `flows.form_configs.form_from_config` and
+            `deployed_store`.
     """
     import tasks  # noqa: F401 - sets Prefect's environment before Prefect is imported
+
+    check_server(without_unusable_proxies())
     from deployments.deploy import deploy
     from deployments.settings import DeploySettings, deployed_store
     from flows.form_configs import form_from_config

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib
+import importlib.util
 import os
 import platform
 import shutil
@@ -17,10 +17,14 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from parc_core.config.paths import PROJECT_ROOT, USER_CONFIG, data_dir
 from parc_core.engines.isaac_gym import api as isaac_api
+from parc_core.engines.packages import import_package
 from parc_core.engines.registry import ENGINES, EngineSpec
 from parc_core.errors import ParcError
 from parc_core.supervisor.probe import pip_arguments
 from parc_core.system.processes import usable_cores
+from parc_core.system.proxies import drop_unusable
+from parc_core.video.draw import backend_environment, backends, what_drawing_needs
+from parc_tracker.configured_server import check_server
 
 MIN_FREE_GIB = 5
 RENDER_TIMEOUT_S = 60
@@ -182,34 +186,45 @@ _ENGINE_CHECKS: Dict[str, Callable[[str, EngineSpec], Check]] = {
 
 def check_rendering() -> Check:
     """Draw one small picture without a screen, in an own process (a broken driver can crash it)."""
-    name, fix = (
-        "rendering",
-        "install EGL (Debian and Ubuntu: apt-get install libegl1 libgl1); videos need it",
-    )
+    name, fix = "rendering", f"{what_drawing_needs()}; training and evaluation need none"
     if _import("mujoco") is None:
         return Check(name, False, "needs MuJoCo", _install_from_here("'{}[mujoco]'"), needed=False)
-    env = dict(os.environ)
-    backend = env.setdefault("MUJOCO_GL", "egl")
+    reasons = []
+    for backend in backends():
+        reason = _why_no_picture(backend)
+        if reason is None:
+            return Check(name, True, f"offscreen, {backend}", needed=False)
+        reasons.append(f"{backend}: {reason}")
+    return Check(name, False, "; ".join(reasons), fix, needed=False)
+
+
+def _why_no_picture(backend: str) -> Optional[str]:
     try:
         done = subprocess.run(
             [sys.executable, "-c", RENDER_SCRIPT],
-            env=env,
+            env=backend_environment(backend),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             timeout=RENDER_TIMEOUT_S,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Check(name, False, f"{backend}: no picture after {RENDER_TIMEOUT_S} s", fix, needed=False)
+        return f"no picture after {RENDER_TIMEOUT_S} s"
     if done.returncode == 0:
-        return Check(name, True, f"offscreen, {backend}", needed=False)
+        return None
     lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    reason = lines[-1] if lines else f"ended with {done.returncode}"
-    return Check(name, False, f"{backend}: {reason}", fix, needed=False)
+    return lines[-1] if lines else f"ended with {done.returncode}"
 
 
 def check_prefect() -> Check:
-    """Prefect, which runs the flow."""
+    """Prefect, which runs the flow, its settings, and the server that they name."""
+    try:
+        if importlib.util.find_spec("prefect") is not None:
+            check_server(drop_unusable())
+    except ParcError as error:
+        return Check(
+            "Prefect", False, str(error), "correct the PREFECT_… variables; `run` and `deploy` need it"
+        )
     prefect = _import("prefect")
     if prefect is None:
         return Check("Prefect", False, "not installed", _install_from_here("'{}[pipeline]'"))
@@ -296,7 +311,7 @@ def existing_parent(path: Path) -> Path:
 
 def _import(name: str) -> Any:
     try:
-        return importlib.import_module(name)
+        return import_package(name)
     except ImportError:
         return None
 

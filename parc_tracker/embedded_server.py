@@ -16,12 +16,14 @@ import sys
 from urllib.parse import urlsplit
 
 from parc_core.config.paths import PROJECT_ROOT
-from parc_core.errors import ParcError
+from parc_core.errors import ConfigError, ParcError
 from tasks.credentials import PREFECT_DEFAULTS
 
 START_TIMEOUT_S = 90.0
 """Seconds until it answers: the first start makes its data base."""
 STOP_TIMEOUT_S = 5.0
+REFUSAL = "refused:"
+"""Begins the server's line where it says why it does not start, instead of its address."""
 
 
 class EmbeddedServer:
@@ -51,6 +53,7 @@ class EmbeddedServer:
         """Names the server to Prefect, which has to be imported after this.
 
         Raises:
+            ConfigError: Prefect's settings are not valid.
             ParcError: it did not start.
         """
         if self._process is None:
@@ -59,9 +62,18 @@ class EmbeddedServer:
         line = self._process.stdout.readline()
         if not line:
             raise _failed(self._process.wait())
-        self._address = line.strip()
+        kind, _, message = line.strip().partition(" ")
+        if kind == REFUSAL:
+            self._process.wait()
+            raise ConfigError(message)
+        self._address = kind
         if self._address:
             os.environ["PREFECT_API_URL"] = self._address
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether Prefect was told of a server of ours."""
+        return bool(self._address)
 
     def wait(self) -> bool:
         """Returns once the server answers; False where there is none of ours.
@@ -69,7 +81,7 @@ class EmbeddedServer:
         Raises:
             ParcError: it ended, or did not answer in time.
         """
-        if self._process is None or not self._address:
+        if self._process is None or not self.is_ours:
             return False
         connection = http.client.HTTPConnection(urlsplit(self._address).netloc, timeout=START_TIMEOUT_S)
         try:

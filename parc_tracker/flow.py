@@ -15,6 +15,7 @@ from rich.table import Table
 
 from parc_core.errors import Interrupted
 from parc_core.system.signals import raising
+from parc_tracker.configured_server import check_server, without_unusable_proxies
 from parc_tracker.embedded_server import EmbeddedServer
 from parc_tracker.tables import print_json, print_table
 
@@ -39,10 +40,13 @@ def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
         _terminated, [signal.SIGTERM]
     ):  # Prefect, which catches it during a flow, passes it on to us
         check_runnable(config)  # said in one line, before a server starts
+        dropped = without_unusable_proxies()
         server = EmbeddedServer()
         server.start()
         importlib.import_module("parc_core.evaluate")  # seconds in which the server starts
         server.use()
+        if not server.is_ours:
+            check_server(dropped)
         from prefect.exceptions import CancelledRun
 
         from flows.tracker_iteration import tracker_iteration

@@ -15,6 +15,7 @@ import tasks  # noqa: F401 - credentials of a Prefect block, before any store is
 from parc_core import __version__
 from parc_core.engines.registry import NAMES as ENGINE_NAMES
 from parc_core.errors import EXIT_INTERRUPTED, ConfigError, ParcError
+from parc_core.system.process_setup import set_up_process
 from parc_tracker.json_option import JsonOption
 from parc_tracker.models import models_app
 
@@ -23,6 +24,10 @@ DEFAULT_CONFIG = "data/configs/parc_3_tracker_default.yaml"
 
 class _OneLineErrors(TyperGroup):
     """Errors that a user can fix are printed as one line, with the exit code of the process contract."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        set_up_process()
+        return super().main(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:
         try:

@@ -18,6 +18,7 @@ from typing import Dict, Optional
 
 from parc_core.errors import ConfigError
 from parc_core.system import die_with_parent
+from parc_core.system.proxies import loopback_goes_direct
 
 _READY_SECONDS = 30.0
 _PORTS = ("master", "volume", "filer", "s3", "admin", "s3.port.iceberg", "s3.port.lance")
@@ -70,6 +71,7 @@ class ObjectServer:
         Raises:
             ConfigError: it does not come up.
         """
+        loopback_goes_direct()
         self._folder.mkdir(parents=True, exist_ok=True)
         config = self._folder / "s3.json"
         who = {

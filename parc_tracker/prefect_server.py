@@ -1,7 +1,8 @@
 """Prefect's API server for one run: `python -m parc_tracker.prefect_server <parent pid>`.
 
 Prints its address as soon as it has a port, then serves; ends when its parent ends, however that happens. Where the
-user's settings (environment, profile) name a server, or forbid a temporary one, it prints an empty line and ends.
+user's settings (environment, profile) name a server, or forbid a temporary one, it prints an empty line and ends; where
+they are not valid, what is wrong.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ import sys
 import threading
 import time
 
+from parc_core.errors import ConfigError
+from parc_tracker.configured_server import prefect_settings
+from parc_tracker.embedded_server import REFUSAL
+
 POLL_SECONDS = 0.5
 STOP_TIMEOUT_S = 5.0
 """Seconds for an orderly end."""
@@ -21,9 +26,11 @@ STOP_TIMEOUT_S = 5.0
 def main() -> None:
     """Serves until SIGTERM, or until the parent is gone."""
     _end_with(int(sys.argv[1]))
-    from prefect.settings import get_current_settings
-
-    settings = get_current_settings()
+    try:
+        settings = prefect_settings()
+    except ConfigError as error:
+        print(REFUSAL, error, flush=True)
+        return
     if settings.api.url or not settings.server.ephemeral.enabled:
         print(flush=True)
         return

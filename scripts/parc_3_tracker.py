@@ -14,12 +14,14 @@ import tasks  # noqa: F401 - credentials of a Prefect block, before any store is
 from parc_core.errors import ParcError
 from parc_core.supervisor.local_training import train_from_config
 from parc_core.supervisor.supervise import Listener
+from parc_core.system.process_setup import set_up_process
 
 DEFAULT_CONFIG = "data/configs/parc_3_tracker_default.yaml"
 
 
 def main() -> int:
     """Trains; returns the process's exit code."""
+    set_up_process()
     parser = argparse.ArgumentParser(description="Train a motion tracker (PARC stage 3).")
     parser.add_argument("--config", default=DEFAULT_CONFIG, help="tracker config (default: %(default)s)")
     config = parser.parse_args().config

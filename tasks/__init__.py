@@ -5,11 +5,13 @@ import os
 
 from parc_core.errors import ParcError
 from parc_core.storage.redact import credential_sources
+from parc_core.system.proxies import loopback_goes_direct
 from tasks.credentials import PREFECT_DEFAULTS, load_credentials
 
 # Before Prefect is imported anywhere. What the user has set stays.
 for _name, _value in PREFECT_DEFAULTS.items():
     os.environ.setdefault(_name, _value)
+loopback_goes_direct()  # also in the processes that a worker starts
 
 credential_sources.append(load_credentials)
 

@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 from typing import TYPE_CHECKING, Any, Dict, NamedTuple, Tuple, Union
 
+from parc_core.engines.packages import import_package
 from parc_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ def make_engine(
     name = check_engine(name, device)
     spec = ENGINES[name]
     try:
+        for package in () if spec.hooks else spec.packages:
+            import_package(package)
         engine = getattr(importlib.import_module(spec.module), spec.class_name)
         return engine(character, terrain, config, num_envs, device, num_threads)
     except ImportError as error:

@@ -5,7 +5,6 @@
 """
 
 # ruff: noqa: UP031 - Pythons before 3.6 know no f-strings
-import importlib
 import json
 import os
 import sys
@@ -83,8 +82,10 @@ def pip_arguments(pip):
 
 def import_error(name):
     """Why the module cannot be imported, in one line; empty where it can."""
+    from parc_core.engines.packages import import_package
+
     try:
-        importlib.import_module(name)
+        import_package(name)
     except Exception as error:  # noqa: BLE001 - a half-installed package can raise anything
         return " ".join(str(error).split())[:200] or type(error).__name__
     return ""

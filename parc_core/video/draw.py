@@ -59,13 +59,13 @@ def draw(
         np.savez(job, **fields)
         lengths = [len(scene.lookat) for scene in scenes]
         parts = _parts(sum(lengths))
-        for backend in _backends():
+        for backend in backends():
             reason = _draw_with(backend, job, parts)
             if reason is None:
                 frames = np.concatenate([np.load(_pictures_of(job, part)) for part in parts])
                 return np.split(frames, np.cumsum(lengths)[:-1])
             reasons.append(f"{backend}: {reason}")
-    raise CannotRenderError("; ".join(reasons))
+    raise CannotRenderError(f"{'; '.join(reasons)}; {what_drawing_needs()}")
 
 
 def _parts(count: int) -> List[Part]:
@@ -79,17 +79,34 @@ def _pictures_of(job: Path, part: Part) -> Path:
     return job.with_name(f"frames-{part[0]}.npy")
 
 
-def _backends() -> Tuple[str, ...]:
+def backends() -> Tuple[str, ...]:
     """The user's choice, or those that need no display."""
     chosen = os.environ.get("MUJOCO_GL", "").strip().lower()
     return (chosen,) if chosen else BACKENDS
 
 
-def _draw_with(backend: str, job: Path, parts: Sequence[Part]) -> Optional[str]:
-    """Runs the children. Returns why one failed, or None."""
+def backend_environment(backend: str) -> Dict[str, str]:
+    """Environment of a process that draws with this OpenGL library."""
     env = {**os.environ, "MUJOCO_GL": backend}
     if backend in BACKENDS:
         env["PYOPENGL_PLATFORM"] = backend
+    return env
+
+
+def what_drawing_needs() -> str:
+    """What to do where nothing draws, by the user's choice."""
+    chosen = os.environ.get("MUJOCO_GL", "").strip().lower()
+    egl, osmesa = "EGL (Debian and Ubuntu: apt-get install libegl1 libgl1)", "OSMesa (libosmesa6)"
+    if chosen == "osmesa":
+        return f"videos need {osmesa}, or unset MUJOCO_GL for EGL"
+    if chosen in ("", "egl"):
+        return f"videos need {egl}"
+    return f"videos need MUJOCO_GL unset, egl or osmesa, but it is '{chosen}'"
+
+
+def _draw_with(backend: str, job: Path, parts: Sequence[Part]) -> Optional[str]:
+    """Runs the children. Returns why one failed, or None."""
+    env = backend_environment(backend)
     project = str(Path(__file__).resolve().parents[2])
     env["PYTHONPATH"] = os.pathsep.join(filter(None, (project, env.get("PYTHONPATH"))))
     with contextlib.ExitStack() as stack:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +35,19 @@ def config(tracker_config: Path) -> Path:
 
 
 @pytest.fixture
-def start(tmp_path: Path, store: Path) -> Iterator[Callable[[Path], subprocess.Popen]]:
+def start(tmp_path: Path, store: Path) -> Iterator[Callable[..., subprocess.Popen]]:
     """Starts the command; nothing of it outlives the test."""
     runs: list[subprocess.Popen] = []
     env = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     env.update(PREFECT_HOME=str(tmp_path / "prefect"), DO_NOT_TRACK="1", COLUMNS="500")
 
-    def begin(config: Path) -> subprocess.Popen:
+    def begin(config: Path, variables: Mapping[str, str] = {}) -> subprocess.Popen:
         command = [sys.executable, "-m", "parc_tracker.main", "run", "--config", str(config)]
         with open(tmp_path / "run.log", "wb") as log:
             runs.append(
-                subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT, cwd=PROJECT_ROOT)
+                subprocess.Popen(
+                    command, env={**env, **variables}, stdout=log, stderr=subprocess.STDOUT, cwd=PROJECT_ROOT
+                )
             )
         return runs[-1]
 
@@ -90,6 +92,30 @@ def events(store: Path) -> list[dict]:
 def samples(store: Path) -> int:
     """That the newest trainer has reached."""
     return max((event.get("samples", 0) for event in events(store)[-3:]), default=0)
+
+
+HOSTILE = {
+    "http_proxy": "http://127.0.0.1:9",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "ALL_PROXY": "socks5://127.0.0.1:9",
+    "MUJOCO_GL": "osmesa",
+    "PYTHONIOENCODING": "ascii",
+}
+"""Proxies that do not answer, an OpenGL library that few machines have, a terminal without arrows."""
+
+
+def test_a_run_in_surroundings_that_it_does_not_need(start, tracker_config, store, tmp_path):
+    said = tmp_path / "run.log"
+    run = start(tracker_config, HOSTILE)
+    assert run.wait(180) == 0, said.read_text()
+    text = said.read_text("ascii")
+    assert "Traceback" not in text
+    assert "registered as tiny version 1" in text
+    assert "joint error" in text
+    assert [event["event"] for event in events(store) if event["event"] in ("start", "done")] == [
+        "start",
+        "done",
+    ]
 
 
 def test_sigterm_ends_with_75_and_one_line(start, config, store, tmp_path):

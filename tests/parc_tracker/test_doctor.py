@@ -65,6 +65,36 @@ def test_rendering_failure_tells_the_reason(monkeypatch):
     assert "OSError: no EGL here" in check.detail
 
 
+@pytest.mark.parametrize(
+    ("chosen", "fix"),
+    [("", "libegl1"), ("osmesa", "libosmesa6"), ("off", "MUJOCO_GL unset, egl or osmesa, but it is 'off'")],
+)
+def test_what_drawing_needs_is_said_by_the_chosen_library(monkeypatch, chosen, fix):
+    pytest.importorskip("mujoco")
+    monkeypatch.setattr(doctor, "RENDER_SCRIPT", "raise OSError('none')")
+    monkeypatch.setenv("MUJOCO_GL", chosen)
+    check = doctor.check_rendering()
+    assert not check.ok and not check.needed
+    assert fix in check.fix
+
+
+def test_any_library_that_draws_will_do(monkeypatch):
+    pytest.importorskip("mujoco")
+    script = "import os; assert os.environ['PYOPENGL_PLATFORM'] == os.environ['MUJOCO_GL'] == 'osmesa'"
+    monkeypatch.setattr(doctor, "RENDER_SCRIPT", script)
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    assert doctor.check_rendering().detail == "offscreen, osmesa"
+
+
+def test_a_server_that_does_not_answer(monkeypatch):
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        check = doctor.check_prefect()
+    assert not check.ok
+    assert "http://127.0.0.1:9/api does not answer" in check.detail
+
+
 def test_rendering_that_hangs(monkeypatch):
     pytest.importorskip("mujoco")
 

@@ -16,6 +16,7 @@ from parc_core.engines.engine import MAX_SPEED, Engine, ResetState
 from parc_core.engines.mujoco.model import ModelOptions, build_model
 from parc_core.engines.mujoco.stepped_batch import make_batch
 from parc_core.engines.mujoco.window import TerrainWindow
+from parc_core.engines.packages import import_package
 from parc_core.engines.state_buffers import check_saved_state, empty_state, rest_height
 from parc_core.rotations import quat_conj, quat_rotate, quat_to_exp_map
 from parc_core.system.processes import usable_cores
@@ -50,8 +51,7 @@ class MujocoEngine(Engine):
         device: torch.device,
         num_threads: int = 0,
     ) -> None:
-        import mujoco
-
+        mujoco = import_package("mujoco")
         if mujoco.get_mju_user_warning() is None:
             # Its own handler writes MUJOCO_LOG.TXT into the working folder; divergence is counted as an episode's end.
             mujoco.set_mju_user_warning(_LOG.debug)

@@ -13,6 +13,7 @@ from typing import Any, List, Sequence
 
 from parc_core.character.model import Character, Geom
 from parc_core.config.env_config import EnvFileConfig
+from parc_core.engines.packages import import_package
 
 COLUMN_HALF_HEIGHT = 10.0  # m; walls stay closed between neighbours that differ by up to 20 m
 _PARKED = -100.0  # m; columns wait below the floor until the first window update
@@ -83,9 +84,7 @@ def build_xml(character: Character, options: ModelOptions) -> str:
 
 def build_model(character: Character, options: ModelOptions) -> Any:
     """Compiled mujoco.MjModel of `build_xml`."""
-    import mujoco
-
-    return mujoco.MjModel.from_xml_string(build_xml(character, options))
+    return import_package("mujoco").MjModel.from_xml_string(build_xml(character, options))
 
 
 def _text(values: Sequence[float]) -> str:

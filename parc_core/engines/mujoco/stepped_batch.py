@@ -9,6 +9,8 @@ from typing import Any, Dict
 
 import numpy as np
 
+from parc_core.engines.packages import import_package
+
 # What mj_step reads: copied in before it. All bound fields are copied out after it.
 _INPUTS = ("time", "qpos", "qvel", "ctrl", "mocap_pos", "qacc_warmstart")
 
@@ -23,8 +25,7 @@ class SteppedBatch:
     """
 
     def __init__(self, model: Any, nsim: int, nthread: int = 1) -> None:
-        import mujoco
-
+        mujoco = import_package("mujoco")
         self._model, self._step = model, mujoco.mj_step
         self._datas = [mujoco.MjData(model) for _ in range(nsim)]
         self._fields: Dict[str, np.ndarray] = {}
@@ -54,9 +55,9 @@ class SteppedBatch:
 def make_batch(model: Any, num_envs: int, num_threads: int) -> Any:
     """MuJoCo's own batch on num_threads cores where it has one, a `SteppedBatch` otherwise."""
     try:
-        from mujoco.batch import Batch
+        batch = import_package("mujoco.batch")
     except ModuleNotFoundError as error:
         if error.name != "mujoco.batch":
             raise
         return SteppedBatch(model, num_envs, num_threads)
-    return Batch(model, nsim=num_envs, nthread=num_threads)
+    return batch.Batch(model, nsim=num_envs, nthread=num_threads)
