@@ -185,16 +185,16 @@ def automations(server):
 
 
 @pytest.mark.parametrize(
-    ("url", "message"),
+    ("url", "code", "message"),
     [
-        ("http://127.0.0.1:1/api", "http://127.0.0.1:1/api/ does not answer"),
-        (None, "no Prefect server is set; start one with 'prefect server start'"),
+        ("http://127.0.0.1:1/api", 69, "http://127.0.0.1:1/api does not answer"),
+        (None, 78, "no Prefect server is set; start one with 'prefect server start'"),
     ],
 )
-def test_without_a_server(tracker_config, url, message):
+def test_without_a_server(tracker_config, url, code, message):
     with temporary_settings({PREFECT_API_URL: url}):
         result = CliRunner().invoke(app, ["deploy", "--config", str(tracker_config)])
-    assert result.exit_code == 78
+    assert result.exit_code == code
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
 
