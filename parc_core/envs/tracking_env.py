@@ -133,11 +133,9 @@ class TrackingEnv:
         ref = self._reference = self._current_reference()
         self.engine.step(self.actions.targets(action, ref.dof_pos, ref.pose.dof_vel))
         obs = self.observe()
-        reward = self._reward(ref)
+        reward, terms = self._reward(ref)
         self._update_done(ref)
-        # The state of a diverged simulation says nothing about the action.
-        reward = torch.where(self.engine.state.diverged, torch.zeros_like(reward), reward)
-        self._finish(reward)
+        self._finish(reward, terms)
         return obs, reward, self.done.clone(), {"motion_end": self.fail_reason == FailReason.MOTION_END}
 
     def observe(self) -> Tensor:
@@ -259,16 +257,21 @@ class TrackingEnv:
             s.body_pos[:, self.task.key_ids],
         )
 
-    def _reward(self, ref: Reference) -> Tensor:
+    def _reward(self, ref: Reference) -> Tuple[Tensor, Tensor]:
+        """The reward (N,) and its terms (N, T + 1), see `TERM_COLUMNS`; 0 where the simulation diverged."""
         c, t = self.config, self.task
         compared = compare(
             self._char_pose(), ref.pose, t.joint_weights, t.dof_weights, c.track_root, c.track_root_h
         )
-        reward = reward_terms(compared, t.reward_rates) @ t.reward_weights
+        terms = reward_terms(compared, t.reward_rates)
+        reward, contact = terms @ t.reward_weights, torch.zeros(self.num_envs, device=self.device)
         if c.use_contact_info:
-            contact = contact_reward(self.engine.state.contact_forces, ref.contacts, t.contact_weights)
-            reward = reward + contact.mean(-1)
-        return reward
+            per_body = contact_reward(self.engine.state.contact_forces, ref.contacts, t.contact_weights)
+            contact = per_body.mean(-1)
+            reward = reward + contact
+        # The state of a diverged simulation says nothing about the action.
+        diverged, terms = self.engine.state.diverged, torch.cat((terms, contact[:, None]), dim=1)
+        return reward.masked_fill(diverged, 0.0), terms.masked_fill(diverged[:, None], 0.0)
 
     def _update_done(self, ref: Reference) -> None:
         """Sets `done` and `fail_reason`."""
@@ -291,8 +294,12 @@ class TrackingEnv:
         positions = self.engine.state.body_pos[..., :2]
         return self.terrain.heights_at(self._terrain_ids(self.motion_ids), positions)
 
-    def _finish(self, reward: Tensor) -> None:
-        """Counts episodes that ended, for statistics and failure rates. Reaching a motion's end counts as success."""
+    def _finish(self, reward: Tensor, terms: Tensor) -> None:
+        """Counts the step and episodes that ended, for statistics and failure rates.
+
+        Reaching a motion's end counts as success.
+        """
+        self.stats.add_terms(terms)
         self.stats.returns += reward
         finished = self.done != DoneFlag.NULL
         timed_out = self.done == DoneFlag.TIME

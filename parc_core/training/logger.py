@@ -123,15 +123,19 @@ class LogTable:
 class Console:
     """A plain table on standard output."""
 
-    def __init__(self) -> None:
-        self._lines = 0
+    def __init__(self, terms: Sequence[str] = ()) -> None:
+        """Args:
+        terms: columns of the reward's terms, which come last, where there are any.
+        """
+        self._terms, self._lines = terms, 0
 
     def row(self, values: Mapping[str, Number]) -> None:
         """Prints one line, the header before it now and then."""
+        columns = [*CONSOLE, *((name, name, len(name), "{:.3f}") for name in self._terms if name in values)]
         if self._lines % HEADER_EVERY == 0:
-            print(" ".join(title.rjust(width) for title, _, width, _ in CONSOLE))
+            print(" ".join(title.rjust(width) for title, _, width, _ in columns))
         cells = []
-        for _, name, width, form in CONSOLE:
+        for _, name, width, form in columns:
             value = values.get(name, math.nan)
             cells.append((form.format(value) if math.isfinite(value) else "-").rjust(width))
         print(" ".join(cells), flush=True)
@@ -202,9 +206,22 @@ class Logger:
     """All of them under one roof: table, curves and events have the same outputs, whatever happened before."""
 
     def __init__(
-        self, output_dir: Path, progress: ProgressFile, tensorboard: bool, start_samples: int
+        self,
+        output_dir: Path,
+        progress: ProgressFile,
+        tensorboard: bool,
+        start_samples: int,
+        terms: Sequence[str] = (),
     ) -> None:
-        self.console = Console()
+        """Brings the three in line with each other and with a training that is at `start_samples`.
+
+        Args:
+            progress: the locked progress file of `output_dir`.
+            tensorboard: whether to write curves.
+            start_samples: outputs beyond them are given up.
+            terms: columns of the reward's terms.
+        """
+        self.console = Console(terms)
         self.progress = progress
         self._table = LogTable(output_dir / LOG)
         self._curves = Curves(output_dir / "tensorboard" if tensorboard else None, self.console.say)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Union, cast
 import torch
 
 from parc_core.config.agent_config import AgentConfig
+from parc_core.envs.episode_stats import TERM_COLUMNS
 from parc_core.envs.vec_env import VecEnv
 from parc_core.errors import Interrupted, TrainingDiverged
 from parc_core.learning.model_file import (
@@ -92,7 +93,7 @@ class Trainer:
         self._guard = DivergenceGuard(
             options.output_dir, env, self.agent, config.max_diverged_share, self.samples
         )
-        self._log = Logger(options.output_dir, progress, config.use_tensorboard, self.samples)
+        self._log = Logger(options.output_dir, progress, config.use_tensorboard, self.samples, TERM_COLUMNS)
         self._event("start", resumed_from=resumed, max_samples=options.max_samples, num_envs=env.num_envs)
 
     # -- the loop -----------------------------------------------------------------------------------

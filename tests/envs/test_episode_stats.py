@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from parc_core.envs.episode_stats import EpisodeStats
+from parc_core.envs.episode_stats import TERM_COLUMNS, EpisodeStats
 from parc_core.envs.terminations import FailReason
 from parc_core.system.world import World
 
@@ -45,6 +45,19 @@ def test_reading_starts_anew() -> None:
     stats.read()
     assert stats.read() == {"Episodes": 0.0}
     assert stats.returns[3] == 99.0  # running episodes go on
+
+
+def test_means_of_the_rewards_terms_over_all_steps() -> None:
+    stats = EpisodeStats(2, torch.device("cpu"))
+    assert TERM_COLUMNS == ("pose_r", "vel_r", "root_pos_r", "root_vel_r", "key_pos_r", "contact_r")
+    for step in range(3):  # nobody finishes
+        stats.add_terms(torch.tensor([[1.0, 0.5, 0.0, 0.25, 1.0, -5.0], [0.0, 0.5, step, 0.25, 0.0, 5.0]]))
+    expected = dict(zip(TERM_COLUMNS, (0.5, 0.5, 0.5, 0.25, 0.5, 0.0)))
+    resumed = EpisodeStats(2, torch.device("cpu"))
+    resumed.load_state_dict(stats.state_dict())
+    assert stats.read(_Twice(0, 2)) == pytest.approx({"Episodes": 0.0, **expected})
+    assert stats.read() == {"Episodes": 0.0}
+    assert resumed.read() == pytest.approx({"Episodes": 0.0, **expected})
 
 
 class _Twice(World):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from parc_core.envs.episode_stats import TERM_COLUMNS
 from parc_core.envs.terminations import DoneFlag, FailReason
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.errors import DataError
@@ -347,3 +348,22 @@ def test_global_and_height_observations(stand: Path) -> None:
     obs = env.reset()
     assert obs.shape == (4, 1313)
     assert_close(obs[:, 0], env.engine.state.root_pos[:, 2])
+
+
+def test_means_of_the_terms_make_up_the_mean_reward(mixed: Path) -> None:
+    """A diverged simulation counts with zeros, as its reward does."""
+    env = env_of(mixed, 4, contact_weights=[1.0] * 15)
+    env.reset()
+    total = 0.0
+    for step in range(6):
+        if step == 3:
+            physics(env)._qvel[1, 10] = float("nan")
+        total += float(env.step(zero_action(env))[1].sum())
+        env.reset_done()
+    stats = env.episode_stats()
+    terms = torch.tensor([stats[name] for name in TERM_COLUMNS])
+    assert stats["Diverged"] == 1.0 and stats["Window_Exits"] == 0.0
+    assert bool((terms[:-1] > 0.1).all()) and bool((terms[:-1] < 1.0).all())
+    mean = float(terms[:-1] @ env.task.reward_weights + terms[-1])
+    assert mean == pytest.approx(total / 24, abs=1e-5)
+    assert "pose_r" not in env.episode_stats()  # no step since

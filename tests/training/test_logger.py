@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from parc_core.envs.episode_stats import TERM_COLUMNS
+from parc_core.system.world import ONE_PROCESS, World
 from parc_core.training.checkpoint import list_checkpoints
 from parc_core.training.history import read_outputs
 from tests.learning.fake_env import FakeEnv
@@ -48,7 +50,7 @@ def story_of_events(out: Path) -> Story:
         elif event["event"] == "output":
             story = {key: value for key, value in story.items() if key[1] < event["samples"]}
             for name, value in event.items():
-                if name[0].isupper() and name != "Samples" and value is not None:
+                if (name[0].isupper() or name.endswith("_r")) and name != "Samples" and value is not None:
                     story[name, event["samples"]] = value
     return story
 
@@ -158,6 +160,24 @@ def test_a_table_whose_columns_an_earlier_version_lost(tmp_path: Path) -> None:
     table.write_text("\n".join("  ".join(cells) for cells in lines) + "\n")
     train(tmp_path, 4 * ITERATION, config=config())
     assert assert_one_story(tmp_path) == [1, 2, 3, 4]
+
+
+class WithTerms(FakeEnv):
+    """Its reward has terms."""
+
+    def episode_stats(self, world: World = ONE_PROCESS) -> dict[str, float]:
+        terms = {name: 0.1 * k for k, name in enumerate(TERM_COLUMNS)}
+        return {**super().episode_stats(world), **terms}
+
+
+def test_the_rewards_terms_are_said_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(tmp_path, 2 * ITERATION, env=WithTerms(), config=config())
+    header, first, _ = capsys.readouterr().out.splitlines()
+    assert header.split()[-6:] == list(TERM_COLUMNS)
+    assert first.split()[-6:] == ["0.000", "0.100", "0.200", "0.300", "0.400", "0.500"]
+    assert assert_one_story(tmp_path) == [1, 2]
+    assert story_of_curves(tmp_path)["contact_r", ITERATION] == pytest.approx(0.5)
+    assert story_of_table(tmp_path)["pose_r", 2 * ITERATION] == 0.0
 
 
 def test_other_files_beside_the_curves_stay(tmp_path: Path) -> None:

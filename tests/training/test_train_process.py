@@ -80,6 +80,7 @@ def test_output_folder_and_exact_continuation(configs, tmp_path):
     names = ["agent_config.yaml", "checkpoints", "dm_env.yaml", "log.txt", "model.pt", "progress.jsonl"]
     assert sorted(p.name for p in whole.iterdir()) == [*names, "terrain.pkl", "train_args.txt"]
     assert len(log_rows(whole)) == 5  # iterations 1, 2, 4, 6 and the last
+    assert all(0.0 < float(row["pose_r"]) < 1.0 and "Window_Exits" in row for row in log_rows(whole))
     repeated = run("--arg_file", whole / "train_args.txt", "--output_dir", tmp_path / "repeated")
     assert repeated.returncode == 0, repeated.stderr
     assert_same(models[0], torch.load(tmp_path / "repeated" / "model.pt", weights_only=True))

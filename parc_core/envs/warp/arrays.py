@@ -24,6 +24,7 @@ class Episodes:
     fail_reason: wp.array[wp.int64]
     returns: wp.array[wp.float32]
     reward: wp.array[wp.float32]
+    terms: wp.array2d[wp.float32]  # (N, T + 1) of the reward
     control_dt: float  # s
 
 
@@ -43,7 +44,7 @@ class Poses:
 
 @dataclass(frozen=True)
 class EpisodeTensors:
-    """The tensors behind `Episodes`, all (N,): int64, float32 s, int64, int64, int64, float32, float32."""
+    """The tensors behind `Episodes`, all (N,) but the last: int64, float32 s, int64, int64, int64, then float32."""
 
     motion_ids: Tensor
     start_times: Tensor
@@ -52,6 +53,8 @@ class EpisodeTensors:
     fail_reason: Tensor
     returns: Tensor
     reward: Tensor
+    terms: Tensor
+    """(N, T + 1)."""
 
     def arrays(self, control_dt: float) -> Episodes:
         return filled(Episodes, **vars(self), control_dt=control_dt)

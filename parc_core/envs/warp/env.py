@@ -23,6 +23,7 @@ from parc_core.engines.mujoco_warp.types import (
     terrain_arrays,
     view,
 )
+from parc_core.envs.episode_stats import TERM_COLUMNS
 from parc_core.envs.terminations import DoneFlag, FailReason
 from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_env import TrackingEnv
@@ -82,6 +83,7 @@ class FusedTrackingEnv(TrackingEnv):
             self.fail_reason,
             self.stats.returns,
             self._reward_of_step,
+            torch.zeros(self.num_envs, len(TERM_COLUMNS), device=device),
         )
         episodes = self._episodes.arrays(self.control_dt)
         ref = empty_poses(self.num_envs, tree.num_bodies, self.action_dim, device)

@@ -1,7 +1,7 @@
-"""Counts episodes that ended, on the device: rows for the statistics and how many of each motion ended and failed.
+"""Counts steps and episodes that ended, on the device: rows for the statistics, and endings of each motion.
 
-The same as `EpisodeStats.add` and `MotionSampler.record`. Only whole numbers are counted by atomics, whose order does
-not matter; returns go into rows that are summed in a fixed order.
+The same as `EpisodeStats.add_terms` and `add`, and `MotionSampler.record`. Only whole numbers are counted by atomics,
+whose order does not matter; returns and terms go into rows that are summed in a fixed order.
 """
 
 # mypy: disable-error-code="index, operator, arg-type, return-value, call-overload, misc, no-untyped-def"
@@ -15,7 +15,7 @@ import warp as wp
 from torch import Tensor
 
 from parc_core.engines.mujoco_warp.types import view
-from parc_core.envs.episode_stats import NUM_TOTALS
+from parc_core.envs.episode_stats import FIRST_REASON, FIRST_TERM, NUM_TOTALS
 from parc_core.envs.terminations import DoneFlag, FailReason
 from parc_core.envs.warp.arrays import Episodes
 from parc_core.envs.warp.tables import MODULE_OPTIONS
@@ -24,8 +24,8 @@ wp.set_module_options(MODULE_OPTIONS)
 
 _NULL, _TIME = wp.constant(int(DoneFlag.NULL)), wp.constant(int(DoneFlag.TIME))
 _MOTION_END = wp.constant(int(FailReason.MOTION_END))
-_NUM_TOTALS = wp.constant(NUM_TOTALS)
-_FIRST_REASON = wp.constant(NUM_TOTALS - len(FailReason))
+_FIRST_REASON, _FIRST_TERM = wp.constant(FIRST_REASON), wp.constant(FIRST_TERM)
+_ENV_STEPS = wp.constant(NUM_TOTALS - 1)
 
 
 @wp.kernel
@@ -36,8 +36,11 @@ def _count_episodes(
     failed: wp.array[wp.int32],
 ) -> None:
     env = wp.tid()
-    for k in range(_NUM_TOTALS):
+    for k in range(_FIRST_TERM):
         rows[env, k] = wp.float64(0.0)
+    for k in range(_FIRST_TERM, _ENV_STEPS):
+        rows[env, k] = wp.float64(episodes.terms[env, k - _FIRST_TERM])
+    rows[env, _ENV_STEPS] = wp.float64(1.0)
     done = int(episodes.done[env])
     if done == _NULL:
         return
@@ -60,7 +63,7 @@ def _count_episodes(
 
 
 class EpisodeStatsKernel:
-    """Counts a step's ended episodes.
+    """Counts a step and its ended episodes.
 
     Attributes:
         rows: (N, NUM_TOTALS) float64, what each environment adds to the statistics.

@@ -79,12 +79,14 @@ def _environments(s: StepArrays, parts: Parts) -> None:
         errors += parts.errors[env, body]
         contact += parts.contact[env, body]
         flags = flags | parts.flags[env, body]
-    reward = wp.float32(0.0)
+    reward, valid = wp.float32(0.0), not s.sim.diverged[env]  # such a state says nothing about the action
     for k in range(wp.static(len(ERRORS))):
-        reward += s.task.reward_weights[k] * wp.exp(-s.task.reward_rates[k] * errors[k])
-    reward += contact / float(s.tree.num_bodies)
-    if s.sim.diverged[env]:  # such a state says nothing about the action
-        reward = wp.float32(0.0)
+        term = wp.exp(-s.task.reward_rates[k] * errors[k])
+        reward += s.task.reward_weights[k] * term
+        s.episodes.terms[env, k] = wp.where(valid, term, 0.0)
+    contact /= float(s.tree.num_bodies)
+    s.episodes.terms[env, wp.static(len(ERRORS))] = wp.where(valid, contact, 0.0)
+    reward = wp.where(valid, reward + contact, 0.0)
     reason = reason_of(s, flags, env)
     time = float(s.episodes.steps[env]) * s.episodes.control_dt
     done = 0

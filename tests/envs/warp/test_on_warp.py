@@ -14,6 +14,7 @@ from torch.testing import assert_close
 
 pytest.importorskip("mujoco_warp", reason="MuJoCo Warp is not installed (pip install 'parc-tracker[gpu]')")
 
+from parc_core.envs.episode_stats import TERM_COLUMNS
 from parc_core.envs.factory import make_env
 from parc_core.envs.terminations import DoneFlag
 from parc_core.envs.tracking_env import TrackingEnv
@@ -39,14 +40,14 @@ def actions(env: TrackingEnv, steps: int, seed: int, scale: float) -> list[Tenso
     return [(scale * torch.randn(N, env.action_dim, generator=g)).to(env.device) for _ in range(steps)]
 
 
-def judged(env: FusedTrackingEnv, judge: TrackingEnv) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Observation, reward, done and fail_reason of the torch environment for the state that env's engine is in."""
+def judged(env: FusedTrackingEnv, judge: TrackingEnv) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Observation, reward, done, fail_reason and terms of the torch environment for the state of env's engine."""
     for name in ("motion_ids", "start_times", "steps"):
         getattr(judge, name).copy_(getattr(env, name))
     ref = judge._current_reference()
-    reward = judge._reward(ref)
+    reward, terms = judge._reward(ref)
     judge._update_done(ref)
-    return judge.observe(), reward, judge.done, judge.fail_reason
+    return judge.observe(), reward, judge.done, judge.fail_reason, terms
 
 
 def same(got: Tensor, want: Tensor) -> None:
@@ -63,7 +64,7 @@ def test_every_step_is_what_the_torch_environment_says(mixed: Path, device: str)
     same(env.reset(), judged(env, judge)[0])
     ids, times = torch.tensor([0, 1] * 3), torch.tensor([0.2, 0.0, 0.3, 0.6, 0.25, 1.0])
     same(env.reset_to(ids.to(device), times.to(device)), judged(env, judge)[0])
-    ended = 0
+    ended, terms = 0, []
     for action in actions(env, 12, seed=1, scale=0.4):
         obs, reward, done, _ = env.step(action)
         want = judged(env, judge)
@@ -71,6 +72,7 @@ def test_every_step_is_what_the_torch_environment_says(mixed: Path, device: str)
         assert_close(reward, want[1], atol=2e-5, rtol=2e-5)
         assert torch.equal(done, want[2])
         assert torch.equal(env.fail_reason, want[3])
+        terms.append(want[4])
         ref = judge._current_reference()
         assert_close(
             env.engine.pd_targets,
@@ -88,6 +90,8 @@ def test_every_step_is_what_the_torch_environment_says(mixed: Path, device: str)
     assert stats["Episodes"] == ended
     for name in ("Window_Exits", "Contact_Overflows", "Constraint_Overflows", "Diverged"):
         assert stats[name] == 0.0
+    means = torch.cat(terms).mean(0).tolist()
+    assert [stats[name] for name in TERM_COLUMNS] == pytest.approx(means, abs=2e-5)
 
 
 @pytest.mark.parametrize("device", DEVICES)
