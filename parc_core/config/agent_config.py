@@ -126,7 +126,9 @@ class AgentConfig:
     max_diverged_share: float = setting(0.01, at_least=0, at_most=1, ours=True, shapes_training=False)
     """Training stops where simulations diverge in more than this share of the steps over three outputs in a row."""
     num_checkpoints_kept: int = setting(3, at_least=1, ours=True, shapes_training=False)
-    """Newest checkpoints that stay on disk."""
+    """Newest checkpoints that stay whole, to resume from."""
+    num_models_kept: int = setting(20, at_least=0, ours=True, shapes_training=False)
+    """Older checkpoints that stay with the model alone, spread evenly over the training; 0 = none."""
     use_tensorboard: bool = setting(True, ours=True, shapes_training=False)
     """Write TensorBoard curves into the output folder."""
     use_wandb: Any = setting(False, no_effect=_WANDB, shapes_training=False)

@@ -1,4 +1,7 @@
-"""Checkpoints: everything that an exact continuation needs, written atomically, with a SHA-256 beside."""
+"""Checkpoints: everything that an exact continuation needs, written atomically, with a SHA-256 beside.
+
+Older ones stay under their names with the model alone, for evaluation and fine-tuning.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +29,29 @@ def checkpoint_path(folder: Path, samples: int) -> Path:
 
 
 def list_checkpoints(folder: Path) -> List[Tuple[int, Path]]:
-    """(samples, path) of every checkpoint file, newest first."""
+    """(samples, path) of every checkpoint that a training can resume from, newest first."""
+    return [(samples, path) for samples, path in _named(folder) if _sidecar(path).is_file()]
+
+
+def list_models(folder: Path) -> List[Tuple[int, Path]]:
+    """(samples, path) of the older ones, which hold the model alone and have no SHA-256 beside, newest first."""
+    return [(samples, path) for samples, path in _named(folder) if not _sidecar(path).is_file()]
+
+
+def _named(folder: Path) -> List[Tuple[int, Path]]:
     if not folder.is_dir():
         return []
     found = [(NAME.match(path.name), path) for path in folder.iterdir()]
     return sorted(((int(match.group(1)), path) for match, path in found if match), reverse=True)
 
 
-def save_checkpoint(folder: Path, state: State, keep: int) -> Path:
-    """Writes `state`, then its SHA-256, then removes all but the `keep` newest.
+def save_checkpoint(folder: Path, state: State, keep: int, keep_models: int = 0) -> Path:
+    """Writes `state`, then its SHA-256; of the older ones all but the `keep` newest are reduced to the model.
 
-    Checkpoints of more samples than this one belong to a path that a rollback gave up; they go too.
+    Checkpoints of more samples than this one belong to a path that a rollback gave up; they are removed.
+
+    Args:
+        keep_models: how many older ones stay as models, see `thinned`.
     """
     samples = int(state["samples"])
     path = checkpoint_path(folder, samples)
@@ -44,13 +59,40 @@ def save_checkpoint(folder: Path, state: State, keep: int) -> Path:
     with atomic_write(path) as file:
         torch.save(with_marked_floats({"format": CHECKPOINT_FORMAT, **state}), file)
     write_text(_sidecar(path), f"{sha256_file(path)}  {path.name}\n")
-    others = list_checkpoints(folder)
-    stale = [other for count, other in others if count > samples]
-    old = [other for count, other in others if count <= samples][keep:]
-    for other in stale + old:
-        _remove(other)
-        _remove(_sidecar(other))
+    for count, other in _named(folder):
+        if count > samples:
+            _remove_checkpoint(other)
+    for _, old in list_checkpoints(folder)[keep:]:
+        _reduce(old) if keep_models > 0 else _remove_checkpoint(old)
+    models = dict(list_models(folder))
+    for count in models.keys() - set(thinned(list(models), keep_models)):
+        _remove_checkpoint(models[count])
     return path
+
+
+def _reduce(path: Path) -> None:
+    """Leaves the model alone in a checkpoint, PARC's flat state_dict; one that is damaged is removed."""
+    try:
+        model = load_checkpoint(path)["agent"]
+    except (DataError, KeyError):
+        _remove_checkpoint(path)
+        return
+    _remove(_sidecar(path))
+    with atomic_write(path) as file:
+        torch.save({name: value.clone() for name, value in model.items()}, file)
+
+
+def thinned(samples: List[int], keep: int) -> List[int]:
+    """At most `keep` of these sample counts, spread evenly, ascending.
+
+    While there are too many the one goes whose neighbours are nearest to each other, of several the oldest; the first
+    and the last stay.
+    """
+    kept = sorted(samples)
+    while len(kept) > max(keep, 1):
+        gaps = [after - before for before, after in zip(kept, kept[2:])]
+        del kept[gaps.index(min(gaps)) + 1 if gaps else 0]
+    return kept if keep > 0 else []
 
 
 def load_checkpoint(path: Path) -> State:
@@ -144,6 +186,11 @@ def seed_everything(seed: int) -> None:
 def _remove(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
+
+
+def _remove_checkpoint(path: Path) -> None:
+    _remove(path)
+    _remove(_sidecar(path))
 
 
 def _sidecar(path: Path) -> Path:

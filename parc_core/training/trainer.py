@@ -223,7 +223,8 @@ class Trainer:
         checkpoints.set_rng_state(state["rng"])
 
     def _checkpoint(self) -> None:
-        path = checkpoints.save_checkpoint(self._folder, self._state(), self.config.num_checkpoints_kept)
+        kept, models = self.config.num_checkpoints_kept, self.config.num_models_kept
+        path = checkpoints.save_checkpoint(self._folder, self._state(), kept, models)
         write_model_file(self._model_path, self.agent)
         self._last_good, self._tries = path, 0
         self._event("checkpoint", path=str(path))

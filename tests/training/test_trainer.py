@@ -132,8 +132,67 @@ def test_finished_training_is_done_at_once(tmp_path):
 
 
 def test_only_the_newest_checkpoints_are_kept(tmp_path):
-    train(tmp_path, 15 * ITERATION, config=small_config(num_checkpoints_kept=2))
+    train(tmp_path, 15 * ITERATION, config=small_config(num_checkpoints_kept=2, num_models_kept=0))
     assert [n // ITERATION for n, _ in checkpoints.list_checkpoints(tmp_path / "checkpoints")] == [15, 12]
+    assert checkpoints.list_models(tmp_path / "checkpoints") == []
+
+
+def test_older_checkpoints_stay_as_models(tmp_path):
+    train(tmp_path / "first", 6 * ITERATION, fingerprint=FAKE)
+    at_three = (tmp_path / "first" / "checkpoints" / f"checkpoint_{3 * ITERATION}.pt").read_bytes()
+    train(tmp_path / "first", 15 * ITERATION, config=small_config(num_checkpoints_kept=2), fingerprint=FAKE)
+    folder = tmp_path / "first" / "checkpoints"
+    assert [n // ITERATION for n, _ in checkpoints.list_checkpoints(folder)] == [15, 12]
+    models = checkpoints.list_models(folder)
+    assert [n // ITERATION for n, _ in models] == [9, 6, 3]
+    path = models[-1][1]
+    assert path.stat().st_size < 0.5 * len(at_three)
+    whole = tmp_path / "whole.pt"
+    whole.write_bytes(at_three)
+    assert_same(read_model_file(path).state, read_model_file(whole).state)
+    assert (
+        torch.load(path, weights_only=True).keys()
+        == torch.load(tmp_path / "first" / "model.pt", weights_only=True).keys()
+    )
+    tuned = train(tmp_path / "second", ITERATION, in_model_file=str(path))
+    assert tuned.samples == ITERATION
+    # One that is only a model is nothing to resume from, and no damaged checkpoint either.
+    for _, resumable in checkpoints.list_checkpoints(folder):
+        resumable.unlink()
+    warnings = []
+    assert checkpoints.load_newest(folder, warnings.append) is None
+
+
+def test_a_restart_gives_up_the_models_of_later_samples(tmp_path):
+    train(tmp_path, 15 * ITERATION, config=small_config(num_checkpoints_kept=1))
+    for _, path in checkpoints.list_checkpoints(tmp_path / "checkpoints"):
+        path.unlink()
+    train(tmp_path, 4 * ITERATION, config=small_config(num_checkpoints_kept=1))
+    assert [n // ITERATION for n, _ in checkpoints.list_models(tmp_path / "checkpoints")] == [3]
+
+
+@pytest.mark.parametrize(
+    ("samples", "keep", "kept"),
+    [
+        ([30, 10, 20], 3, [10, 20, 30]),
+        ([10, 20, 30, 40], 3, [10, 30, 40]),
+        ([10, 30, 40, 50], 3, [10, 30, 50]),
+        ([10, 20], 1, [20]),
+        ([10, 20], 0, []),
+        ([], 5, []),
+    ],
+)
+def test_models_are_thinned_evenly(samples, keep, kept):
+    assert checkpoints.thinned(samples, keep) == kept
+
+
+def test_a_long_training_has_models_of_all_its_length():
+    kept = []
+    for samples in range(1, 1001):
+        kept = checkpoints.thinned([*kept, samples], 20)
+    gaps = [after - before for before, after in zip(kept, kept[1:])]
+    assert len(kept) == 20 and kept[0] == 1 and kept[-1] == 1000
+    assert max(gaps) <= 130 and sorted(gaps)[len(gaps) // 2] >= 20
 
 
 def test_a_corrupt_newest_checkpoint_is_skipped(tmp_path, capsys):
