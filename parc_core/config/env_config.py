@@ -101,6 +101,8 @@ class EnvConfig:
     """Room for contacts, in the mean over the environments (engine mujoco_warp); overflow is counted and logged."""
     max_constraints_per_env: int = setting(200, at_least=1, ours=True, shapes_training=False)
     """Room for constraints of each environment, four a contact, one a joint limit (engine mujoco_warp)."""
+    all_touches: bool = setting(False, ours=True, shapes_training=False)
+    """Whether the engine also tells which bodies touched in any physics step of a control step, as recordings need."""
     contact_bodies: List[str] = setting([])
     """Bodies that may touch the ground; the fall test works only when this is not empty."""
     contact_detection_eps: float = setting(1e-5, at_least=0)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Optional
 
 import torch
 from torch import Tensor
@@ -88,6 +88,9 @@ class Engine(abc.ABC):
     control_dt: float
     """Seconds that one `step` advances."""
     state: EngineState
+    touched: Optional[Tensor] = None
+    """(N, J) bool where `env.all_touches` is set: bodies on which a net contact force above `contact_detection_eps`
+    acted in any physics step of the last `step`. `reset` leaves it as it is."""
 
     @abc.abstractmethod
     def reset(self, env_ids: Tensor, state: ResetState) -> None:

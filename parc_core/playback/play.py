@@ -28,6 +28,8 @@ class Step:
     """Control steps since the start; 0 is the start itself."""
     state: EngineState
     """(n, ...) views of the engine's state: clone what must outlive the next step."""
+    obs: Tensor
+    """(n, obs_dim) observation of that state, valid until the next step as well."""
     reward: Tensor
     """(n,) of this step; 0 at the start."""
     alive: Tensor
@@ -77,7 +79,7 @@ def play(
     obs = env.reset_to(_padded(ids, env.num_envs), _padded(start, env.num_envs))
     alive = torch.ones(n, dtype=torch.bool, device=env.device)
     reason, lost_for = (torch.zeros(n, dtype=torch.long, device=env.device) for _ in range(2))
-    yield Step(0, _first(env.engine.state, n), torch.zeros_like(start), alive, reason, start, None)
+    yield Step(0, _first(env.engine.state, n), obs[:n], torch.zeros_like(start), alive, reason, start, None)
     tail = round(tail_s / env.control_dt)
     for index in range(1, math.ceil(float((end - start).max()) / env.control_dt) + 2):
         obs, reward, _, _ = env.step(policy(obs))
@@ -87,7 +89,7 @@ def play(
         lost_for = lost_for + lost
         going = alive & (time < end) & ((reason == FailReason.NONE) | (lost & (lost_for <= tail)))
         ended = n - int(going.sum()) if index % _SYNC_INTERVAL == 0 else None
-        yield Step(index, _first(env.engine.state, n), reward[:n], alive, reason, time, ended)
+        yield Step(index, _first(env.engine.state, n), obs[:n], reward[:n], alive, reason, time, ended)
         if ended == n:
             return
         alive = going

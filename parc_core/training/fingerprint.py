@@ -23,7 +23,7 @@ def training_fingerprint(args: TrainArgs, env_file: EnvFileConfig, agent: AgentC
     max_samples and the device are not part of it: a training may be prolonged or moved. Which settings are is said at
     each of them, see `schema.setting`; files count by their content.
     """
-    parts = {**_shaping_settings("agent", agent), **_shaping_settings("env", env_file)}
+    parts = {**shaping_settings("agent", agent), **shaping_settings("env", env_file)}
     parts["num_envs"] = str(args.num_envs)
     parts["seed"] = str(args.seed)
     parts["engine"] = resolve_engine(args.engine, args.device)
@@ -36,7 +36,8 @@ def training_fingerprint(args: TrainArgs, env_file: EnvFileConfig, agent: AgentC
     return parts
 
 
-def _shaping_settings(name: str, config: Any) -> Dict[str, str]:
+def shaping_settings(name: str, config: Any) -> Dict[str, str]:
+    """The settings of a config that shape what a training learns, as text, each under its dotted path below `name`."""
     parts: Dict[str, str] = {}
     for key, field, value in settings_in(config, name):
         about = field.metadata

@@ -68,6 +68,9 @@ class IsaacGymEngine(Engine):
         self._pending = torch.zeros(num_envs, dtype=torch.bool, device=device)
         self._targets = torch.zeros(num_envs, character.dof_size, device=device)
         self.state = empty_state(num_envs, character, device)
+        if config.env.all_touches:
+            self.touched = torch.zeros(num_envs, character.num_bodies, dtype=torch.bool, device=device)
+        self._touch_force = config.env.contact_detection_eps
         self._refresh()
         self._read_state(slice(None))
 
@@ -106,10 +109,15 @@ class IsaacGymEngine(Engine):
         self._write_pending()
         self._targets.copy_(pd_targets)
         gym.set_dof_position_target_tensor(sim, self._isaac.torch.unwrap_tensor(self._targets))
+        if self.touched is not None:
+            self.touched.zero_()
         for _ in range(self._calls):
             gym.simulate(sim)
             if self.device.type == "cpu":  # the GPU pipeline's tensors need no copying
                 gym.fetch_results(sim, True)
+            if self.touched is not None:
+                gym.refresh_net_contact_force_tensor(sim)
+                self.touched |= self._forces.norm(dim=-1) > self._touch_force
         self._refresh()
         self.state.diverged = self._recover_diverged()
         self.state.contact_forces.copy_(self._forces)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Dict
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,6 +78,9 @@ class MujocoEngine(Engine):
         self._rest_height = rest_height(self.kinematics)
         self.terrain_ids = torch.zeros(num_envs, dtype=torch.long)
         self.state = empty_state(num_envs, character, self.device)
+        if env.all_touches:
+            self.touched = torch.zeros(num_envs, character.num_bodies, dtype=torch.bool)
+        self._touch_force = env.contact_detection_eps
         self._read_state(torch.arange(num_envs))
 
     def _bind(self, field: str) -> Tensor:
@@ -134,12 +138,17 @@ class MujocoEngine(Engine):
         """See `Engine.step`."""
         targets = pd_targets.double()
         self._window.move(self.terrain_ids, self.state.root_pos[:, :2])
+        if self.touched is not None:
+            self.touched.zero_()
         for _ in range(self._substeps):
             dof_pos, dof_vel = self._dof_pos(), self._qvel[:, 6:]
             self._ctrl.copy_(targets_within_effort(targets, dof_pos, dof_vel, self._lead, self._reach))
             self._batch.step(nstep=1)
+            if self.touched is not None:
+                force = np.linalg.norm(self._body_forces(), axis=-1)
+                self.touched |= torch.from_numpy(force > self._touch_force)
         self.state.diverged = self._recover_diverged()
-        self.state.contact_forces.numpy()[:] = self._external_forces[:, self._bodies, 3:]
+        self.state.contact_forces.numpy()[:] = self._body_forces()
         self.state.contact_forces[self.state.diverged] = 0.0
         self._read_state(slice(None))
         exits = self._window.exits(self.terrain_ids, self.state) & ~self.state.diverged
@@ -155,6 +164,10 @@ class MujocoEngine(Engine):
         counts = dict(zip(_COUNTERS, map(float, self._counts.tolist())))
         self._counts.zero_()
         return counts
+
+    def _body_forces(self) -> np.ndarray:
+        """Contact forces of the last physics step, (N, J, 3) N: a view."""
+        return self._external_forces[:, self._bodies, 3:]
 
     def _dof_pos(self) -> Tensor:
         """Dofs as they are now, in MuJoCo's precision. (N, D) rad."""

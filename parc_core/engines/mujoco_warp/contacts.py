@@ -104,3 +104,32 @@ class ContactForces:
         """Only Warp launches, on the current device."""
         self._forces.zero_()
         wp.launch(add_contact_forces, self._room, inputs=self._args)
+
+
+@wp.kernel
+def note_touches(contact_forces: wp.array2d[wp.vec3], min_force: float, touched: wp.array2d[bool]):
+    """Sets where a body's net force is above min_force, N. One thread per environment and body."""
+    env, body = wp.tid()
+    if wp.length(contact_forces[env, body]) > min_force:
+        touched[env, body] = True
+
+
+class Touches:
+    """Launches what gathers the bodies that touched over the physics steps of a control step."""
+
+    def __init__(self, forces: Tensor, touched: Tensor, min_force: float) -> None:
+        """Args:
+        forces: (N, J, 3) N of a physics step, read.
+        touched: (N, J) bool, written.
+        min_force: N.
+        """
+        self._touched = view(touched)
+        self._args = [view(forces, wp.vec3), min_force, self._touched]
+
+    def clear(self) -> None:
+        """A control step begins."""
+        self._touched.zero_()
+
+    def launch(self) -> None:
+        """After each physics step, when its forces are there."""
+        wp.launch(note_touches, self._touched.shape, inputs=self._args)

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.model import Character
-from parc_core.config.env_config import EnvFileConfig
+from parc_core.config.env_config import EnvConfig, EnvFileConfig
 from parc_core.engines.engine import GraphEngine, ResetState
 from parc_core.engines.memory import MemoryUse
 from parc_core.engines.mujoco.model import COLUMN_HALF_HEIGHT, ModelOptions, build_model
 from parc_core.engines.mujoco_warp import kernels
-from parc_core.engines.mujoco_warp.contacts import ContactForces
+from parc_core.engines.mujoco_warp.contacts import ContactForces, Touches
 from parc_core.engines.mujoco_warp.effort import TargetLimit
 from parc_core.engines.mujoco_warp.graph import on_torch_stream, record, start_warp
 from parc_core.engines.mujoco_warp.types import (
@@ -82,6 +82,7 @@ class MujocoWarpEngine(GraphEngine):
             self._put_model(env.max_contacts_per_env, env.max_constraints_per_env)
             self._make_buffers(character)
             self._make_tables(character)
+            self._touches = self._watch_touches(env) if env.all_touches else None
             self.launch_read()
 
     def _scope(self) -> ContextManager[None]:
@@ -125,14 +126,25 @@ class MujocoWarpEngine(GraphEngine):
         self._rest_qpos = view(torch.from_numpy(self.model.qpos0).float().to(self.device))
         self._rest_height = rest_height(Kinematics(character))
 
+    def _watch_touches(self, env: EnvConfig) -> Touches:
+        forces = self.state.contact_forces
+        self.touched = torch.zeros(forces.shape[:2], dtype=torch.bool, device=self.device)
+        return Touches(forces, self.touched, env.contact_detection_eps)
+
     def launch_step(self) -> None:
         """See `GraphEngine.launch_step`; targets are limited to what the efforts reach."""
         with wp.ScopedDevice(self.wp_device):
             self._launch_window()
+            if self._touches is not None:
+                self._touches.clear()
             for _ in range(self._substeps):
                 self._target_limit.launch()
                 mujoco_warp.step(self._warp_model, self.data)
-            self._contact_forces.launch()
+                if self._touches is not None:
+                    self._contact_forces.launch()
+                    self._touches.launch()
+            if self._touches is None:
+                self._contact_forces.launch()
             self._launch_recovery()
             self.launch_read()
 

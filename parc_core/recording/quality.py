@@ -1,0 +1,152 @@
+"""How good a motion is as training data: penetration, foot skating, jerk. Of recordings and of references alike."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Dict, List, Mapping, Optional
+
+import numpy as np
+import torch
+
+from parc_core import rotations
+from parc_core.character.kinematics import Kinematics
+from parc_core.character.model import Character
+from parc_core.character.surface_points import surface_points
+from parc_core.errors import ConfigError
+from parc_core.motion.clip import MotionClip
+from parc_core.terrain.heightfield import Heightfield, nearest_cell
+
+_FOOT_NAMES = ("foot", "ankle", "toe")
+_CHUNK_FRAMES = 4096  # bounds the working memory: about 300 points a frame
+_TOUCHING = 0.5  # contact labels lie between 0 and 1
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Numbers of one motion; smaller is better."""
+
+    joint_error_m: Optional[float]
+    """Mean distance of all bodies from the reference; None for a motion that is no recording."""
+    penetration_mean_m: float
+    """How deep the deepest point of the character's surface is in the terrain, mean over frames."""
+    penetration_max_m: float
+    """The same, of the worst frame."""
+    foot_skating_m_s: float
+    """Horizontal speed of the feet while they touch, mean over those frames; 0 where none does."""
+    jerk_m_s3: float
+    """Norm of the third derivative of body positions, mean over bodies and frames."""
+
+    def exceeded(self, limits: Mapping[str, float]) -> str:
+        """The first limit that the motion exceeds, in words; "" where it keeps all."""
+        own = asdict(self)
+        for name, limit in limits.items():
+            if own[name] is not None and own[name] > limit:
+                return f"{name} {own[name]:.3g}, more than {limit:g}"
+        return ""
+
+
+METRICS = tuple(Quality.__dataclass_fields__)
+
+
+def check_limits(limits: Mapping[str, float], where: str) -> None:
+    """Raises ConfigError for a limit of something that is not measured."""
+    for name, limit in limits.items():
+        if name not in METRICS:
+            raise ConfigError(f"{where}: there is no metric '{name}'; there are {', '.join(METRICS)}")
+        if not (np.isfinite(limit) and limit >= 0):
+            raise ConfigError(f"{where}: {name} is {limit}, a number of at least 0 is needed")
+
+
+class QualityMeter:
+    """Measures motions of one character."""
+
+    def __init__(self, character: Character) -> None:
+        self._kinematics = Kinematics(character)
+        points = surface_points(character)
+        self._bodies = torch.from_numpy(
+            np.concatenate([np.full(len(part), body) for body, part in enumerate(points)])
+        )
+        self._points = torch.from_numpy(np.concatenate(points))
+        self._feet = [
+            body
+            for body, name in enumerate(character.body_names)
+            if any(part in name.lower() for part in _FOOT_NAMES)
+        ]
+
+    def measure(
+        self, clip: MotionClip, terrain: Heightfield, joint_error_m: Optional[float] = None
+    ) -> Quality:
+        """All numbers of a motion on its terrain."""
+        depths: List[np.ndarray] = []
+        positions: List[np.ndarray] = []
+        for begin in range(0, clip.num_frames, _CHUNK_FRAMES):
+            part = slice(begin, begin + _CHUNK_FRAMES)
+            pos, rot = self._kinematics.forward(
+                *(torch.from_numpy(a[part]) for a in (clip.root_pos, clip.root_rot, clip.joint_rot))
+            )
+            points = rotations.quat_rotate(rot.index_select(1, self._bodies), self._points)
+            points = points + pos.index_select(1, self._bodies)
+            depths.append(penetration_depth(terrain, points.double().numpy()).max(axis=1))
+            positions.append(pos.double().numpy())
+        depth, pos_all = np.concatenate(depths), np.concatenate(positions)
+        return Quality(
+            joint_error_m=joint_error_m,
+            penetration_mean_m=float(depth.mean()),
+            penetration_max_m=float(depth.max()),
+            foot_skating_m_s=self._skating(clip, pos_all),
+            jerk_m_s3=_jerk(pos_all, clip.fps),
+        )
+
+    def _skating(self, clip: MotionClip, body_pos: np.ndarray) -> float:
+        if clip.body_contacts is None or not self._feet or clip.num_frames < 2:
+            return 0.0
+        touching = clip.body_contacts[:, self._feet] > _TOUCHING
+        both = touching[1:] & touching[:-1]
+        speed = np.linalg.norm(np.diff(body_pos[:, self._feet, :2], axis=0), axis=-1) * clip.fps
+        return float(speed[both].mean()) if both.any() else 0.0
+
+
+def penetration_depth(terrain: Heightfield, points: np.ndarray) -> np.ndarray:
+    """How far points have to move to leave the terrain: up, or sideways into a lower neighbour cell.
+
+    Args:
+        terrain: flat-topped cells; beyond its border it goes on with the border's heights.
+        points: (..., 3) m.
+
+    Returns:
+        (...) m, 0 outside the terrain.
+    """
+    dx = float(terrain.dx)
+    cell = nearest_cell(terrain, points[..., :2])
+    height = points[..., 2]
+    depth = np.clip(_heights(terrain, cell) - height, 0.0, None)
+    beside = points[..., :2] - (terrain.min_point.astype(np.float64) + cell * dx)  # from the cell's centre
+    for axis in range(2):
+        for sign in (-1, 1):
+            step = np.zeros(2, np.int64)
+            step[axis] = sign
+            free = _heights(terrain, cell + step) <= height
+            way = 0.5 * dx - sign * beside[..., axis]
+            depth = np.where(free, np.minimum(depth, np.clip(way, 0.0, None)), depth)
+    return depth
+
+
+def _heights(terrain: Heightfield, cell: np.ndarray) -> np.ndarray:
+    i, j = (np.clip(cell[..., k], 0, terrain.hf.shape[k] - 1) for k in range(2))
+    return terrain.hf[i, j].astype(np.float64)
+
+
+def _jerk(body_pos: np.ndarray, fps: int) -> float:
+    """(n, J, 3) m -> m/s³; 0 for fewer than four frames."""
+    if len(body_pos) < 4:
+        return 0.0
+    return float(np.linalg.norm(np.diff(body_pos, n=3, axis=0), axis=-1).mean() * fps**3)
+
+
+def mean_quality(parts: List[Quality]) -> Dict[str, Optional[float]]:
+    """Means over motions of each number that all of them have."""
+    means: Dict[str, Optional[float]] = {}
+    for name in METRICS:
+        values = [getattr(part, name) for part in parts]
+        means[name] = float(np.mean(values)) if values and None not in values else None
+    return means
