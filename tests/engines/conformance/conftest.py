@@ -47,7 +47,7 @@ def character() -> Character:
 def engine(request: Any, character: Character) -> Engine:
     """Each engine with four environments, built once: Isaac Gym takes one simulation a process well, not many."""
     name, device = request.param, torch.device("cpu")
-    config = EnvFileConfig(env=EnvConfig(char_file=str(HUMANOID)))
+    config = EnvFileConfig(env=EnvConfig(char_file=str(HUMANOID), all_touches=True))
     if name == "isaac_gym":
         if importlib.util.find_spec("isaacgym") is None:
             pytest.skip("Isaac Gym Preview 4 cannot be imported here (docs/isaac-gym.md)")

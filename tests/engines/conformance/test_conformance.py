@@ -243,3 +243,17 @@ def test_a_saved_state_goes_on(engine: Engine) -> None:
     near(engine.state.dof_pos, after["dof_pos"], 2e-2)
     with pytest.raises(DataError, match="another"):
         engine.load_state_dict({name: tensor[:2] for name, tensor in saved.items()})
+
+
+def test_touches_of_all_physics_steps_are_told(engine: Engine, character: Character) -> None:
+    feet = [character.body_id(name) for name in ("right_foot", "left_foot")]
+    up = torch.tensor([[0.0, 0.0, 0.7]]).expand(engine.num_envs, 3)
+    # Soles 3 cm in the ground, moving up: they are pushed in the first physics steps, and no more in the last.
+    put(engine, placed(engine, STANDING - 0.03, root_vel=up))
+    run(engine, zeros(engine), 1)
+    assert engine.touched is not None
+    assert engine.touched.dtype == torch.bool
+    assert engine.touched[:, feet].all()
+    assert not engine.state.contact_forces[:, feet].any()
+    run(engine, zeros(engine), 1)
+    assert not engine.touched[:, feet].any()  # of this control step alone
