@@ -185,6 +185,68 @@ def evaluate(
     run_evaluation(model, env_config, dataset, engine, device, out, as_json)
 
 
+@app.command()
+def record(
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Recording config (PARC's phys_record.yaml).")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", help="A model.pt, registry:NAME@latest, or an address such as s3://bucket/model.pt."
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset",
+            help="The motions to perform: motions.yaml or a folder of motion classes, here or in object storage; "
+            "default: those that the model was trained on.",
+        ),
+    ] = None,
+    out: Annotated[str | None, typer.Option("--out", help="Output folder, or s3://bucket/prefix.")] = None,
+    env_config: Annotated[
+        str | None,
+        typer.Option("--env-config", help="Environment file; default: dm_env.yaml beside the model."),
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option("--engine", help="One of " + ", ".join(ENGINE_NAMES) + ".")
+    ] = None,
+    device: Annotated[str | None, typer.Option("--device", help="cpu or cuda:0. [default: cpu]")] = None,
+    num_envs: Annotated[
+        int | None,
+        typer.Option(
+            "--num-envs", min=1, help="Motions at a time. [default: all; at most 256, on a GPU 4096]"
+        ),
+    ] = None,
+    observations: Annotated[
+        bool, typer.Option("--observations", help="Store each frame's observation, too (obs, obs_shapes).")
+    ] = False,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--limit",
+            help="Reject recordings above it, such as penetration_max_m=0.1 or jerk_m_s3=400; repeatable.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Record what a model makes of its motions, as motion files for the next iteration (PARC stage 4)."""
+    from parc_tracker.record import record_config, run_record
+
+    given = {
+        "model_file": model,
+        "dataset_file": dataset,
+        "output_dir": out,
+        "env_file": env_config,
+        "engine": engine,
+        "device": device,
+        "num_envs": num_envs,
+        "observations": observations or None,
+    }
+    run_record(record_config(config, given, limit or ()), as_json)
+
+
 @app.command(cls=_EarlierNames)
 def deploy(
     config: ConfigOption = Path(DEFAULT_CONFIG),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Optional
+from typing import Any, Dict, Optional
 
 from parc_core.config.paths import PathLike, load_yaml
 from parc_core.config.schema import from_mapping, setting
@@ -55,8 +55,13 @@ def load_record_config(path: PathLike) -> RecordConfig:
     Raises:
         ConfigError: see `paths.load_yaml` and `schema.from_mapping`.
     """
+    return from_mapping(RecordConfig, read_record_mapping(path), str(path))
+
+
+def read_record_mapping(path: PathLike) -> Dict[str, Any]:
+    """The keys of a recording file, to be completed; raises as `paths.load_yaml`."""
     data = load_yaml(path)
     for key in _OPTIONAL_PATHS:
         if isinstance(data.get(key), str):
             data[key] = none_or_path(data[key])
-    return from_mapping(RecordConfig, data, str(path))
+    return data

@@ -88,12 +88,15 @@ class Recording:
             "quality": mean_quality([motion.quality for motion in done if motion.quality is not None]),
         }
 
-    def save(self, folder: PathLike) -> None:
-        """Writes `recording.json` atomically."""
+    def to_json(self) -> Dict[str, Any]:
+        """Plain containers; `load_recording` reads them back."""
         motions = [{"recorded": m.recorded, "why_not": m.why_not, **asdict(m)} for m in self.motions]
         head = {"schema": SCHEMA, "complete": self.complete, "summary": self.summary()}
-        data = {**head, "settings": self.settings, "fingerprint": self.fingerprint, "motions": motions}
-        write_json(Path(folder) / FILE, data)
+        return {**head, "settings": self.settings, "fingerprint": self.fingerprint, "motions": motions}
+
+    def save(self, folder: PathLike) -> None:
+        """Writes `recording.json` atomically."""
+        write_json(Path(folder) / FILE, self.to_json())
 
 
 def load_recording(folder: PathLike) -> Optional[Recording]:
