@@ -54,7 +54,7 @@ class RecordJob:
     device: str = "cpu"
     num_envs: Optional[int] = None
     """Motions at a time; default: all, at most 256 on a CPU and 4096 on a GPU."""
-    options: RecordOptions = RecordOptions()
+    options: RecordOptions = dataclasses.field(default_factory=RecordOptions)
     dataset_config: Optional[DatasetConfig] = None
     """What the dataset was made with, for `create_dataset_config.yaml`; default: what its manifest says."""
 
@@ -133,7 +133,9 @@ def _fresh(job: RecordJob, motions_yaml: Path, motions: MotionsFile) -> Recordin
         "observations": job.options.observations,
         "limits": dict(job.options.limits),
     }
-    return Recording(hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest(), settings, records)
+    return Recording(
+        hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest(), settings, records
+    )
 
 
 def _shape(job: RecordJob, motions_yaml: Path) -> Dict[str, Any]:

@@ -78,7 +78,7 @@ def record_config(file: Path | None, given: Mapping[str, Any], limits: Sequence[
     Raises:
         ConfigError: a key is missing or has a wrong value.
     """
-    keys = {"device": "cpu"} if file is None else read_record_mapping(file)
+    keys: dict[str, Any] = {"device": "cpu"} if file is None else read_record_mapping(file)
     keys.update({key: value for key, value in given.items() if value is not None})
     if keys.get("dataset_file") is not None:
         keys["create_dataset_config"] = None
@@ -91,7 +91,7 @@ def record_config(file: Path | None, given: Mapping[str, Any], limits: Sequence[
 
 
 def _limit(text: str) -> tuple[str, float]:
-    name, equals, value = text.partition("=")
+    name, _, value = text.partition("=")
     try:
         return name.strip(), float(value)
     except ValueError:
@@ -108,7 +108,8 @@ def _job(config: RecordConfig, output: Output, where: str) -> tuple[RecordJob, l
     agent = AgentConfig()
     if config.agent_file is not None or Path(agent_path).is_file():
         agent = load_agent_config(existing_file(agent_path, "agent_file", where))
-    dataset_config, lines = None, []
+    dataset_config = None
+    lines: list[str] = []
     if config.create_dataset_config is not None:
         dataset_config = load_dataset_config(config.create_dataset_config)
     elif config.dataset_file is not None:

@@ -34,9 +34,7 @@ def placed(frames: Frames, terrain: Heightfield, fps: int) -> Tuple[MotionClip, 
     box = np.stack((xy.min(0) - padding(terrain.dx), xy.max(0) + padding(terrain.dx)))
     exact = replace(terrain, min_point=terrain.min_point.astype(np.float64))
     low, high = nearest_cell(exact, box)
-    rows, columns = (
-        np.clip(np.arange(low[k], high[k] + 1), 0, terrain.hf.shape[k] - 1) for k in range(2)
-    )
+    rows, columns = (np.clip(np.arange(low[k], high[k] + 1), 0, terrain.hf.shape[k] - 1) for k in range(2))
     ground = terrain.hf[tuple(grid_index(exact, xy[0]))]
     part = Heightfield(
         hf=(terrain.hf[np.ix_(rows, columns)] - ground).astype(np.float32),

@@ -76,17 +76,13 @@ class Recorder:
     def run(self, recording: Recording) -> None:
         """Tries all motions that are neither recorded nor given up, and saves `recording` after each wave."""
         for fraction in START_FRACTIONS:
-            todo = [
-                k for k, motion in enumerate(recording.motions) if self._is_due(motion, fraction)
-            ]
+            todo = [k for k, motion in enumerate(recording.motions) if self._is_due(motion, fraction)]
             if not todo:
                 continue
             ids = torch.tensor(todo, dtype=torch.long)
             left = (1.0 - fraction) * self._lengths[ids]
             for places in waves(left, self._env.num_envs):
-                attempts = perform(
-                    self._env, self._policy, ids[places], fraction, self._options.observations
-                )
+                attempts = perform(self._env, self._policy, ids[places], fraction, self._options.observations)
                 for attempt in attempts:
                     self._settle(recording.motions[attempt.motion], attempt)
                 recording.save(self._out)

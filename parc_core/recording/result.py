@@ -58,7 +58,7 @@ class MotionRecord:
 
     @property
     def why_not(self) -> str:
-        """"" for a recorded motion."""
+        """ "" for a recorded motion."""
         return "" if self.recorded else (self.given_up or "not tried yet")
 
 
@@ -146,7 +146,9 @@ def resumed(new: Recording, folder: PathLike) -> Recording:
         )
     fresh = {motion.name: motion for motion in new.motions}
     kept = [
-        motion if not motion.recorded or _is_whole(Path(folder) / motion.file, motion.sha256) else fresh[motion.name]
+        motion
+        if not motion.recorded or _is_whole(Path(folder) / motion.file, motion.sha256)
+        else fresh[motion.name]
         for motion in found.motions
     ]
     done = found.complete and all(a is b for a, b in zip(kept, found.motions))

@@ -55,7 +55,8 @@ def out(job: RecordJob) -> Path:
 
 def raw(path: Path) -> dict[str, dict[str, Any]]:
     """The file by plain pickle, as PARC reads it."""
-    return {part: pickle.loads(data) for part, data in pickle.loads(path.read_bytes()).items()}
+    outer = pickle.loads(path.read_bytes())  # noqa: S301 - written by this test
+    return {part: pickle.loads(data) for part, data in outer.items()}  # noqa: S301
 
 
 def files(out: Path) -> list[Path]:
@@ -139,7 +140,9 @@ def test_the_first_frame_is_at_the_origin_on_the_ground(job: RecordJob, out: Pat
 def test_the_terrain_is_the_motions_own_around_its_path(job: RecordJob, out: Path) -> None:
     """Cell by cell, by hand: the bounding box of the root's path and 0.8 m, beyond the border the border's heights."""
     for kind in KINDS:
-        source = read_motion_terrain(Path(str(job.env_file.env.dm.motion_file)).parent / kind / f"{kind}_0.pkl")
+        source = read_motion_terrain(
+            Path(str(job.env_file.env.dm.motion_file)).parent / kind / f"{kind}_0.pkl"
+        )
         got = read_motion_terrain(out / f"recorded_motions/{kind}/{kind}_0_dm.pkl")
         assert source.terrain is not None and source.motion is not None
         assert got.terrain is not None and got.motion is not None
@@ -219,7 +222,9 @@ def test_a_recording_of_a_recording_is_at_its_place_already(out: Path) -> None:
     assert content.motion is not None and isinstance(content.terrain, Heightfield)
     m = content.motion
     assert m.body_contacts is not None
-    clip, terrain = placed(Frames(m.root_pos, m.root_rot, m.joint_rot, m.body_contacts), content.terrain, m.fps)
+    clip, terrain = placed(
+        Frames(m.root_pos, m.root_rot, m.joint_rot, m.body_contacts), content.terrain, m.fps
+    )
     assert np.array_equal(clip.root_pos, m.root_pos)
     assert np.array_equal(terrain.hf, content.terrain.hf)
     assert terrain.min_point == pytest.approx(content.terrain.min_point, abs=1e-6)

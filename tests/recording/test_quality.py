@@ -63,7 +63,9 @@ def test_skating_counts_feet_while_they_touch():
 def test_jerk_of_a_cubic_path():
     """x = t³ has the third derivative 6 m/s³, for every body."""
     t = np.arange(20) / 30.0
-    assert QualityMeter(humanoid()).measure(clip(t**3, LEG), terrain()).jerk_m_s3 == pytest.approx(6.0, rel=0.02)
+    assert QualityMeter(humanoid()).measure(clip(t**3, LEG), terrain()).jerk_m_s3 == pytest.approx(
+        6.0, rel=0.02
+    )
     assert QualityMeter(humanoid()).measure(clip(t[:3] ** 3, LEG), terrain()).jerk_m_s3 == 0.0
 
 

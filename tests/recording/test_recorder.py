@@ -117,7 +117,11 @@ def _perform(lengths: list[float], fails: dict, fraction: float = 0.0, looping: 
     n = len(lengths)
     env.engine.touched = torch.ones(n, 15, dtype=torch.bool)
     state = env.engine.state
-    state.root_pos, state.root_rot, state.joint_rot = torch.zeros(n, 3), torch.ones(n, 4), torch.ones(n, 14, 4)
+    state.root_pos, state.root_rot, state.joint_rot = (
+        torch.zeros(n, 3),
+        torch.ones(n, 4),
+        torch.ones(n, 14, 4),
+    )
     return perform(env, lambda obs: torch.zeros(n, 2), torch.arange(n), fraction)  # type: ignore[arg-type]
 
 
@@ -231,7 +235,10 @@ def test_limits_reject_what_exceeds_them(base, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"options": RecordOptions(limits={"jork": 1.0})}, "there is no metric 'jork'; there are joint_error_m"),
+        (
+            {"options": RecordOptions(limits={"jork": 1.0})},
+            "there is no metric 'jork'; there are joint_error_m",
+        ),
         ({"options": RecordOptions(limits={"jerk_m_s3": float("nan")})}, "a number of at least 0 is needed"),
         ({"out_dir": "{tmp}/ignored/out"}, "'ignore'"),
         ({"model_file": "{tmp}/nope.pt"}, "nope.pt"),
