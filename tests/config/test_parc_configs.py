@@ -59,7 +59,7 @@ def test_keys_that_parc_lacks_are_parcs_behaviour_by_default():
     env, agent = EnvFileConfig().env, AgentConfig()
     assert set(flat(EnvFileConfig())) - set(flat(PARC_ENV)) == {
         "env.action_mode", "env.residual_action_scale", "env.terrain_window_size", "env.solver_iterations",
-        "env.max_contacts_per_env",
+        "env.all_touches", "env.max_contacts_per_env",
         "env.max_constraints_per_env", "env.demo_mode", "env.debug_visuals",
         "env.start_paused", "env.write_agent_states", "env.enable_replan_timer_obs", "env.dm.ignore_fail_rates",
         "env.pose_exponent", "env.vel_exponent", "env.root_pos_exponent", "env.root_vel_exponent",
