@@ -127,6 +127,6 @@ def _page(title: str, summary: Summary, result: Result) -> str:
 def _headline(summary: Summary) -> str:
     return (
         f"{summary.completed} of {summary.clips} clips completed, "
-        f"{percent(summary.mean_completed_fraction)} of their length, "
+        f"tracked {percent(summary.shown_tracked_share)}, "
         f"joint error {summary.joint_error_m:.3f} m, return {summary.mean_return:.2f}"
     )

@@ -13,7 +13,14 @@ from typing import Any, Dict, List, Mapping, Optional
 from parc_core import __version__
 from parc_core.envs.terminations import FAILURES
 from parc_core.evaluation.curves import LearningCurves, read_curves
-from parc_core.evaluation.result import COMPLETED, ClipResult, EvalResult, percent
+from parc_core.evaluation.result import (
+    COMPLETED,
+    ClipResult,
+    EvalResult,
+    percent,
+    percent_of_parts,
+    summarize,
+)
 from parc_core.evaluation.svg import line_chart
 from parc_core.system.files import PathLike, write_text
 
@@ -94,7 +101,11 @@ def _worst_first(clips: List[ClipResult]) -> List[ClipResult]:
 
 
 def _percent(value: Optional[float]) -> str:
-    return "–" if value is None else percent(value).replace("%", " %")
+    return "–" if value is None else _spaced(percent(value))
+
+
+def _spaced(text: str) -> str:
+    return text.replace("%", " %")
 
 
 def _number(value: Optional[float], digits: int = 2) -> str:
@@ -108,7 +119,7 @@ def _charts(curves: LearningCurves) -> Dict[str, List[Any]]:
     looks = {
         "Train_Return": ("Return per episode", lambda v: f"{v:.4g}"),
         "Train_Episode_Length": ("Steps per episode", lambda v: f"{v:.4g}"),
-        "Completed": ("Episodes completed", lambda v: f"{100 * v:.4g} %"),
+        "Completed": ("Episodes completed", _percent_of_axis),
     }
     minutes = max((h for h in curves.hours if math.isfinite(h)), default=0.0) < 2.0
     times = [60.0 * h for h in curves.hours] if minutes else curves.hours
@@ -124,6 +135,12 @@ def _charts(curves: LearningCurves) -> Dict[str, List[Any]]:
         ]
         for name, (x, label, text) in axes.items()
     }
+
+
+def _percent_of_axis(share: float) -> str:
+    """With up to four digits, and never up to 100."""
+    text = f"{100.0 * share:.4g}"
+    return f"{'99.99' if text == '100' and share < 1.0 else text} %"
 
 
 def _short(value: float) -> str:
@@ -159,7 +176,7 @@ def _classes(clips: List[ClipResult], earlier: Dict[str, ClipResult]) -> List[Di
             "name": name,
             "clips": len(group),
             "share": sum(clip.completed for clip in group) / len(group),
-            "tracked": sum(clip.completed_fraction for clip in group) / len(group),
+            "tracked": summarize(group).shown_tracked_share,
             "before": (
                 sum(earlier[clip.name].completed for clip in group) / len(group)
                 if all(clip.name in earlier for clip in group)
@@ -181,12 +198,12 @@ def _colours() -> Dict[str, str]:
 
 
 def _reasons(result: EvalResult) -> List[Dict[str, Any]]:
-    total = result.summary.clips
+    """How clips ended, completed first, then the most frequent; as shown they add up to 100 %."""
+    counts = sorted(result.summary.end_reasons.items(), key=lambda item: (item[0] != COMPLETED, -item[1]))
+    shares = [count / result.summary.clips for _, count in counts]
     return [
-        {"name": name, "style": _style(name), "count": count, "share": count / total}
-        for name, count in sorted(
-            result.summary.end_reasons.items(), key=lambda item: (item[0] != COMPLETED, -item[1])
-        )
+        {"name": name, "style": _style(name), "count": count, "share": share, "shown": _spaced(shown)}
+        for (name, count), share, shown in zip(counts, shares, percent_of_parts(shares))
     ]
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import re
+
+import pytest
 
 from parc_core.envs.terminations import FAILURES
 from parc_core.evaluation.report import MAX_BARS, MAX_ROWS, write_report
 from parc_core.evaluation.result import EvalResult, summarize
 from tests.evaluation.sample_data import clip
+from tests.ui.conftest import page
+
+__all__ = ["page"]
 
 
 def _result(clips):
@@ -33,7 +39,8 @@ def test_numbers_clips_and_settings_are_on_the_page(tmp_path):
     text = _text(page)
     assert "Tracker 7" in text and "discount: 0.99" in text and "engine: mujoco" in text
     assert "Clips completed 50 % 1 of 2 · before 0 %" in text
-    assert "0.041 m" in text and "75.2 before 25.0" in text
+    assert "0.041 m before – · all clips while tracked 0.170 m, before 0.250 m" in text
+    assert "75.2 before 25.0" in text
     assert "jump/&lt;b&gt;" in page and "<b>" not in re.findall(r"jump/(...)", page)
     assert re.search(r"root position 25 % 12 % 2\.00 0\.50 0\.300 30\.5 10\.0", text)
     assert "http://" not in page and "https://" not in page and 'src="' not in page
@@ -81,3 +88,42 @@ def test_very_many_clips_leave_the_rest_to_the_json(tmp_path):
 def test_without_video_the_reason_is_said(tmp_path):
     page = _page(tmp_path / "report.html", _result([clip("a", 0.5, 0.1, 1.0)]), video_note="no OpenGL here")
     assert "no OpenGL here" in page and "<img" not in page
+
+
+def test_parts_add_up_to_100_and_nothing_less_is_100(tmp_path):
+    clips = [clip(f"walk/{k}", 1.0, 0.1, 5.0) for k in range(5)]
+    clips += [clip("jump/a", 0.5, 0.1, 5.0), clip("jump/b", 0.999, 0.1, 5.0, "root position")]
+    (tmp_path / "log.txt").write_text("Samples Wall_Time Completed\n1000 0.1 0.25\n2000 3.0 0.99999\n")
+    text = _text(_page(tmp_path / "report.html", _result(clips), training_dir=tmp_path))
+    assert "completed 5 (71 %) fall 1 (15 %) root position 1 (14 %)" in text
+    assert "99.99 %" in text
+    nearly = [clip(f"walk/{k}", 1.0, 0.1, 5.0) for k in range(5)]
+    nearly += [dataclasses.replace(clip("jump/a", 0.99999999999, 0.1, 5.0), end_time_s=2.0)] * 2
+    text = _text(_page(tmp_path / "report.html", _result(nearly)))
+    assert "Tracked, mean over clips 99 %" in text and "completed 5 (71 %) fall 2 (29 %)" in text
+
+
+@pytest.mark.slow  # a browser
+@pytest.mark.parametrize("width", [320, 420, 640, 1280])
+def test_as_wide_as_the_screen(tmp_path, page, width):
+    """Also with long names, many columns, curves, long settings; tables scroll inside."""
+    name = "a_class_with_a_long_name/sie_run_left_around_the_corner_and_up_the_stairs_take_0001"
+    after = _result([clip(name, 1.0, 0.041, 120.0), clip("jump/b", 0.25, 0.3, 30.5, "simulation diverged")])
+    before = _result([clip(name, 0.5, 0.2, 12345.0), clip("jump/b", 0.125, 0.3, 10.0)])
+    log = ["Samples Wall_Time Train_Return Completed", "1000 0.1 12.5 0.25", "2000000 3.0 77.25 0.5"]
+    (tmp_path / "log.txt").write_text("\n".join(log))
+    file = tmp_path / "report.html"
+    settings = {"agent": {"a_key": "x" * 300}}
+    write_report(
+        file, after, before, title=f"store/{'x' * 60}/model.pt", training_dir=tmp_path, settings=settings
+    )
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(file.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    cut = "e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display != 'inline'"
+    assert (
+        page.evaluate(f"[...document.querySelectorAll('.name, .value, .tile *, h1')].filter({cut}).length")
+        == 0
+    )
+    inside = "e => e.getBoundingClientRect().right <= innerWidth"
+    assert page.evaluate(f"[...document.querySelectorAll('section > *, .bars > *')].every({inside})")
