@@ -37,7 +37,10 @@ def print_table(table: Table, console: Console | None = None) -> None:
     wide = Console(
         file=console.file, width=natural, force_terminal=console.is_terminal, no_color=console.no_color
     )
-    wide.print(table, crop=False)
+    title, caption, table.title, table.caption = table.title, table.caption, None, None
+    for part in (title, table, caption):
+        if part:  # a title inside the table would be wrapped at its width
+            wide.print(part, crop=False, soft_wrap=part is not table, highlight=False)
 
 
 def _frame(table: Table) -> int:
