@@ -8,6 +8,7 @@ from typing import List, Sequence
 
 from parc_core.config.paths import resolve
 from parc_core.errors import ConfigError
+from parc_core.storage.addresses import local_root, without_empty_parts
 
 _WILD = "*?["
 
@@ -22,7 +23,7 @@ def expand_folders(folders: Sequence[str]) -> List[str]:
         ConfigError: a pattern that no folder matches.
     """
     found: List[str] = []
-    for folder in folders:
+    for folder in (one if local_root(one) is not None else without_empty_parts(one) for one in folders):
         matches = [folder] if not any(sign in folder for sign in _WILD) else _matches(folder)
         if not matches:
             raise ConfigError(f"motion folders '{folder}': no folder matches; correct the pattern")

@@ -19,7 +19,9 @@ from parc_core.config.paths import PROJECT_ROOT, USER_CONFIG, data_dir
 from parc_core.engines.isaac_gym import api as isaac_api
 from parc_core.engines.packages import import_package
 from parc_core.engines.registry import ENGINES, EngineSpec
-from parc_core.errors import ParcError
+from parc_core.errors import ConfigError, ParcError
+from parc_core.storage.addresses import local_root
+from parc_core.storage.store import DEFAULT_URL, Store
 from parc_core.supervisor.probe import pip_arguments
 from parc_core.system.processes import usable_cores
 from parc_core.system.proxies import drop_unusable
@@ -233,10 +235,13 @@ def check_prefect() -> Check:
 
 def check_store() -> Check:
     """The folder or URL of `PARC_STORE`: something small is written to it, for a test."""
-    url = os.environ.get("PARC_STORE", "")
-    if "://" in url and not url.startswith("file://"):
+    url = os.environ.get("PARC_STORE") or DEFAULT_URL
+    try:
+        path = local_root(url)
+    except ConfigError as error:
+        return Check("store", False, str(error), "correct PARC_STORE")
+    if path is None:
         return _check_remote_store(url)
-    path = Path(url.replace("file://", "", 1) or ".parc/store").expanduser().absolute()
     folder = existing_parent(path)
     try:
         with tempfile.TemporaryFile(dir=str(folder)) as file:
@@ -253,7 +258,6 @@ def check_store() -> Check:
 
 def _check_remote_store(url: str) -> Check:
     from parc_core.storage.retry import TIMEOUT_VARIABLES
-    from parc_core.storage.store import Store
 
     given = any(os.environ.get(name) for name in TIMEOUT_VARIABLES)
     if not given:

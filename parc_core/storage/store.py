@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, Union
 
 from parc_core.errors import ConfigError, DataError
+from parc_core.storage.addresses import local_root, normalized
 from parc_core.storage.backend import Files, Listed
 from parc_core.storage.folder import FolderFiles
 from parc_core.storage.keys import checked, is_hidden, is_safe
-from parc_core.storage.redact import has_credentials, masked
+from parc_core.storage.redact import masked
 from parc_core.storage.transfers import (
     Counter,
     Failed,
@@ -58,7 +59,7 @@ class Store:
         if self.root is not None:
             self._files = FolderFiles(self.root)
         else:
-            self._files = open_remote(text.rstrip("/"))
+            self._files = open_remote(text)
         self.url = self._files.url
 
     @property
@@ -276,40 +277,14 @@ class Store:
         return sorted(found, key=lambda item: item.key)
 
 
-def local_root(url: str) -> Optional[Path]:
-    """The folder that a plain path or a file URL means, None for other URLs.
-
-    Raises:
-        ConfigError: a file URL of another machine, or an S3 address without its slashes.
-    """
-    if url.startswith("file:"):
-        from urllib.parse import urlparse
-        from urllib.request import url2pathname
-
-        parsed = urlparse(url)
-        if parsed.netloc not in ("", "localhost"):
-            raise ConfigError(f"store '{url}': a file URL is written file:///folder")
-        return Path(url2pathname(parsed.path)).absolute()
-    if "://" in url:
-        return None
-    if url.startswith(("s3:", "s3a:")):  # would quietly become a folder of that name
-        raise ConfigError("an S3 address is written s3://bucket/prefix, with two slashes")
-    return Path(os.path.expanduser(url)).absolute()
-
-
 def open_remote(url: str) -> Files:
     """The files at an fsspec URL.
 
     Raises:
-        ConfigError: an unknown protocol, a missing package, no address, or credentials or a query in it.
+        ConfigError: an unknown protocol, a missing package, or not an address (see `normalized`).
     """
+    url = normalized(url)
     shown = masked(url)
-    if has_credentials(url):
-        raise ConfigError(
-            f"store '{shown}': credentials do not belong into the URL; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        )
-    if "?" in url or not url.partition("://")[2]:  # a query would be in every reference, signatures with it
-        raise ConfigError(f"store '{shown}': an address is written like s3://bucket/prefix, without a query")
     if url.startswith(("s3://", "s3a://")):
         from parc_core.storage.s3 import open_s3
 

@@ -17,7 +17,8 @@ from parc_core.engines.devices import check_device
 from parc_core.engines.registry import check_engine_name, heeds_physx
 from parc_core.errors import ConfigError
 from parc_core.registry.names import is_reference
-from parc_core.storage.store import Store, local_root
+from parc_core.storage.addresses import local_root
+from parc_core.storage.store import Store
 from parc_core.supervisor.interpreter import check_trainer_python
 
 

@@ -9,7 +9,7 @@ from parc_core.errors import DataError
 from parc_core.motion.dataset.inputs import InputFile, Progress
 from parc_core.motion.dataset.local_folders import find_local
 from parc_core.motion.dataset.remote_folders import find_remote
-from parc_core.storage.store import local_root
+from parc_core.storage.addresses import local_root
 
 
 def find_motions(
