@@ -152,11 +152,20 @@ def convert(
     char_file: Annotated[
         str, typer.Option("--char-file", help="MJCF of the motions' character.")
     ] = "data/assets/humanoid.xml",
+    terrain: Annotated[
+        str, typer.Option("--terrain", help="For motions without: flat (at height 0) or none.")
+    ] = "flat",
+    allow_implausible: Annotated[
+        bool,
+        typer.Option(
+            "--allow-implausible", help="Also motions that look wrong: wxyz, centimetres, y up, off terrain."
+        ),
+    ] = False,
 ) -> None:
     """Convert flat motion files (older PARC, MimicKit) and .npz to the container format, or those to .npz."""
-    from parc_tracker.convert import run_convert
+    from parc_tracker.convert import Conversion, run_convert
 
-    run_convert(sources, out, to, char_file)
+    run_convert(sources, out, Conversion(to, char_file, terrain, allow_implausible))
 
 
 @app.command("eval")

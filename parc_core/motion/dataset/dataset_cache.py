@@ -8,6 +8,7 @@ motion file, not of its time stamps: a file that was replaced, restored or copie
 from __future__ import annotations
 
 import hashlib
+import struct
 import warnings
 import zipfile
 import zlib
@@ -29,7 +30,19 @@ CACHE_MIN_MOTIONS = 500
 _FILES_PER_TASK = 64
 
 # What numpy and zipfile raise on a file that is cut short, altered or something else; members carry a CRC-32.
-_BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+_BROKEN = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    SyntaxError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def cache_path(motions_yaml: PathLike) -> Path:

@@ -24,7 +24,7 @@ _FARTHEST = 1e9
 def moved_near_zero(
     root_pos: np.ndarray, terrain: Optional[Dict[str, Any]], where: str
 ) -> Tuple[np.ndarray, Optional[Dict[str, Any]], str]:
-    """Positions and terrain moved by whole metres where they lie far from zero.
+    """Positions in float64 and their terrain, moved by whole metres where they lie far from zero.
 
     Args:
         root_pos: (n, 3) m, as in the file (not yet float32).
@@ -39,6 +39,8 @@ def moved_near_zero(
     """
     if root_pos.size == 0 or not np.isfinite(root_pos).all():
         return root_pos, terrain, ""  # refused by whoever checks the motion
+    if root_pos.dtype.kind == "f" and root_pos.dtype.itemsize < 8:
+        return root_pos, terrain, ""  # what it lost is lost: see `plausibility.MAX_COARSENESS`
     far = np.abs(root_pos.astype(np.float64)).max(axis=0)
     if far.max() <= FAR:
         return root_pos, terrain, ""
@@ -58,7 +60,7 @@ def moved_near_zero(
             "hf": terrain["hf"].astype(np.float64) - shift[2],
             "hf_maxmin": None if bounds is None else bounds.astype(np.float64) - shift[2],
         }
-    words = ", ".join(f"{-value:.0f}" for value in shift)
+    words = ", ".join(f"{0.0 - value:.0f}" for value in shift)
     return root_pos.astype(np.float64) - shift, terrain, f"moved by ({words}) m to lie near zero"
 
 

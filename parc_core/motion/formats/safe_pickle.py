@@ -151,13 +151,13 @@ def printable(text: str) -> str:
 def describe(value: Any) -> str:
     """A value from a file for a message, in a few words whatever it is: `repr` of it may take for ever."""
     if isinstance(value, str):
-        return repr(printable(value[:60]))
+        return repr(printable(str(value[:60])))
+    if isinstance(value, np.generic):
+        return printable(repr(value.item())[:60]) if value.dtype.itemsize <= 64 else f"a {value.dtype.name}"
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 64:
         return f"a whole number of {value.bit_length()} bits"
     if value is None or isinstance(value, (bool, int, float, complex)):
         return repr(value)
-    if isinstance(value, np.generic):
-        return printable(repr(value.item())[:60]) if value.dtype.itemsize <= 64 else f"a {value.dtype.name}"
     if isinstance(value, np.ndarray):
         return f"an array of shape {list(value.shape)}"
     name = type(value).__name__
