@@ -97,6 +97,7 @@ class Motions(Group):
         "Halved classes",
         text="Classes of which every second motion is skipped.",
     )
+    allow_implausible: bool = key(DatasetConfig, "allow_implausible", "Implausible motions too")
     char_filepath: Place = key(DatasetConfig, "char_filepath", "Character")
 
     @model_validator(mode="after")

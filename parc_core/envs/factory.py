@@ -18,6 +18,7 @@ from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.dataset.loading import LoadedDataset, load_dataset
+from parc_core.motion.dataset.slips import warn_of_slips
 from parc_core.motion.library import MotionLibrary
 
 
@@ -50,6 +51,7 @@ def make_env(
     check_engine(engine, device)
     character = load_character(resolve(env.char_file))
     dataset = load_motions(config, character.num_bodies)
+    warn_of_slips(resolve(str(env.dm.motion_file)), dataset, character)
     kinematics = Kinematics(character, device)
     library = MotionLibrary(dataset.arrays, dataset.weights, dataset.names, kinematics, device)
     layout = TerrainLayout.from_dataset(config, dataset)
