@@ -254,6 +254,14 @@ class PhysxConfig:
     """Distance at which shapes rest, m."""
     solver_type: int = setting(1, at_least=0, at_most=1, no_effect=_PHYSX)
     """0 = PGS, 1 = TGS."""
+    max_gpu_contact_pairs: int = setting(
+        8 * 1024**2, at_least=1, ours=True, shapes_training=False, no_effect=_PHYSX
+    )
+    """Room for contacts on a GPU, of all environments together; what does not fit is lost."""
+    contact_collection: int = setting(2, at_least=0, at_most=2, ours=True, no_effect=_PHYSX)
+    """Contacts that are told of: 0 = none, 1 = those of the last substep, 2 = those of all substeps."""
+    drive_efforts: Literal["asset", "motors"] = setting("asset", ours=True, no_effect=_PHYSX)
+    """Largest torques of the drives: as Isaac Gym reads the file (PARC), or the motors' gears, as MuJoCo has them."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ class EngineState:
     body_rot: Tensor
     """(N, J, 4) xyzw."""
     contact_forces: Tensor
-    """(N, J, 3) N, world frame: the sum over each body's contacts in the last substep, self-contacts included."""
+    """(N, J, 3) N, world frame: the sum over each body's contacts in the last substep, self-contacts included (PhysX:
+    in all substeps of its last call, see `contact_collection`)."""
     diverged: Tensor
     """(N,) bool: the simulation became non-finite, or faster than MAX_SPEED, in the last step and was put back to the
     rest pose."""

@@ -31,7 +31,7 @@ class IsaacGymEngine(Engine):
     """N characters in PhysX, on a GPU with the GPU pipeline or on the CPU.
 
     Args:
-        character: the character; its gains, armatures and efforts become the drives'.
+        character: the character; its gains and armatures become the drives', its efforts where `drive_efforts` says so.
         terrain: all terrains, padded, in one tensor.
         config: env file (char_file, sim_freq, control_freq, plane, sim, terrain_build_mode).
         num_envs: N.

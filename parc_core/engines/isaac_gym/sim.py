@@ -65,7 +65,7 @@ def build_sim(
         raise ConfigError(f"engine isaac_gym: Isaac Gym made no simulation on {device}; see its output above")
     world.add_to(isaac, sim, config.env.plane)
     asset = load_asset(isaac, sim, character, config.env.char_file)
-    drives = pd_drives(isaac, asset, character)
+    drives = pd_drives(isaac, asset, character, config.sim.physx.drive_efforts)
     start = gymapi.Transform(p=gymapi.Vec3(*start_position(world)))
     envs, actors = [], []
     # No extent: all environments have the world's origin as theirs, so every position is one in the world.
@@ -106,7 +106,9 @@ def sim_params(config: EnvFileConfig, device: torch.device) -> gymapi.SimParams:
     physx.num_velocity_iterations = ours.num_velocity_iterations
     physx.rest_offset = ours.rest_offset
     physx.solver_type = ours.solver_type
-    physx.contact_collection = gymapi.CC_LAST_SUBSTEP
+    physx.max_gpu_contact_pairs = ours.max_gpu_contact_pairs
+    collections = (gymapi.CC_NEVER, gymapi.CC_LAST_SUBSTEP, gymapi.CC_ALL_SUBSTEPS)
+    physx.contact_collection = collections[ours.contact_collection]
     return params
 
 
@@ -150,15 +152,20 @@ def dof_joints(character: Character) -> List[str]:
     return [name for name, kind in pairs for _ in range(width[kind])]
 
 
-def pd_drives(isaac: IsaacGym, asset: gymapi.Asset, character: Character) -> Any:
-    """Isaac Gym's record array of D dofs with the character's gains, armatures and largest torques; limits stay."""
+def pd_drives(isaac: IsaacGym, asset: gymapi.Asset, character: Character, efforts: str) -> Any:
+    """Isaac Gym's record array of D dofs with the character's gains and armatures; limits stay.
+
+    Args:
+        efforts: largest torques: `asset` leaves what Isaac Gym read, `motors` takes the character's.
+    """
     from isaacgym import gymapi
 
     drives = isaac.gym.get_asset_dof_properties(asset)
     drives["driveMode"] = int(gymapi.DOF_MODE_POS)
     drives["stiffness"] = character.kp.cpu().numpy()
     drives["damping"] = character.kd.cpu().numpy()
-    drives["effort"] = character.effort.cpu().numpy()
+    if efforts == "motors":
+        drives["effort"] = character.effort.cpu().numpy()
     drives["armature"] = character.armature.cpu().numpy()
     return drives
 

@@ -23,6 +23,7 @@ from tests.engines.isaac_gym.isaac_stub_types import Signature, classes, gym_sig
 DOF_FIELDS = [(n, "f4") for n in ("lower", "upper", "velocity", "effort", "stiffness", "damping", "friction")]
 DOF_DTYPE = np.dtype([("hasLimits", "?"), ("driveMode", "i4"), *DOF_FIELDS, ("armature", "f4")])
 CONTACT = 7.0  # N, up, at every body after a step
+ASSET_EFFORT = 3.0e38  # what Isaac Gym reads for a joint without a limit of its own
 
 
 class Gym:
@@ -74,6 +75,7 @@ class Gym:
 
     def _do_create_sim(self, compute: int, graphics: int, kind: Any, params: Any) -> Any:
         self._dt = params.dt  # a new simulation, as in a new process
+        self._collects = params.physx.contact_collection.name != "CC_NEVER"
         self._prepared, self._actors, self._writes, self._targets = False, [], {}, None
         return classes()["Sim"]()
 
@@ -103,6 +105,7 @@ class Gym:
     def _do_get_asset_dof_properties(self, asset: Any) -> np.ndarray:
         properties = np.zeros(self.character.dof_size, DOF_DTYPE)
         properties["lower"], properties["upper"], properties["hasLimits"] = -3.0, 3.0, True
+        properties["effort"] = ASSET_EFFORT
         return properties
 
     def _do_create_env(self, sim: Any, lower: Any, upper: Any, per_row: int) -> Any:
@@ -191,7 +194,7 @@ class Gym:
         if self._targets is not None:
             dof = self._real["dof"]
             dof[:, 0] += 0.5 * (self._targets.flatten() - dof[:, 0])
-        self._real["forces"][:, 2] = CONTACT
+        self._real["forces"][:, 2] = CONTACT if self._collects else 0.0
 
     def _do_fetch_results(self, sim: Any, wait: bool) -> None:
         assert wait

@@ -25,7 +25,7 @@ from parc_core.errors import ConfigError, DataError
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.packed import PackedTerrain
 from parc_core.train import main
-from tests.engines.isaac_gym.isaac_double import CONTACT, Gym, modules
+from tests.engines.isaac_gym.isaac_double import ASSET_EFFORT, CONTACT, Gym, modules
 from tests.engines.scenes import flat, random_state, state, stepped
 from tests.envs.scenes import HUMANOID, env_file, humanoid, motion, write_dataset
 
@@ -86,7 +86,7 @@ def test_the_order_of_calls(gym: Gym) -> None:
 
 
 def test_settings_reach_the_simulation(gym: Gym) -> None:
-    physx = PhysxConfig(0.3, 0.01, 3.0, 5.0, 6, 2, 1, 0.001, 0)
+    physx = PhysxConfig(0.3, 0.01, 3.0, 5.0, 6, 2, 1, 0.001, 0, max_gpu_contact_pairs=12345)
     plane = PlaneConfig(dynamic_friction=0.7, static_friction=0.8, restitution=0.1)
     engine = engine_of(replace(config(plane=plane), sim=SimConfig(physx=physx, substeps=3)))
     (made,) = gym.of("create_sim")
@@ -96,15 +96,39 @@ def test_settings_reach_the_simulation(gym: Gym) -> None:
     assert (params.gravity.x, params.gravity.y, params.gravity.z) == (0.0, 0.0, -9.81)
     assert params.use_gpu_pipeline is False
     assert params.physx.use_gpu is False
-    assert params.physx.contact_collection.name == "CC_LAST_SUBSTEP"
     for name, value in vars(physx).items():
-        assert getattr(params.physx, name) == value, name
+        if name not in ("contact_collection", "drive_efforts"):
+            assert getattr(params.physx, name) == value, name
     for mesh in gym.of("add_triangle_mesh"):
         ground = mesh["arg3"]
         assert (ground.dynamic_friction, ground.static_friction, ground.restitution) == (0.7, 0.8, 0.1)
     assert engine.control_dt == pytest.approx(1 / 30)
     engine.step(torch.zeros(N, 28))
     assert len(gym.of("simulate")) == 2  # 60 / 30
+
+
+def test_contacts_are_those_of_parc(gym: Gym) -> None:
+    """All substeps', with room for those of thousands of environments."""
+    engine_of()
+    physx = gym.of("create_sim")[0]["params"].physx
+    assert physx.max_gpu_contact_pairs == 8 * 1024 * 1024
+    assert physx.contact_collection.name == "CC_ALL_SUBSTEPS"
+
+
+@pytest.mark.parametrize(("value", "name"), enumerate(("CC_NEVER", "CC_LAST_SUBSTEP", "CC_ALL_SUBSTEPS")))
+def test_the_collection_of_contacts_is_a_setting(gym: Gym, value: int, name: str) -> None:
+    engine = engine_of(replace(config(), sim=SimConfig(physx=PhysxConfig(contact_collection=value))))
+    assert gym.of("create_sim")[0]["params"].physx.contact_collection.name == name
+    engine.step(torch.zeros(N, 28))
+    assert bool(engine.state.contact_forces.any()) == (value > 0)
+
+
+def test_efforts_are_the_assets_or_the_motors(gym: Gym) -> None:
+    for efforts in ("asset", "motors"):
+        engine_of(replace(config(), sim=SimConfig(physx=PhysxConfig(drive_efforts=efforts))))
+    given = [call["arg2"]["effort"] for call in gym.of("set_actor_dof_properties")]
+    assert set(given[0].tolist()) == {float(np.float32(ASSET_EFFORT))}
+    np.testing.assert_array_equal(given[-1], humanoid().effort.numpy())
 
 
 def test_the_gpu_pipeline_goes_with_the_device(gym: Gym) -> None:
@@ -130,7 +154,7 @@ def test_actors_and_their_drives(gym: Gym) -> None:
     for field, wanted in (
         ("stiffness", c.kp),
         ("damping", c.kd),
-        ("effort", c.effort),
+        ("effort", torch.full((28,), ASSET_EFFORT)),
         ("armature", c.armature),
     ):
         np.testing.assert_array_equal(drives[field], wanted.numpy())
