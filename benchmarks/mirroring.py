@@ -30,6 +30,7 @@ from parc_core.storage.store import Store
 from parc_core.supervisor.supervise import Listener, trainer_command
 from parc_core.supervisor.training_session import TrainingRun, run_training
 from parc_core.system.files import write_json
+from parc_core.training.checkpoint import list_checkpoints
 from parc_tracker.object_server import ObjectServer
 from parc_tracker.tables import print_table
 
@@ -89,12 +90,12 @@ def _train(folder: Path, dataset: str, args: argparse.Namespace, key: Optional[s
     lines = (folder / "progress.jsonl").read_text(encoding="utf-8").splitlines()
     events = [json.loads(line) for line in lines]
     outputs = [event for event in events if event["event"] == "output"]
-    seconds = outputs[-1]["time"] - outputs[0]["time"]
-    checkpoints = sorted((folder / "checkpoints").glob("*.pt"))
+    seconds = 3600.0 * (outputs[-1]["Wall_Time"] - outputs[0]["Wall_Time"])
+    checkpoints = list_checkpoints(folder / "checkpoints")
     found = {
         "samples_per_s": (outputs[-1]["samples"] - outputs[0]["samples"]) / seconds,
         "checkpoints": float(sum(event["event"] == "checkpoint" for event in events)),
-        "megabytes": checkpoints[-1].stat().st_size / 1e6,
+        "megabytes": checkpoints[0][1].stat().st_size / 1e6,
         "seconds_between": seconds / (len(outputs) - 1) * args.every,
     }
     if key is not None and not Store().exists(f"runs/{key}/checkpoints.json"):

@@ -130,7 +130,8 @@ FAULTS: Dict[str, Fault] = {
 
 
 def _checkpoints(scene: Scene) -> List[Path]:
-    found = scene.work.glob("runs/*/checkpoints/*.pt")
+    """Those that a training can resume from, newest last; older ones have no SHA-256 beside."""
+    found = [path.with_suffix("") for path in scene.work.glob("runs/*/checkpoints/*.pt.sha256")]
     return sorted(found, key=lambda path: path.stat().st_mtime)
 
 

@@ -74,7 +74,7 @@ class LocalCache:
         if not good:
             self.drop(sha256)
             return None
-        if time.time() - stat.st_atime > _NOTE_AFTER_S:
+        if abs(time.time() - stat.st_atime) > _NOTE_AFTER_S:  # also of a clock that was set back since
             with contextlib.suppress(OSError):  # of a read-only cache nothing is ever removed
                 os.utime(path, ns=(time.time_ns(), stat.st_mtime_ns))
         return path

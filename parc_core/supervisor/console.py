@@ -1,11 +1,11 @@
-"""The training's progress bar; plain lines where the output is not a terminal."""
+"""The training's progress bar, which moves from the start on; plain lines where the output is not a terminal."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from parc_core.supervisor.supervise import Listener
 
@@ -16,15 +16,18 @@ class TrainingBar:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False, soft_wrap=True)
         self._bar = Progress(
-            TextColumn("training"),
+            TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.completed:,.0f} of {task.total:,.0f} samples"),
+            TextColumn("{task.fields[samples]}"),
             TextColumn("{task.fields[speed]}"),
+            TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._task: Any = None
+        # Loading thousands of clips takes a while: the bar moves before the trainer speaks.
+        self._task = self._bar.add_task("starting", total=None, samples="", speed="")
+        self._total: int | None = None
 
     def __enter__(self) -> TrainingBar:
         self._bar.start()
@@ -42,12 +45,15 @@ class TrainingBar:
         self._console.print(line, markup=False)
 
     def _event(self, event: dict[str, Any]) -> None:
-        samples = event.get("samples")
+        samples, speed = event.get("samples"), event.get("Samples_Per_Second")
         if event.get("event") == "start":
-            total = event.get("max_samples") or 1
-            self._task = self._bar.add_task("training", total=total, completed=samples or 0, speed="")
-        elif self._task is not None and isinstance(samples, int):
-            speed = event.get("Samples_Per_Second")
-            if isinstance(speed, (int, float)):
-                self._bar.update(self._task, speed=f"{speed:,.0f}/s")
-            self._bar.update(self._task, completed=samples)
+            self._total = event.get("max_samples") or 1
+            self._bar.update(self._task, description="training", total=self._total)
+        if self._total is None:
+            return
+        if isinstance(samples, int):
+            # The last iteration may go beyond.
+            shown = min(samples, self._total)
+            self._bar.update(self._task, completed=shown, samples=f"{shown:,} of {self._total:,} samples")
+        if isinstance(speed, (int, float)):
+            self._bar.update(self._task, speed=f"{speed:,.0f}/s")

@@ -54,7 +54,8 @@ class ProgressFile:
             raise ConfigError(
                 f"output_dir {path.parent}: another training is writing here; wait for it or choose another"
             )
-        self.last_time = 0.0
+        self.written_at = -math.inf
+        """When the last event was written, by `time.monotonic`."""
         self._end_torn_line()
 
     def _end_torn_line(self) -> None:
@@ -70,8 +71,8 @@ class ProgressFile:
 
     def write(self, event: str, samples: Optional[int], iteration: Optional[int], **fields: Any) -> None:
         """Appends one event; numbers that JSON lacks (NaN) become null."""
-        self.last_time = time.time()
-        record = {"event": event, "time": self.last_time, "samples": samples, "iteration": iteration}
+        self.written_at = time.monotonic()
+        record = {"event": event, "time": time.time(), "samples": samples, "iteration": iteration}
         record.update({key: _json_number(value) for key, value in fields.items()})
         self._file.write(json.dumps(record, allow_nan=False) + "\n")
         self._file.flush()

@@ -34,7 +34,7 @@ from parc_core.training.test_episodes import run_test_episodes
 if TYPE_CHECKING:
     from parc_core.envs.tracking_env import TrackingEnv
 
-HEARTBEAT_SECONDS = 10.0
+HEARTBEAT_SECONDS = 5.0
 EXPLODED_LOSS = 1e8  # rewards are bounded, so that a healthy loss stays some orders of magnitude below
 SEED_STEP = 1_000_003  # distance between the seeds of successive rollbacks
 
@@ -81,7 +81,7 @@ class Trainer:
         self.samples = self.iteration = self.rollbacks = 0
         self._tries = 0  # rollbacks since the last checkpoint
         self._hours_before = 0.0
-        self._started = time.time()
+        self._started = time.monotonic()  # the clock of the wall may be set back
         self._stop, self._world = stop or StopSignals(), world
         checkpoints.seed_everything(options.seed)
         self._ppo = PPO(env, config, options.seed, options.max_samples, self._heartbeat, world=self._world)
@@ -217,7 +217,7 @@ class Trainer:
             state["iteration"],
             state["rollbacks"],
         )
-        self._hours_before, self._started = state["hours"], time.time()
+        self._hours_before, self._started = state["hours"], time.monotonic()
         self._obs = state["obs"].to(self.env.device).clone()
         self.env.load_state_dict(state["env"])
         checkpoints.set_rng_state(state["rng"])
@@ -291,12 +291,12 @@ class Trainer:
 
     def _hours(self) -> float:
         """Wall time of this training over all its processes."""
-        return self._hours_before + (time.time() - self._started) / 3600.0
+        return self._hours_before + (time.monotonic() - self._started) / 3600.0
 
     def _event(self, event: str, **fields: Any) -> None:
         self._progress.write(event, self.samples, self.iteration, **fields)
 
     def _heartbeat(self) -> None:
         """A sign of life where the last event is long ago."""
-        if time.time() - self._progress.last_time > HEARTBEAT_SECONDS:
+        if time.monotonic() - self._progress.written_at > HEARTBEAT_SECONDS:
             self._event("heartbeat")

@@ -32,3 +32,24 @@ def test_outputs_are_throttled_and_the_end_is_always_said():
     progress.event({"event": "done", "samples": 1000})
     assert [line.split()[0] for line in lines] == ["start", "0", "11", "done"]
     assert progress.samples == 1000
+
+
+def test_there_is_never_more_than_all_of_it():
+    assert progress_line({"samples": 30_720}, 30_000).startswith("100 %")
+    assert progress_line({"samples": 29_999}, 30_000).startswith(" 99 %")
+
+
+def test_between_two_outputs_a_line_comes_every_few_seconds():
+    now = 0.0
+    lines: list[str] = []
+    progress = ProgressLines(1_000_000, lines.append, clock=lambda: now)
+    for now in range(0, 31, 5):
+        progress.event(
+            {
+                "event": "heartbeat" if now != 5 else "output",
+                **({} if now != 5 else OUTPUT),
+                "samples": 1000 * now,
+            }
+        )
+    assert [line.split()[2] for line in lines] == ["0", "10,000", "20,000", "30,000"]
+    assert "return" not in lines[0] and lines[1].endswith("return 12.35  30.0 steps  3,211 samples/s")

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,24 @@ def test_training_learns_the_task(tmp_path):
     train(tmp_path, 12_000, env=FakeEnv(64), config=config)
     returns = [float(row["Train_Return"]) for row in log_rows(tmp_path)]
     assert returns[-1] > returns[0] + 2.0
+
+
+def test_a_clock_that_is_set_back_changes_no_duration(tmp_path, monkeypatch):
+    """The trainer goes on giving signs of life, and its hours do not become fewer."""
+    monkeypatch.setattr("parc_core.training.trainer.HEARTBEAT_SECONDS", 0.0)
+    real, set_back = time.time, {"by": 0.0}
+    monkeypatch.setattr(time, "time", lambda: real() - set_back["by"])
+
+    class SetBack(FakeEnv):
+        def step(self, action):
+            set_back["by"] = 3600.0 if self.steps_taken >= 8 else 0.0
+            return super().step(action)
+
+    train(tmp_path, 6 * ITERATION, env=SetBack(), config=small_config(iters_per_output=1))
+    hours = [float(row["Wall_Time"]) for row in log_rows(tmp_path)]
+    assert all(0.0 <= before <= after < 0.5 for before, after in zip(hours, [*hours[1:], hours[-1]]))
+    beats = [event for event in events(tmp_path, "heartbeat") if event["samples"] > 2 * ITERATION]
+    assert len(beats) > 10
 
 
 def test_files_and_events(tmp_path):
