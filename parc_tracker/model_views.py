@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from parc_core.errors import DataError
+from parc_core.errors import ConfigError, DataError
 from parc_core.evaluation.result import percent
 from parc_core.registry.gate import metrics_of
-from parc_core.registry.models import list_aliases, list_models, list_versions, resolve_model
+from parc_core.registry.models import heal_aliases, list_aliases, list_models, list_versions, resolve_model
 from parc_core.storage.store import Store
 
 _METRICS = ("clips", "completed_share", "mean_completed_fraction", "joint_error_completed_m", "mean_return")
@@ -34,6 +35,10 @@ def listed(store: Store, name: str | None) -> list[dict[str, Any]]:
         names = [each for each in names if each == name]
     rows = []
     for each in names:
+        try:
+            heal_aliases(store, each)
+        except ConfigError as error:  # who may only read sees what is there
+            print(f"note: the aliases of {each} were not completed: {error}", file=sys.stderr)
         aliases, versions = list_aliases(store, each), list_versions(store, each)
         for version in versions if name is not None else versions[-1:]:
             rows.append(_row(store, each, version, aliases))

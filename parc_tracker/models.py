@@ -98,7 +98,19 @@ def pull(
         files = pull_model(place, manifest, to, with_dataset, progress)
     for path in files:
         print(path)
-    print(f"{manifest['name']} version {manifest['version']}: {len(files)} files in {to}, all verified")
+    print(
+        f"{manifest['name']} version {manifest['version']}: {len(files)} files in {to}, all verified"
+        + _unsure(place, manifest)
+    )
+
+
+def _unsure(store: Store, manifest: dict[str, Any]) -> str:
+    """What verifying could not cover: the manifest itself, where nothing else in the store names its digest."""
+    from parc_core.registry.claims import known_digest
+
+    if known_digest(store, manifest["name"], manifest["version"]) is not None:
+        return ""
+    return " against manifest.json, which itself could not be: an earlier release registered it, and no alias means it"
 
 
 @models_app.command()

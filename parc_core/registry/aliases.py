@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import time
@@ -23,6 +24,8 @@ class Alias:
     version: int
     sha256: str
     """Of the version's manifest."""
+    seen: int = 0
+    """Newest version when somebody chose this one by hand; 0 where nobody did."""
 
 
 def read_alias(store: Store, name: str, alias: str) -> Optional[Alias]:
@@ -42,6 +45,7 @@ def point_alias(
     version: int,
     manifest: Ref,
     stays: Callable[[int], bool] = lambda means: False,
+    seen: int = 0,
 ) -> bool:
     """Let an alias mean a version.
 
@@ -53,6 +57,7 @@ def point_alias(
         manifest: reference to that version's manifest.
         stays: asked with the version that the alias means before it is moved (0: the file is not an alias); where it
             returns True the alias is left alone.
+        seen: newest version, where the alias is set by hand.
 
     Returns:
         Whether it was moved.
@@ -61,7 +66,8 @@ def point_alias(
         StoreUnreachable: others move it all the time.
     """
     key = _key(name, alias)
-    data = dump_json({"version": version, "manifest": manifest}).encode("utf-8")
+    by_hand = {"seen": seen} if seen else {}
+    data = dump_json({"version": version, "manifest": manifest, **by_hand}).encode("utf-8")
     for _ in range(_TRIES):
         found = store.read_versioned(key)
         if found is None:
@@ -78,13 +84,23 @@ def point_alias(
 
 def alias_versions(store: Store, name: str) -> Dict[str, int]:
     """Version by alias; damaged files are left out."""
+    return {word: alias.version for word, alias in all_aliases(store, name).items()}
+
+
+def aliased_digests(store: Store, name: str) -> Dict[int, str]:
+    """SHA-256 of the manifest by version, of those that an alias means."""
+    return {alias.version: alias.sha256 for alias in all_aliases(store, name).values()}
+
+
+def all_aliases(store: Store, name: str) -> Dict[str, Alias]:
+    """What each alias means; damaged files are left out."""
     found = {}
     for key in store.list(f"models/{name}/aliases"):
         alias, dot, ending = key.rpartition("/")[2].rpartition(".")
         content = store.read_versioned(key) if dot and ending == "json" and NAME.fullmatch(alias) else None
-        version = _version(content[0]) if content is not None else 0
-        if version:
-            found[alias] = version
+        if content is not None:
+            with contextlib.suppress(DataError):
+                found[alias] = _parsed(content[0], "alias")
     return found
 
 
@@ -101,7 +117,9 @@ def _parsed(data: bytes, where: str) -> Alias:
         value = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError):
         value = None
-    return Alias(checked_alias(value, where), value["manifest"]["sha256"] if value else "")
+    version = checked_alias(value, where)
+    seen = value.get("seen") if value else 0
+    return Alias(version, value["manifest"]["sha256"] if value else "", seen if type(seen) is int else 0)
 
 
 def _key(name: str, alias: str) -> str:

@@ -11,7 +11,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
 """A folder of another name holds no version, also where Python could make a number of it."""
-OWN_FILES = ("manifest.json", "claim.json")
+OWN_FILES = ("manifest.json", "claim.json", "pending.json")
 MAX_BYTES = 8 << 20
 """Of a manifest; ours have some ten kB."""
 MAX_FILES = 200

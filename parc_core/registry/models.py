@@ -1,8 +1,9 @@
 """Models by name and version in a store, with their lineage.
 
-models/<name>/<version>/claim.json     who took this number; of two writers one succeeds
+models/<name>/<version>/claim.json     who took this number; of two writers one succeeds; digest of the manifest
 models/<name>/<version>/<files>        content
 models/<name>/<version>/manifest.json  what it is; written after the content
+models/<name>/<version>/pending.json   from before the manifest until its aliases are set
 models/<name>/aliases/<alias>.json     points to a version; written last, by compare-and-swap
 
 On stores without conditional writes (`Store.conditional` is False) two writers within milliseconds could take the same
@@ -15,13 +16,20 @@ from __future__ import annotations
 import os
 import platform
 import socket
-import uuid
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from parc_core.errors import ConfigError, DataError
-from parc_core.registry.aliases import alias_versions, point_alias, read_alias
+from parc_core.registry.aliases import alias_versions, all_aliases, point_alias, read_alias
+from parc_core.registry.claims import (
+    claim_version,
+    known_digest,
+    note_manifest,
+    pending_versions,
+    read_claim,
+    settle,
+)
 from parc_core.registry.gate import BEST, failed_rules, is_better, scores_on_one_set, why_never_best
 from parc_core.registry.manifest import (
     MAX_BYTES,
@@ -34,7 +42,7 @@ from parc_core.registry.manifest import (
     checked_manifest,
 )
 from parc_core.storage.store import Store
-from parc_core.storage.transfers import Progress
+from parc_core.storage.transfers import Progress, damaged
 from parc_core.system.files import PathLike, dump_json, sha256_bytes
 
 GATED = ("latest", BEST)
@@ -53,7 +61,8 @@ def register_model(
     """Store a model as the next version of `name` and point the aliases to it, `best` too if it is (`_move_best`).
 
     Of two registrations at the same time each gets its own version, and `latest` ends at the higher one.
-    Interrupted, it leaves a version without manifest, which nothing points to and nobody counts.
+    Interrupted, it leaves a version without manifest, which nothing points to and nobody counts, or one whose aliases
+    the next registration or listing sets (`heal_aliases`).
 
     Args:
         store: where to.
@@ -78,7 +87,8 @@ def register_model(
     _check_files(name, files)
     verdict = _verdict(manifest, gate, metrics)
     _check_numbers(name, manifest)
-    version = _claim_version(store, name)
+    heal_aliases(store, name)
+    version, claim = claim_version(store, name)
     folder = f"models/{name}/{version}"
     stored = store.put_many([(path, f"{folder}/{key}") for key, path in files.items()])
     full = {
@@ -91,15 +101,56 @@ def register_model(
         "sizes": {key: os.path.getsize(path) for key, path in files.items()},
         **verdict,
     }
-    ref = store.put_json(full, f"{folder}/manifest.json")
-    failed = verdict.get("gate", {}).get("failed")
+    data = dump_json(full).encode("utf-8")
+    note_manifest(store, name, version, claim.by, sha256_bytes(data), aliases)
+    model = {**full, "ref": store.put_bytes(data, f"{folder}/manifest.json")}
+    _set_aliases(store, model, aliases)
+    return model
+
+
+def _set_aliases(store: Store, model: Manifest, aliases: Sequence[str]) -> None:
+    """What remains to be done once a version is whole."""
+    name, version = model["name"], model["version"]
+    failed = (model.get("gate") or {}).get("failed")
     for alias in aliases:
         if not (failed and alias in GATED):
             newer_stays = (lambda means: means > version) if alias == "latest" else (lambda means: False)
-            point_alias(store, name, alias, version, ref, newer_stays)
+            point_alias(store, name, alias, version, model["ref"], newer_stays)
     if BEST not in aliases:
-        _move_best(store, {**full, "ref": ref})
-    return {**full, "ref": ref}
+        _move_best(store, model)
+    settle(store, name, version)
+
+
+def heal_aliases(store: Store, name: str) -> List[int]:
+    """Sets the aliases of whole versions whose registration was cut off before it did.
+
+    Those are the ones marked as pending, and the newest one where `latest` is older or absent, unless somebody pointed
+    it there by hand since.
+
+    Returns:
+        The versions whose aliases were set.
+    """
+    versions = list_versions(store, name)
+    cut_off = [version for version in pending_versions(store, name) if version in versions]
+    if versions and versions[-1] not in cut_off and _is_newer_than_latest(store, name, versions[-1]):
+        cut_off.append(versions[-1])
+    healed = []
+    for version in cut_off:
+        claim, model = read_claim(store, name, version), _found(store, name, version)
+        if claim is not None and claim.sha256 and model is not None:
+            _set_aliases(store, model, claim.aliases)
+            healed.append(version)
+    return healed
+
+
+def _is_newer_than_latest(store: Store, name: str, version: int) -> bool:
+    """Whether a version was registered for `latest`, which is older and was not set by hand since."""
+    latest = all_aliases(store, name).get("latest")
+    if latest is not None and max(latest.version, latest.seen) >= version:
+        return False
+    claim, model = read_claim(store, name, version), _found(store, name, version)
+    failed = (model or {}).get("gate") or {}
+    return claim is not None and "latest" in claim.aliases and not failed.get("failed")
 
 
 def _move_best(store: Store, model: Manifest) -> None:
@@ -179,8 +230,11 @@ def resolve_model(store: Store, name: str, version: Union[int, str] = "latest") 
         raise _unknown(store, name, text)
     if store.size(key) > MAX_BYTES:
         raise DataError(f"{store.uri(key)}: refused, too large for a manifest")
-    sha256 = sha256 or sha256_bytes(store.read_bytes(key))
-    manifest = checked_manifest(store.read_json(key, sha256), name, int(number), store.uri(key))
+    found = sha256 or sha256_bytes(store.read_bytes(key))
+    manifest = checked_manifest(store.read_json(key, found), name, int(number), store.uri(key))
+    sha256 = sha256 or known_digest(store, name, int(number)) or found
+    if sha256 != found:  # asked by number: changed since it was registered
+        raise damaged(store.uri(key), sha256, found)
     # Addresses as written would be the old ones in a store that was moved, and anybody's in one that was tampered with.
     base = f"models/{name}/{int(number)}"
     files = {
@@ -229,8 +283,10 @@ def promote(store: Store, name: str, version: Union[int, str], alias: str) -> Ma
         DataError, ConfigError: as `resolve_model`.
     """
     check_alias(alias)
+    heal_aliases(store, name)  # what was cut off before must not move the alias afterwards
     model = resolve_model(store, name, version)
-    point_alias(store, name, alias, model["version"], model["ref"])
+    seen = max([model["version"], *list_versions(store, name)])
+    point_alias(store, name, alias, model["version"], model["ref"], seen=seen)
     return model
 
 
@@ -292,16 +348,6 @@ def _verdict(
 
 def _machine() -> Dict[str, str]:
     return {"host": socket.gethostname(), "system": platform.platform(), "python": platform.python_version()}
-
-
-def _claim_version(store: Store, name: str) -> int:
-    parts = _parts(store.list(f"models/{name}"))
-    taken = [int(part[2]) for part in parts if VERSION.fullmatch(part[2])]
-    version = max(taken, default=0) + 1
-    who = dump_json({"by": uuid.uuid4().hex}).encode()  # tells own claims from others' after a lost answer
-    while not store.create(f"models/{name}/{version}/claim.json", who):
-        version += 1
-    return version
 
 
 def _unknown(store: Store, name: str, version: str) -> DataError:
