@@ -24,8 +24,10 @@ from parc_core.motion.dataset.dataset_file import MotionEntry, MotionsFile, mani
 from parc_core.motion.dataset.file_index import inspect
 from parc_core.motion.dataset.inputs import InputFile
 from parc_core.motion.dataset.local_folders import find_local
+from parc_core.registry.names import is_reference
 from parc_core.system.files import write_json
 from parc_tracker.progress import counting_bar
+from parc_tracker.record_places import model_folder
 from parc_tracker.tables import only_json, print_json, print_table
 
 COMMAND = "parc-tracker eval"
@@ -43,7 +45,7 @@ def run_evaluation(
     """Evaluates a model and shows table and places.
 
     Args:
-        model: file of a model or a checkpoint.
+        model: file of a model or a checkpoint, or `registry:NAME@best`.
         env_config: default: `dm_env.yaml` beside it.
         dataset: a `motions.yaml`, or a folder of motions; default: what `env_config` names.
         engine, device: where to play.
@@ -54,6 +56,8 @@ def run_evaluation(
         ConfigError, DataError: a file is missing or does not fit the others.
     """
     check_device(device, "--device")
+    if is_reference(str(model)):
+        model = model_folder(str(model), dataset is None, COMMAND)
     model = existing_file(model, "--model", COMMAND)
     folder = model.parent
     out = out or folder / "evaluation"
@@ -163,7 +167,7 @@ def table(result: EvalResult) -> Table:
         rows.add_row(
             escape(clip.name),
             percent(clip.shown_share),
-            f"{clip.end_time_s:.1f}/{clip.length_s:.1f}",
+            f"{clip.end_time_s:.2f}/{clip.length_s:.2f}",
             f"{clip.joint_error_m:.3f}",
             f"{clip.episode_return:.1f}",
             clip.end_reason,

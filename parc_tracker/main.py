@@ -170,7 +170,10 @@ def convert(
 
 @app.command("eval")
 def evaluate(
-    model: Annotated[Path, typer.Option("--model", help="A model.pt (ours or PARC's) or a checkpoint.")],
+    model: Annotated[
+        Path,
+        typer.Option("--model", help="A model.pt (ours or PARC's), a checkpoint, or registry:NAME@best."),
+    ],
     env_config: Annotated[
         Path | None,
         typer.Option("--env-config", help="Environment file; default: dm_env.yaml beside the model."),

@@ -189,6 +189,8 @@ def _files_of(folder: Path) -> dict[str, Path]:
     from parc_core.config.paths import resolve
     from parc_core.config.resolve import CHARACTER_FILE
 
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; name the folder of a training (--from)")
     found = {}
     for name in _FILES:
         places = (folder / name, folder / "evaluation" / name)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from parc_core.config.env_config import load_env_config
+from parc_core.config.paths import existing_file
 from parc_core.config.resolve import ARGS_FILE
 from parc_core.config.train_args import TrainArgs, read_train_args
 from parc_core.engines.engine import ResetState
@@ -179,7 +180,12 @@ def _dof_name(env: TrackingEnv, dof: int) -> str:
 def run_replay(
     state: Path, arg_file: Optional[Path], engine: Optional[str], device: str, as_json: bool = False
 ) -> None:
-    """Prints what diverges and why."""
+    """Prints what diverges and why.
+
+    Raises:
+        ConfigError, DataError: the state or the arguments are not there, and as `replay`.
+    """
+    existing_file(state, "STATE", "parc-tracker replay")
     args = read_train_args(arg_file or state.absolute().parent / ARGS_FILE)
     with only_json(as_json):
         replayed = replay(state, args, engine, device)

@@ -66,6 +66,8 @@ def take_away(tmp_path: Path) -> Path:
 
 def test_with_its_motions(training: Path, tmp_path: Path) -> None:
     before = json.loads(run("eval", "--model", str(training / "model.pt"), "--json"))
+    of_registry = json.loads(run("eval", "--model", "registry:tiny", "--out", "of_registry", "--json"))
+    assert of_registry["summary"] == before["summary"]
     out = run("models", "pull", "tiny", "--to", "out", "--with-dataset")
     assert str(Path("out/character.xml")) in out
     folder = take_away(tmp_path)
@@ -105,7 +107,17 @@ def test_motions_that_changed_are_not_taken_for_those_of_the_training(training: 
     assert "which is not here" in run("models", "pull", "tiny", "--to", "out", "--with-dataset", code=65)
 
 
-@pytest.mark.parametrize(("model", "said"), [("nope.pt", "does not exist"), (".", "is a folder")])
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [("nope.pt", "does not exist"), (".", "is a folder"), ("registry:tiny@9", "'9'")],
+)
 def test_a_model_that_is_not_there_is_named(training: Path, model: str, said: str) -> None:
-    error = run("eval", "--model", model, code=78)
-    assert "'--model' names" in error and said in error and "--env-config" not in error
+    error = run("eval", "--model", model, code=65 if ":" in model else 78)
+    assert said in error and "--env-config" not in error
+    assert ":" in model or "'--model' names" in error
+
+
+def test_what_else_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "'STATE' names" in run("replay", "nope.pt", code=78)
+    assert "no such folder" in run("models", "register", "tiny", "--from", "nope", code=65)

@@ -101,7 +101,7 @@ def test_every_table_is_printed_whole():
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "demo", "eval", "deploy", "doctor", "replay", "models list", "models show"]
+    "command", ["run", "demo", "eval", "record", "deploy", "doctor", "replay", "models list", "models show"]
 )
 def test_commands_with_a_table_take_json(command):
     found = get_command(app)
