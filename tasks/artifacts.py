@@ -7,6 +7,7 @@ import shlex
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,19 +18,21 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.context import TaskRunContext
 
+from parc_core.evaluation.result import percent
+
 SECONDS_BETWEEN = 2.0
 SEND_TIMEOUT = 5.0
 """Seconds for a page that is sent once."""
-SHOWN = (
-    ("Train_Return", "return", "{:.2f}"),
-    ("Train_Episode_Length", "episode length (steps)", "{:.1f}"),
-    ("Completed", "episodes completed", "{:.0%}"),
-    ("Eval_Completed", "clips completed", "{:.0%}"),
-    ("Eval_Joint_Error", "joint error of these (m)", "{:.3f}"),
-    ("Learning_Rate", "learning rate", "{:.2g}"),
-    ("Samples_Per_Second", "samples/s", "{:,.0f}"),
-    ("Wall_Time", "hours", "{:.2f}"),
-    ("Rollbacks", "rollbacks", "{:.0f}"),
+SHOWN: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("Train_Return", "return", "{:.2f}".format),
+    ("Train_Episode_Length", "episode length (steps)", "{:.1f}".format),
+    ("Completed", "episodes completed", percent),
+    ("Eval_Completed", "clips completed", percent),
+    ("Eval_Joint_Error", "joint error of completed (m)", "{:.3f}".format),
+    ("Learning_Rate", "learning rate", "{:.2g}".format),
+    ("Samples_Per_Second", "samples/s", "{:,.0f}".format),
+    ("Wall_Time", "hours", "{:.2f}".format),
+    ("Rollbacks", "rollbacks", "{:.0f}".format),
 )
 
 
@@ -147,7 +150,7 @@ class TrainingArtifacts:
         for name, label, form in SHOWN:
             value = self._latest.get(name)
             if isinstance(value, int | float):
-                rows.append(f"| {label} | {form.format(value)} |")
+                rows.append(f"| {label} | {form(value)} |")
         stamp = time.strftime("%Y-%m-%d %H:%M:%S %Z")
         return "\n".join(
             [

@@ -153,7 +153,12 @@ def test_training_stops_when_simulations_go_on_diverging(mixed, tmp_path, monkey
 def test_a_training_whose_losses_diverge_keeps_its_state(mixed, tmp_path, monkeypatch):
     env = env_of(mixed)
     reward = env._reward
-    monkeypatch.setattr(env, "_reward", lambda *ref: reward(*ref) * float("nan"))
+
+    def diverged(ref):
+        total, terms = reward(ref)
+        return total * float("nan"), terms
+
+    monkeypatch.setattr(env, "_reward", diverged)
     progress = ProgressFile(tmp_path / "progress.jsonl")
     config = dataclasses.replace(SMALL, max_rollbacks=0)
     trainer = Trainer(env, config, TrainerOptions(tmp_path, 100_000), progress)

@@ -90,3 +90,12 @@ def test_a_server_that_is_slow_or_away_delays_nothing(server, monkeypatch):
         time.sleep(0.6)
     assert shown.errors >= 1
     assert "did not reach the server" in said[0]
+
+
+def test_shares_are_never_rounded_up_to_100(tmp_path):
+    artifacts = TrainingArtifacts(1000, tmp_path)
+    artifacts.event({"event": "output", "samples": 10, "Completed": 0.996, "Eval_Completed": 1.0})
+    assert (
+        "| episodes completed | 99% |" in artifacts.page()
+        and "| clips completed | 100% |" in artifacts.page()
+    )
