@@ -161,12 +161,12 @@ def run_all(waiting: List[Any], args: argparse.Namespace) -> List[str]:
 def _start(name: str, line: List[str], args: argparse.Namespace) -> Running:
     with open(args.out / name / "stdout.txt", "ab") as out:
         process = subprocess.Popen(line, stdout=out, stderr=subprocess.STDOUT)
-    return Running(name, process, time.time() + 60.0 * args.minutes)
+    return Running(name, process, time.monotonic() + 60.0 * args.minutes)
 
 
 def _stop_late(one: Running) -> None:
     """SIGTERM has a training write a checkpoint and leave with 75."""
-    if time.time() > one.ends and not one.asked:
+    if time.monotonic() > one.ends and not one.asked:
         one.process.send_signal(signal.SIGTERM)
         one.asked = True
 

@@ -21,6 +21,7 @@ _ONE_FRICTION = "MuJoCo has one coefficient, the dynamic one"
 _NO_BOUNCE = "MuJoCo's contacts do not bounce"
 _HEEDED_BY_PHYSX = (_PHYSX, _ONE_FRICTION, _NO_BOUNCE)
 _ROUNDING = 1e-6  # cells; 2.1 / 0.3 is 7.000000000000001
+_BESIDE = 0.4  # of the terrain window's side, on each side of the root: 0.8 m of 2 m
 _NARROW_WINDOW = 1.6  # m; a stretched leg reaches 0.8 m from the root
 _OTHER_ENV = "it belongs to PARC's other sub-environments"
 
@@ -92,7 +93,8 @@ class EnvConfig:
     residual_action_scale: float = setting(0.5, above=0, ours=True, always_fingerprinted=True)
     """Correction of the PD target for an action of 1, rad (residual mode)."""
     terrain_window_size: float = setting(2.0, above=0, ours=True, shapes_training=False)
-    """Side of the square of terrain around the character, m; an odd number of cells that covers it (MuJoCo engines)."""
+    """Side of the square of terrain around the character, m: an odd number of cells that covers it and, wherever the
+    root is in its cell, two fifths of it on each side (MuJoCo engines)."""
     terrain_window: Optional[int] = setting(None, at_least=1, ours=True, shapes_training=False)
     """The same in cells, whatever their size; comes before terrain_window_size where it is set."""
     solver_iterations: int = setting(10, at_least=1, ours=True)
@@ -212,8 +214,9 @@ class EnvConfig:
         """Terrain columns along each side of the window that follows a character (5 with the defaults)."""
         if self.terrain_window is not None:
             return self.terrain_window
-        cells = math.ceil(self.terrain_window_size / self.dm.heightmap.horizontal_scale - _ROUNDING)
-        return max(1, cells + 1 - cells % 2)
+        cells = self.terrain_window_size / self.dm.heightmap.horizontal_scale
+        across, beside = (math.ceil(share * cells - _ROUNDING) for share in (1.0, _BESIDE))
+        return max(across + 1 - across % 2, 2 * beside + 1)
 
     def __post_init__(self) -> None:
         if self.max_obs_h <= self.min_obs_h:

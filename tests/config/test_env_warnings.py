@@ -39,7 +39,8 @@ def with_cells(dx: float, **env: object) -> EnvFileConfig:
         (0.1, {}, 21),
         (0.05, {}, 41),
         (0.3, {"terrain_window_size": 2.1}, 7),
-        (3.0, {}, 1),
+        (1.0, {}, 3),
+        (2.5, {}, 3),  # the root may stand at a cell's border
         (0.1, {"terrain_window": 6}, 6),
     ],
 )
