@@ -15,8 +15,9 @@ from prefect.settings import get_current_settings
 from prefect.workers.process import ProcessWorker
 
 from deployments.automations import apply_automation, wanted
-from deployments.settings import MANUAL, QUEUE, SCHEDULED, DeploySettings
-from flows.deployed import FLOW_NAME, tracker_iteration_deployed
+from deployments.settings import CHECK_QUEUE, MANUAL, QUEUE, SCHEDULED, DeploySettings
+from flows.deployed import tracker_iteration_deployed
+from flows.tracker_iteration import FLOW_NAME
 from parc_core.errors import ConfigError
 
 START_A_SERVER = "start one with 'prefect server start' and set PREFECT_API_URL=http://127.0.0.1:4200/api"
@@ -47,6 +48,7 @@ async def deploy(settings: DeploySettings) -> list[Item]:
         if problem is not None:
             raise ConfigError(f"the Prefect server {client.api_url} does not answer; {START_A_SERVER}")
         items = [await _pool(client, settings), await _queue(client, settings)]
+        items.append(await _check_queue(client, settings))
         following = await _following(client, settings.next_deployment)
         ids = []
         for name in (MANUAL, SCHEDULED):
@@ -90,12 +92,22 @@ async def _queue(client: PrefectClient, settings: DeploySettings) -> Item:
     return Item("queue", QUEUE, f"limit is now {limit}")
 
 
+async def _check_queue(client: PrefectClient, settings: DeploySettings) -> Item:
+    """Without a limit of ours: a check behind a training of days would check nothing."""
+    try:
+        await client.read_work_queue_by_name(CHECK_QUEUE, settings.pool)
+    except ObjectNotFound:
+        await client.create_work_queue(CHECK_QUEUE, work_pool_name=settings.pool)
+        return Item("queue", CHECK_QUEUE, "created")
+    return Item("queue", CHECK_QUEUE, "up to date")
+
+
 async def _deployment(client: PrefectClient, name: str, settings: DeploySettings) -> tuple[Item, UUID]:
     try:
         there = await client.read_deployment_by_name(f"{FLOW_NAME}/{name}")
     except ObjectNotFound:
         there = None
-    job: dict[str, Any] = {"env": settings.environment(), "stream_output": False}
+    job: dict[str, Any] = {"env": settings.environment(name), "stream_output": False}
     if settings.image is not None:
         job["image"] = settings.image
     form = settings.form.model_copy(update={"only_new_motions": name == SCHEDULED})
@@ -103,7 +115,7 @@ async def _deployment(client: PrefectClient, name: str, settings: DeploySettings
         name,
         parameters=form.parameters(),
         work_pool_name=settings.pool,
-        work_queue_name=QUEUE,
+        work_queue_name=CHECK_QUEUE if name == SCHEDULED else QUEUE,
         job_variables=job,
         entrypoint_type=EntrypointType.MODULE_PATH,
         tags=["parc"],

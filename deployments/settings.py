@@ -10,12 +10,16 @@ from prefect.client.schemas.schedules import CronSchedule
 from pydantic import ValidationError
 
 from flows.form import Form
+from flows.hand_over import TRAINED_BY
+from flows.tracker_iteration import FLOW_NAME
 from parc_core.errors import ConfigError
 from parc_core.storage.store import Store
 from tasks.credentials import VARIABLE as BLOCK_VARIABLE
 
 POOL = "parc"
 QUEUE = "training"
+CHECK_QUEUE = "check"
+"""Of the scheduled check, which takes no training's place."""
 MANUAL = "tracker-iteration"
 SCHEDULED = "tracker-iteration-scheduled"
 
@@ -67,11 +71,12 @@ class DeploySettings:
             reason = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise ConfigError(f"--cron '{self.cron}', --timezone '{self.timezone}': {reason}") from None
 
-    def environment(self) -> dict[str, str]:
-        """Variables of the flow's process. Credentials are none of them: they are the worker's own, or in a block."""
+    def environment(self, deployment: str = MANUAL) -> dict[str, str]:
+        """Variables of a deployment's runs. No credentials: those are the worker's own, or in a block."""
         block = os.environ.get(BLOCK_VARIABLE, "")
         return {
             "PARC_STORE": self.store,
+            **({TRAINED_BY: f"{FLOW_NAME}/{MANUAL}"} if deployment == SCHEDULED else {}),
             **({BLOCK_VARIABLE: block} if block else {}),
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
             "DO_NOT_TRACK": "1",

@@ -7,19 +7,18 @@ from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed
 
 from flows.form import Environment, Form, Learning, Motions, Registration, StageName, Training
 from flows.form_configs import write_configs
-from flows.tracker_iteration import dataset_of, tracker_iteration
+from flows.hand_over import nothing_new, start_training, trained_elsewhere
+from flows.tracker_iteration import FLOW_NAME, dataset_of, tracker_iteration
 from parc_core.errors import ParcError
 from parc_core.registry.iterations import begin_iteration, end_iteration, is_trained
 from parc_core.storage.references import work_folder
 from parc_core.storage.store import Store
-from tasks.cancel import RunCancelled, watching_for_cancel
+from tasks.cancel import RunEnded, watching_for_cancel
 from tasks.settings import load_settings
 
-FLOW_NAME = "parc"
 MAX_STARTS = 10
 """A run that was started more often fails: the automation that retries crashed runs doesn't count them."""
 
@@ -48,7 +47,7 @@ def tracker_iteration_deployed(
         registration: The model's name, and what it has to reach.
         refresh: Stages to re-run, ignoring their cached results.
         only_new_motions: Train the next iteration if there are other motions than those of the model that was
-            registered last under the same name, else end at once as Skipped. An iteration starts from the latest
+            registered last under the same name, else end at once and say so. An iteration starts from the latest
             model of that name unless another one is given; its own gets the alias iteration-NUMBER.
     """
     _refuse_endless_crashes()
@@ -64,16 +63,22 @@ def tracker_iteration_deployed(
 
 
 def _next_iteration(form: Form) -> Any:
-    """The pipeline as a numbered iteration, unless its motions have been trained on already."""
+    """The pipeline as a numbered iteration, unless its motions have been trained on already.
+
+    A check that is a deployment of its own leaves the training to a run of the other one.
+    """
     store, name = Store(), form.registration.model_name
     try:
         with watching_for_cancel():
             dataset = dataset_of(load_settings(str(write_configs(form, _requests()))))
-    except RunCancelled as error:
-        return Cancelled(message=str(error))
+    except RunEnded as error:
+        return error.state()
     if is_trained(store, name, dataset["sha256"]):
         end_iteration(store, name)
-        return Completed(name="Skipped", message=f"no new motions since the last model of '{name}'")
+        return nothing_new(name)
+    trainer = trained_elsewhere()
+    if trainer is not None:
+        return start_training(trainer, form, dataset["sha256"])
     iteration = begin_iteration(store, name, dataset["sha256"], form.training.in_model_file)
     get_run_logger().info(
         "iteration %d: %d motions, starts from %s",

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow
-from prefect.states import Cancelled
 
-from tasks.cancel import RunCancelled, watching_for_cancel
+from tasks.cancel import RunEnded, watching_for_cancel
 from tasks.configs import emit_configs
 from tasks.dataset import build_dataset, given_dataset
 from tasks.evaluate import evaluate
@@ -19,8 +18,11 @@ from tasks.settings import Settings, load_settings
 from tasks.stage import refreshing
 from tasks.train import train
 
+FLOW_NAME = "parc"
+"""One name, from a shell and on a server."""
 
-@flow(name="tracker-iteration", persist_result=False)
+
+@flow(name=FLOW_NAME, persist_result=False)
 def tracker_iteration(config: str, refresh: Sequence[str] = ()) -> Any:
     """Merges motions, trains a tracker on them, evaluates it before and after, and registers it.
 
@@ -35,8 +37,8 @@ def tracker_iteration(config: str, refresh: Sequence[str] = ()) -> Any:
     try:
         with refreshing(refresh), watching_for_cancel():
             return _iteration(load_settings(config))
-    except RunCancelled as error:
-        return Cancelled(message=str(error))
+    except RunEnded as error:
+        return error.state()
 
 
 def _iteration(settings: Settings) -> dict[str, Any]:

@@ -61,4 +61,4 @@ def run_deploy(
         table.add_row(item.kind, escape(item.name), escape(item.state))
     print_table(table)
     print(f"store: {settings.store}")
-    print(f"a worker: prefect worker start --pool {pool}")
+    print(f"a worker: parc-tracker worker --pool {pool}")

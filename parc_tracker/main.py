@@ -308,6 +308,20 @@ def deploy(
 
 
 @app.command()
+def worker(
+    pool: Annotated[str, typer.Option("--pool", help="Work pool.")] = "parc",
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, help="Trainings at once: one for each GPU that it sees.")
+    ] = 1,
+    name: Annotated[str | None, typer.Option("--name", help="Shown in the UI.")] = None,
+) -> None:
+    """Work for a Prefect server: trainings, and checks for new motions. SIGTERM ends it with a checkpoint."""
+    from parc_tracker.worker import run_workers
+
+    raise typer.Exit(run_workers(pool, limit, name))
+
+
+@app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Check the installation: engines, GPU, versions, store."""
     from parc_tracker.doctor import checks

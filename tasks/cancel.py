@@ -1,4 +1,7 @@
-"""Whether the run was cancelled, asked of the server: a worker that died delivers no signal any more."""
+"""Runs that end early: cancelled by somebody, or stopped with their worker.
+
+Whether a run was cancelled is asked of the server: a worker that died delivers no signal any more.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
 from prefect.logging import get_logger
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
+from prefect.states import Cancelled, Crashed
 
 from parc_core.errors import EXIT_INTERRUPTED, ParcError
 
@@ -20,10 +24,53 @@ SECONDS_BETWEEN = 5.0
 _STOPPED = (StateType.CANCELLING, StateType.CANCELLED)
 
 
-class RunCancelled(ParcError):
-    """Somebody cancelled the run; the training has a checkpoint."""
+RESUMES = "resumes from the last checkpoint"
+
+
+class RunEnded(ParcError):
+    """The run ends before its work does; the training has a checkpoint."""
 
     exit_code = EXIT_INTERRUPTED
+    state_type: ClassVar[StateType]
+
+    def state(self) -> State[Any]:
+        """The run's state on the server, and that of the stage which was under way."""
+        make = Cancelled if self.state_type == StateType.CANCELLED else Crashed
+        return make(message=str(self))
+
+
+class RunCancelled(RunEnded):
+    """Somebody cancelled the run."""
+
+    state_type = StateType.CANCELLED
+
+
+class RunStopped(RunEnded):
+    """The run's process was asked to end, as workers do that are stopped. Crashed runs are started again."""
+
+    state_type = StateType.CRASHED
+
+
+def ended_early(state: State[Any]) -> RunEnded:
+    """The error that a stage's state came from."""
+    kind = RunCancelled if state.type == StateType.CANCELLED else RunStopped
+    return kind(state.message or "")
+
+
+CANCELLED = f"the run was cancelled; a new run, or Retry, {RESUMES}"
+STOPPED = f"the worker was stopped; the run {RESUMES} as soon as a worker takes it"
+
+
+def ended_by_signal() -> RunEnded | None:
+    """Why this process got SIGTERM; None in a run that no worker started, whose own command says it."""
+    if deployment.get_id() is None:
+        return None
+    try:
+        cancelled = any(map(_is_cancelled, _own_runs()))
+    except Exception as error:  # noqa: BLE001 - a server that is away: the automation for crashed runs decides later
+        get_logger(__name__).debug("state of the run unknown: %s", error)
+        cancelled = False
+    return RunCancelled(CANCELLED) if cancelled else RunStopped(STOPPED)
 
 
 class _Watch(threading.Thread):
@@ -67,7 +114,7 @@ def check_cancelled(*_: Any) -> None:
     """Raises `RunCancelled` once the run was cancelled; takes no time."""
     watch = _WATCH.get()
     if watch is not None and watch.cancelled:
-        raise RunCancelled("the run was cancelled; a new run, or Retry, resumes from the last checkpoint")
+        raise RunCancelled(CANCELLED)
 
 
 def _own_runs() -> list[UUID]:

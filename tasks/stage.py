@@ -18,6 +18,7 @@ from typing import Any, Generic, ParamSpec, cast
 
 from prefect import Task, get_run_logger
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import TerminationSignal
 from prefect.states import Completed, State
 
 from parc_core.errors import ConfigError, StoreUnreachable
@@ -25,7 +26,7 @@ from parc_core.storage.lease import Lease, LeaseLost
 from parc_core.storage.references import missing
 from parc_core.storage.store import Store
 from parc_core.system.files import sha256_bytes
-from tasks.cancel import check_cancelled
+from tasks.cancel import RunEnded, check_cancelled, ended_by_signal, ended_early
 from tasks.code_version import code_version
 from tasks.results import Result, content_key, file_name, read_result, write_result
 
@@ -118,6 +119,8 @@ class Stage(Generic[P]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result:
         result: Any = self.task(*args, **kwargs)
+        if isinstance(result, State) and not result.is_completed():
+            raise ended_early(result)
         if isinstance(result, State):  # a cached result; Prefect has wrapped it by now
             result = getattr(result.data, "result", result.data)
         return cast(Result, result)
@@ -134,6 +137,17 @@ class Stage(Generic[P]):
 
         @functools.wraps(self.fn)
         def body(*args: P.args, **kwargs: P.kwargs) -> Any:
+            try:
+                return work(*args, **kwargs)
+            except RunEnded as error:
+                return error.state()
+            except TerminationSignal:  # left to Prefect, it reads as a crash of the stage, whoever sent it
+                ended = ended_by_signal()
+                if ended is None:
+                    raise
+                return ended.state()
+
+        def work(*args: P.args, **kwargs: P.kwargs) -> Any:
             bound = inspect.signature(self.fn).bind(*args, **kwargs)
             bound.apply_defaults()
             key = self.key(dict(bound.arguments))

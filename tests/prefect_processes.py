@@ -137,8 +137,14 @@ class Server:
         )
 
     @contextlib.contextmanager
-    def worker(self, folder: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A worker of the pool `parc` whose home, temporary files and work are in `folder`: a host of its own."""
+    def worker(self, folder: Path, *command: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A worker of the pool `parc` whose home, temporary files and work are in `folder`: a host of its own.
+
+        Args:
+            folder: its home.
+            command: what follows `python -m`; by default Prefect's worker.
+            variables: of its environment.
+        """
         for name in ("home", "tmp"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         env = {
@@ -151,10 +157,15 @@ class Server:
             "PYTHONPATH": str(PROJECT_ROOT),
             **variables,
         }
-        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "parc"]
+        command = command or ("prefect", "worker", "start", "--pool", "parc")
         with open(folder / "worker.log", "ab") as log:
             process = subprocess.Popen(
-                command, stdout=log, stderr=log, env=env, cwd=folder, start_new_session=True
+                [sys.executable, "-m", *command],
+                stdout=log,
+                stderr=log,
+                env=env,
+                cwd=folder,
+                start_new_session=True,
             )
         try:
             yield process

@@ -26,11 +26,12 @@ slow = pytest.mark.slow
 @slow
 def test_everything_is_there_and_a_second_time_nothing_is_lost(server, tracker_config, store, motions):
     first = server.deploy(tracker_config, "--cron", "30 4 * * *", "--timezone", "Europe/Berlin")
-    assert first.count("created") == 6
+    assert first.count("created") == 7
     pool = server.http.get("/work_pools/parc").json()
     queue = server.http.get("/work_pools/parc/queues/training").json()
     assert (pool["type"], queue["concurrency_limit"]) == ("process", 1)
     manual, scheduled = (server.deployment(f"tracker-iteration{end}") for end in ("", "-scheduled"))
+    assert [each["work_queue_name"] for each in (manual, scheduled)] == ["training", "check"]
     assert manual["schedules"] == []
     assert manual["enforce_parameter_schema"] is True
     assert manual["job_variables"]["stream_output"] is False
