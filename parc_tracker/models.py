@@ -208,14 +208,19 @@ def _files_of(folder: Path) -> dict[str, Path]:
 
 
 def _metrics_of(path: Path | None) -> dict[str, Any]:
+    """The summary of an evaluation; the clips of one by an earlier version are known by their names and lengths."""
     if path is None:
         return {}
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))["summary"]
-    except (ValueError, KeyError, TypeError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        summary = dict(content["summary"])
+        clips = sorted((str(clip["name"]), float(clip["length_s"])) for clip in content.get("clips", ()))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise DataError(f"{path}: no evaluation ({error}); evaluate again (parc-tracker eval)") from None
-    if not isinstance(summary, dict):
-        raise DataError(f"{path}: no evaluation; evaluate again (parc-tracker eval)")
+    if clips and not summary.get("evaluation_set"):
+        from parc_core.system.files import sha256_bytes
+
+        summary["evaluation_set"] = f"names:{sha256_bytes(repr(clips).encode('utf-8', 'replace'))}"
     return summary
 
 

@@ -67,6 +67,19 @@ def test_from_register_to_pull(training: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["version"] == 2
 
 
+def test_evaluations_of_earlier_versions_are_of_clips_with_the_same_names(training: Path) -> None:
+    file = training / "evaluation" / "evaluation.json"
+    for share, names, said in (
+        (0.2, "ab", "best, latest"),
+        (0.5, "ac", "version 1 was evaluated on other clips"),
+        (0.5, "ba", "best, latest"),
+        (0.0, "ab", "it completes no clip"),
+    ):
+        clips = [{"name": name, "length_s": 2.0} for name in names]
+        file.write_text(json.dumps({"clips": clips, "summary": {"completed_share": share, "clips": 2}}))
+        assert said in run("register", "tracker", "--from", str(training))
+
+
 def test_a_gate_keeps_latest(training: Path) -> None:
     run("register", "tracker", "--from", str(training), "--gate", "min_completed=0.5")
     out = run("register", "tracker", "--from", str(training), "--gate", "max_joint_error=0.06")
