@@ -241,6 +241,7 @@ def hostile_npz() -> dict[str, tuple[bytes, str]]:
         "shape": (zipped(("root_pos.npy", huge)), "corrupt .npz"),
         "header": (zipped(("root_pos.npy", b"\x93NUMPY\x01\x00\x10\x00" + b"[" * 16)), "corrupt .npz"),
         "descr": (zipped(("root_pos.npy", one.replace(b"'<f8'", b"'|O8'"))), "not of plain numbers"),
+        "number": (whole(fps=np.array(30), root_pos=np.array(3.0)), "root_pos has shape []"),
         "fps array": (whole(fps=np.arange(100_000)), "fps is an array of shape [100000]"),
         "fps huge": (whole(fps=np.array(1e30)), "fps is 1e+30"),
         "loop array": (

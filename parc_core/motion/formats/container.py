@@ -77,7 +77,8 @@ def from_parts(
     """
     if motion is None:
         return MotionTerrain(None, None if ground is None else _heightfield(ground), misc)
-    root_pos, n = motion["root_pos"], len(motion["root_pos"])
+    root_pos = motion["root_pos"]
+    n = len(root_pos) if root_pos.ndim else 0
     expect_shape(root_pos, (n, 3), f"{where}: root_pos")
     root_pos, ground, moved = moved_near_zero(root_pos, ground, where)
     root_rot, joint_rot = float32(motion["root_rot"]), float32(motion["joint_rot"])

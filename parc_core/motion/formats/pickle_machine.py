@@ -12,7 +12,7 @@ import pickletools
 import re
 import warnings
 from collections import OrderedDict
-from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
+from typing import IO, Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -78,8 +78,12 @@ class Stateful:
         raise NotImplementedError
 
 
-def opcodes(data: bytes) -> Iterator[Tuple[str, Any]]:
+def opcodes(data: bytes, file: Optional[IO[bytes]] = None) -> Iterator[Tuple[str, Any]]:
     """Name and argument of each opcode up to the end of the pickle.
+
+    Args:
+        data: all bytes that there are.
+        file: where in them to begin, for several pickles one after the other; the beginning by default.
 
     Raises:
         ValueError: no pickle, or cut short.
@@ -90,25 +94,32 @@ def opcodes(data: bytes) -> Iterator[Tuple[str, Any]]:
     left = max_steps(len(data))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about odd escapes in broken text
-        for opcode, argument, _ in pickletools.genops(data):
+        for opcode, argument, _ in pickletools.genops(data if file is None else file):
             left -= 1
             if left < 0:
                 raise pickle.UnpicklingError("it takes more steps than its size allows")
             yield opcode.name, argument
 
 
-def run(data: bytes, find_class: FindClass) -> Any:
+def run(
+    data: bytes,
+    find_class: FindClass,
+    persistent: Optional[Callable[[Any], Any]] = None,
+    file: Optional[IO[bytes]] = None,
+) -> Any:
     """The value of a pickle, with stand-ins inside.
 
     Args:
         data: the pickle.
         find_class: what stands for a global, by module and name: a `Callee`, or an exception.
+        persistent: what stands for an object outside of the pickle, by its id; by default there are none.
+        file: see `opcodes`.
 
     Raises:
         pickle.UnpicklingError, and what Python raises on broken data: see `safe_pickle`.
     """
-    machine = _Machine(find_class, len(data))
-    for name, argument in opcodes(data):
+    machine = _Machine(find_class, len(data), persistent)
+    for name, argument in opcodes(data, file):
         machine.step(name, argument)
     return machine.top()
 
@@ -133,8 +144,11 @@ def check_key(key: Any, depth: int = _MAX_KEY_DEPTH) -> Any:
 
 
 class _Machine:
-    def __init__(self, find_class: FindClass, size: int) -> None:
+    def __init__(
+        self, find_class: FindClass, size: int, persistent: Optional[Callable[[Any], Any]] = None
+    ) -> None:
         self._find_class = find_class
+        self._persistent = persistent
         self._size = size
         self._stack: List[Any] = []
         self._below: List[List[Any]] = []  # the stacks below the marks
@@ -251,6 +265,11 @@ class _Machine:
         if not isinstance(name, str) or not isinstance(module, str):
             raise pickle.UnpicklingError("a global without a name")
         self._stack.append(self._find_class(module, name))
+
+    def _binpersid(self, _: Any) -> None:
+        if self._persistent is None:
+            raise pickle.UnpicklingError("objects outside of the pickle")
+        self._stack.append(self._persistent(self._stack.pop()))
 
     def _reduce(self, _: Any) -> None:
         arguments, callee = self._stack.pop(), self._stack.pop()

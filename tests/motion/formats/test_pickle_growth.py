@@ -82,6 +82,42 @@ def test_compressed_storage() -> None:
     refused(pickle.dumps({"t": Nested()}))
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [
+        b"\x80\x04}(K\x01" + b"2\x86" * 60 + b"K\x02u.",  # a key that takes for ever to hash
+        b"\x80\x02(X\x07\x00\x00\x00storagectorch\nFloatStorage\nK\x01"
+        + b"2\x86" * 60
+        + b"X\x03\x00\x00\x00cpuK\x01tQ.",
+        b"\x80\x02(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu"
+        + b"\x8a\x05\x00\x00\x00\x00\x10NtQ.",  # 2^36 elements
+    ],
+    ids=["key", "id", "size"],
+)
+@pytest.mark.parametrize("older", [True, False])
+def test_nested_storages_that_take_for_ever(inner: bytes, older: bool) -> None:
+    buffer = io.BytesIO()
+    if older:
+        torch.save(torch.zeros(2).untyped_storage(), buffer, _use_new_zipfile_serialization=False)
+        parts = io.BytesIO(buffer.getvalue())
+        for _ in range(3):
+            pickle.load(parts)  # noqa: S301 - made above
+        data = parts.getvalue()[: parts.tell()] + inner
+    else:
+        torch.save(torch.zeros(2), buffer)
+        made = io.BytesIO()
+        with zipfile.ZipFile(buffer) as old, zipfile.ZipFile(made, "w") as new:
+            for name in old.namelist():
+                new.writestr(name, inner if name.endswith("data.pkl") else old.read(name))
+        data = made.getvalue()
+
+    class Nested:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return torch.storage._load_from_bytes, (data,)
+
+    refused(pickle.dumps({"t": Nested()}))
+
+
 def test_shared_and_looped_containers_end() -> None:
     shared: Any = [1]
     for _ in range(200):
