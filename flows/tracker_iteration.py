@@ -11,7 +11,7 @@ from tasks.cancel import RunEnded, watching_for_cancel
 from tasks.configs import emit_configs
 from tasks.dataset import build_dataset, given_dataset
 from tasks.evaluate import evaluate
-from tasks.merge import merge_motions
+from tasks.merge import merge_motions, name_what_was_left_out
 from tasks.register import register
 from tasks.results import Result
 from tasks.settings import Settings, load_settings
@@ -55,4 +55,6 @@ def dataset_of(settings: Settings) -> Result:
     """The dataset that is named, or one made of the motion folders."""
     if settings.create_dataset is None:
         return given_dataset(settings.dataset_file)
-    return build_dataset(merge_motions(settings.create_dataset), settings.create_dataset)
+    merged = merge_motions(settings.create_dataset)
+    name_what_was_left_out(merged)
+    return build_dataset(merged, settings.create_dataset)

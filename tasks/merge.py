@@ -49,6 +49,14 @@ def merged_here(merged: Result) -> MergeResult:
     return dataclasses.replace(found, motions_dir=str(work_folder() / MOTIONS))
 
 
+def name_what_was_left_out(merged: Result) -> None:
+    """Each rejected file with its reason, and what reading others changes, in the log of the flow: also where the
+    merge itself is a cached result."""
+    log = get_run_logger()
+    for line in merged_here(merged).remarks():
+        log.warning("%s", line)
+
+
 def copies(merged: MergeResult) -> list[tuple[str, Any, str]]:
     """(key, local file, SHA-256) of each kept motion."""
     return [(f"{MOTIONS}/{m.file}", merged.path_of(m), m.sha256) for m in merged.motions]
@@ -95,8 +103,6 @@ def merge_motions(dataset_config: dict[str, Any]) -> Result:
     name = content_key("merge", "", [settings_of(dataset_config), merged.fingerprint]).rpartition("-")[2][:16]
     path = work_folder() / "merges" / f"{name}.json"
     write_merge_result(path, dataclasses.replace(merged, motions_dir=MOTIONS))
-    for line in merged.remarks():
-        log.warning("%s", line)
     return {
         "merge": file_ref(path),
         "sha256": _content(merged),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 import yaml
 
@@ -16,7 +18,7 @@ from parc_core.supervisor.supervise import TrainerCrashed
 from tasks.configs import emit_configs
 from tasks.dataset import build_dataset, given_dataset
 from tasks.evaluate import evaluate
-from tasks.merge import merge_motions
+from tasks.merge import merge_motions, name_what_was_left_out
 from tasks.register import register
 from tasks.settings import load_settings
 from tasks.stage import store_is_away
@@ -45,6 +47,24 @@ def test_merged_motions_become_a_dataset_in_the_store(dataset_keys, store):
     assert store in path.parents
     assert len(read_motions_yaml(path).entries) == 2
     assert given_dataset(str(path))["motions"] == 2
+
+
+def test_each_file_left_out_is_named_also_of_a_cached_merge(dataset_keys, motions, monkeypatch, caplog):
+    for number in range(30):
+        (motions / "walk" / f"torn_{number}.pkl").write_bytes(b"x")
+    merged = merge_motions.fn(dataset_keys)
+    monkeypatch.setattr("tasks.merge.get_run_logger", lambda: logging.getLogger("flow"))
+    name_what_was_left_out(merged)
+    named = [line for line in caplog.messages if line.startswith(f"skipped: {motions}/walk/torn_")]
+    assert len(named) == 30 and all(": corrupt pickle" in line for line in named)
+
+
+def test_without_implausible_motions_the_key_is_what_it_was(dataset_keys):
+    parameters = {"dataset_config": dataset_keys}
+    before = merge_motions.key(parameters)
+    assert dataset_keys.pop("allow_implausible") is False
+    assert merge_motions.key(parameters) == before
+    assert merge_motions.key({"dataset_config": {**dataset_keys, "allow_implausible": True}}) != before
 
 
 def test_a_new_motion_changes_the_key_of_the_merge(dataset_keys, motions):
