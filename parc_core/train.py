@@ -27,6 +27,7 @@ from parc_core.config.train_args import (
 from parc_core.engines.devices import check_device
 from parc_core.engines.registry import before_torch, check_engine_name, heeds_physx
 from parc_core.errors import EXIT_DONE, Interrupted, ParcError
+from parc_core.system.files import remove_stale_in
 from parc_core.system.process_setup import set_up_process
 from parc_core.system.signals import StopSignals
 from parc_core.training.logger import ProgressFile
@@ -123,6 +124,7 @@ def _train_locked(
             fingerprint=training_fingerprint(args, env_file, agent_config),
         )
         trainer = Trainer(env, agent_config, options, progress, stop)  # refuses a folder of another training
+        remove_stale_in(folder)
         write_inputs(folder, args, env_file, agent_config)
         for note in save_terrain(env, folder, env_file.env.dm.terrain_save_path):
             print(f"note: {note}", flush=True)

@@ -12,7 +12,16 @@ from typing import Iterator, List, Optional, Tuple
 from parc_core.errors import ConfigError
 from parc_core.storage.backend import Files, Listed, changed_meanwhile
 from parc_core.storage.keys import checked
-from parc_core.system.files import PathLike, atomic_write, sha256_bytes, sha256_file, unwritable, write_bytes
+from parc_core.system.files import (
+    PathLike,
+    atomic_write,
+    cut_bytes,
+    remove_stale,
+    sha256_bytes,
+    sha256_file,
+    unwritable,
+    write_bytes,
+)
 from parc_core.system.locks import locked
 
 _LOCK = ".lock"
@@ -68,6 +77,8 @@ class FolderFiles(Files):
             for name in names:
                 path = Path(folder, name)
                 with contextlib.suppress(OSError):  # removed by another process meanwhile
+                    if remove_stale(path):
+                        continue
                     stat = path.stat()
                     tag = f"{stat.st_mtime_ns}:{stat.st_ctime_ns}"
                     found.append(Listed(path.relative_to(self.root).as_posix(), stat.st_size, tag))
@@ -75,7 +86,7 @@ class FolderFiles(Files):
 
     def create(self, key: str, data: bytes) -> bool:
         path = self.path(key)
-        temp = path.parent / f".{path.name[:100]}.{uuid.uuid4().hex[:8]}.new"
+        temp = path.parent / f".{cut_bytes(path.name, 100)}.{uuid.uuid4().hex[:8]}.new"
         write_bytes(temp, data)
         try:
             os.link(temp, path)  # fails where there is a file, unlike a rename

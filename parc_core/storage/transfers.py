@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, TypeVar
 
 from parc_core.errors import DataError
-from parc_core.system.files import PathLike, unwritable
+from parc_core.system.files import PathLike, cut_bytes, unwritable
 
 THREADS = 16
 
@@ -101,7 +101,7 @@ def file_beside(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(target, error) from error
-    temp = target.parent / f".{target.name[:100]}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp"
+    temp = target.parent / f".{cut_bytes(target.name, 100)}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp"
     try:
         yield temp
     finally:

@@ -7,7 +7,9 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
+import time
 import uuid
 from pathlib import Path
 from typing import IO, Any, Dict, Iterator, Tuple, Union
@@ -16,6 +18,10 @@ from parc_core.errors import ConfigError
 
 PathLike = Union[str, "os.PathLike[str]"]
 
+STALE_S = 3 * 3600.0
+"""A temporary file that nothing was written to for so long belongs to no process that lives."""
+_TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.(tmp|new)", re.DOTALL)
+"""Names that `atomic_write`, the store's folders and transfers make."""
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
@@ -107,6 +113,21 @@ def read_regular(path: PathLike) -> bytes:
     """The content of a regular file (see `open_regular`)."""
     with open_regular(path) as file:
         return file.read()
+
+
+def remove_stale(path: Path) -> bool:
+    """Removes a temporary file of a process that was killed hours ago; whether it was one, and is gone."""
+    if not _TEMPORARY.fullmatch(path.name) or time.time() - path.stat().st_mtime < STALE_S:
+        return False
+    _remove_quietly(path)
+    return True
+
+
+def remove_stale_in(folder: Path) -> None:
+    """`remove_stale` of all that lies in a folder, where there is one."""
+    for path in folder.glob(".*.*") if folder.is_dir() else ():
+        with contextlib.suppress(OSError):  # removed by another process meanwhile
+            remove_stale(path)
 
 
 def write_text(path: PathLike, text: str) -> None:

@@ -5,13 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from parc_core.errors import ConfigError
+from parc_core.storage.store import Store
 from parc_core.system import files
-from parc_core.system.files import atomic_write, sha256_bytes, sha256_file, write_json, write_text
+from parc_core.system.files import (
+    STALE_S,
+    atomic_write,
+    remove_stale_in,
+    sha256_bytes,
+    sha256_file,
+    write_json,
+    write_text,
+)
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -91,3 +101,38 @@ def test_a_hash_is_kept_until_the_file_changes(tmp_path: Path, monkeypatch: pyte
     assert files.content_sha256(path) == sha256_bytes(b"new")
     with pytest.raises(FileNotFoundError):
         files.content_sha256(tmp_path / "none")
+
+
+def test_temporary_files_of_the_dead_are_removed_and_those_of_the_living_stay(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.put_bytes(b"x", "models/m/1/model.pt")
+    folder = tmp_path / "store" / "models" / "m" / "1"
+
+    def temporary(ending: str, age: float) -> Path:
+        path = folder / f".model.pt{ending}"
+        path.write_bytes(b"part")
+        os.utime(path, (time.time() - age, time.time() - age))
+        return path
+
+    old = 2 * STALE_S
+    dead = [temporary(".77.0123abcd.tmp", old), temporary(".89abcdef.new", old)]
+    living = [temporary(".78.0123abcd.tmp", STALE_S / 2), temporary(".lock", old), temporary(".tmp", old)]
+    assert store.list("models") == ["models/m/1/model.pt"]
+    assert not any(path.exists() for path in dead)
+    assert all(path.exists() for path in living)
+    again = temporary(".79.0123abcd.tmp", old)
+    remove_stale_in(folder)
+    remove_stale_in(tmp_path / "nothing")
+    assert not again.exists()
+    assert all(path.exists() for path in living)
+
+
+def test_what_a_killed_write_leaves_is_known_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_remove_quietly", lambda path: None)
+    with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / ("\u5b57" * 60)):
+        raise KeyboardInterrupt
+    [left] = tmp_path.iterdir()
+    os.utime(left, (0, 0))
+    monkeypatch.undo()
+    remove_stale_in(tmp_path)
+    assert not left.exists()
