@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 
 from parc_core.errors import ConfigError
 from parc_core.system import die_with_parent
@@ -22,8 +22,10 @@ from parc_core.system.proxies import loopback_goes_direct
 
 _READY_SECONDS = 30.0
 _PORTS = ("master", "volume", "filer", "s3", "admin", "s3.port.iceberg", "s3.port.lance")
+_WITH_GRPC = ("master", "volume", "filer", "s3", "admin")
 _GRPC_OFFSET = 10000  # each port of weed takes this much above itself, too
 _SHIM = Path(die_with_parent.__file__)
+_GUARD = Path(__file__).with_name("object_guard.py")
 
 
 class ObjectServer:
@@ -81,16 +83,21 @@ class ObjectServer:
         }
         config.write_text(json.dumps({"identities": [who]}), encoding="utf-8")
         config.chmod(0o600)
-        command = [self._weed, "mini", "-dir", str(self._folder / "data"), "-ip", "127.0.0.1"]
+        command = [self._weed, "-logtostderr", "mini", "-dir", str(self._folder / "data"), "-ip", "127.0.0.1"]
         command += ["-ip.bind", "127.0.0.1", "-master.telemetry=false", "-s3.config", str(config)]
         command += ["-webdav=false", "-admin.ui=false"]
+        # Relative to its working folder: addresses of sockets have a hundred letters at most.
+        command += ["-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"]
         command += [
             f"-{name if '.port' in name else name + '.port'}={port}" for name, port in self._ports.items()
         ]
         (self._folder / "data").mkdir(exist_ok=True)
+        sockets = [str(self._folder / "filer.sock"), str(self._folder / "s3.sock"), *self._grpc_sockets()]
+        guard = [sys.executable, str(_SHIM), str(os.getpid()), sys.executable, str(_GUARD), str(_SHIM)]
+        guard.append(os.pathsep.join(sockets))
         with open(self._folder / "weed.log", "ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(_SHIM), str(os.getpid()), *command],
+                [*guard, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -101,9 +108,13 @@ class ObjectServer:
     def stop(self) -> None:
         """SIGKILL, as a machine dies; `start` continues with the data."""
         if self._process is not None:
-            self._process.kill()
+            self._process.terminate()  # the guard, which kills the server
             self._process.wait()
             self._process = None
+
+    def _grpc_sockets(self) -> List[str]:
+        """Those whose places SeaweedFS lets nobody choose."""
+        return [f"/tmp/seaweedfs-{name}-grpc-{self._ports[name] + _GRPC_OFFSET}.sock" for name in _WITH_GRPC]
 
     def __enter__(self) -> ObjectServer:
         self.start()

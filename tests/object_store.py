@@ -24,8 +24,8 @@ def _running() -> ObjectServer:
     folder = Path(tempfile.mkdtemp(prefix="parc-s3-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     server = ObjectServer(folder)
+    atexit.register(server.stop)  # before the folder goes, also where it does not come up
     server.start()
-    atexit.register(server.stop)
     return server
 
 

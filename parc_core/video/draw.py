@@ -1,4 +1,5 @@
-"""Draws scenes in a separate process: `python -m parc_core.video.draw job.npz frames.npy <first> <end>`.
+"""Draws scenes in a separate process: `python -m parc_core.video.draw <first> <end>`, job on standard input, pictures
+on standard output.
 
 MuJoCo chooses its OpenGL library when it is imported (MUJOCO_GL), and a broken graphics driver may end the process:
 both are reasons to draw in a child.
@@ -7,15 +8,18 @@ both are reasons to draw in a child.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import IO, TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
+
+from parc_core.system import die_with_parent
 
 if TYPE_CHECKING:
     from parc_core.video.scene import Scene
@@ -48,23 +52,13 @@ def draw(
         CannotRenderError: with the reason of each backend that was tried.
     """
     reasons = []
-    with tempfile.TemporaryDirectory(prefix="parc-draw-") as folder:
-        job = Path(folder) / "job.npz"
-        fields: Dict[str, Any] = {"size": np.array([width, height, *(size or (width, height))])}
-        fields["count"] = np.array(len(scenes))
-        for k, scene in enumerate(scenes):
-            for name in _ARRAYS:
-                fields[f"{name}_{k}"] = getattr(scene, name)
-            fields[f"xml_{k}"] = np.array(scene.xml)
-        np.savez(job, **fields)
-        lengths = [len(scene.lookat) for scene in scenes]
-        parts = _parts(sum(lengths))
-        for backend in backends():
-            reason = _draw_with(backend, job, parts)
-            if reason is None:
-                frames = np.concatenate([np.load(_pictures_of(job, part)) for part in parts])
-                return np.split(frames, np.cumsum(lengths)[:-1])
-            reasons.append(f"{backend}: {reason}")
+    job = _job(scenes, width, height, size)
+    lengths = [len(scene.lookat) for scene in scenes]
+    for backend in backends():
+        frames, reason = _draw_with(backend, job, _parts(sum(lengths)))
+        if not reason:
+            return np.split(np.concatenate(frames), np.cumsum(lengths)[:-1])
+        reasons.append(f"{backend}: {reason}")
     raise CannotRenderError(f"{'; '.join(reasons)}; {what_drawing_needs()}")
 
 
@@ -75,8 +69,16 @@ def _parts(count: int) -> List[Part]:
     return list(zip(ends[:-1], ends[1:]))
 
 
-def _pictures_of(job: Path, part: Part) -> Path:
-    return job.with_name(f"frames-{part[0]}.npy")
+def _job(scenes: Sequence[Scene], width: int, height: int, size: Optional[Tuple[int, int]]) -> bytes:
+    fields: Dict[str, Any] = {"size": np.array([width, height, *(size or (width, height))])}
+    fields["count"] = np.array(len(scenes))
+    for k, scene in enumerate(scenes):
+        for name in _ARRAYS:
+            fields[f"{name}_{k}"] = getattr(scene, name)
+        fields[f"xml_{k}"] = np.array(scene.xml)
+    file = io.BytesIO()
+    np.savez(file, **fields)
+    return file.getvalue()
 
 
 def backends() -> Tuple[str, ...]:
@@ -104,50 +106,66 @@ def what_drawing_needs() -> str:
     return f"videos need MUJOCO_GL unset, egl or osmesa, but it is '{chosen}'"
 
 
-def _draw_with(backend: str, job: Path, parts: Sequence[Part]) -> Optional[str]:
-    """Runs the children. Returns why one failed, or None."""
+def _draw_with(backend: str, job: bytes, parts: Sequence[Part]) -> Tuple[List[np.ndarray], str]:
+    """Runs the children. Returns the pictures of each part, and why one failed or ""."""
     env = backend_environment(backend)
     project = str(Path(__file__).resolve().parents[2])
     env["PYTHONPATH"] = os.pathsep.join(filter(None, (project, env.get("PYTHONPATH"))))
     with contextlib.ExitStack() as stack:
         children = [stack.enter_context(_child(job, part, env)) for part in parts]
         deadline = time.monotonic() + TIMEOUT_S
-        reasons = [_reason(*child, deadline) for child in children]
-    return next((reason for reason in reasons if reason is not None), None)
+        reason = next(filter(None, [_reason(child, deadline) for child in children]), "")
+        return ([] if reason else [_pictures(child.drawn) for child in children]), reason
+
+
+class _Child(NamedTuple):
+    """A process that draws a part. Its files have no names: whoever is killed leaves none."""
+
+    process: subprocess.Popen[bytes]
+    drawn: IO[bytes]
+    said: IO[bytes]
 
 
 @contextlib.contextmanager
-def _child(job: Path, part: Part, env: Dict[str, str]) -> Iterator[Tuple[subprocess.Popen[bytes], IO[bytes]]]:
-    """A process that draws a part, and what it says; does not outlive the block."""
-    words = [str(job), str(_pictures_of(job, part)), *map(str, part)]
-    with tempfile.TemporaryFile() as said:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "parc_core.video.draw", *words],
+def _child(job: bytes, part: Part, env: Dict[str, str]) -> Iterator[_Child]:
+    """Starts it; it does not outlive the block, nor this process."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as drawn, tempfile.TemporaryFile() as said:
+        given.write(job)
+        given.seek(0)
+        command = [sys.executable, "-m", "parc_core.video.draw", *map(str, part)]
+        process = subprocess.Popen(
+            [sys.executable, die_with_parent.__file__, str(os.getpid()), *command],
             env=env,
-            stdout=subprocess.DEVNULL,
+            stdin=given,
+            stdout=drawn,
             stderr=said,
         )
         try:
-            yield child, said
+            yield _Child(process, drawn, said)
         finally:
-            child.kill()
-            child.wait()
+            process.kill()
+            process.wait()
 
 
-def _reason(child: subprocess.Popen[bytes], said: IO[bytes], deadline: float) -> Optional[str]:
-    """Why a child failed, or None, at its end."""
+def _reason(child: _Child, deadline: float) -> str:
+    """Why a child failed, or "", at its end."""
     try:
-        code = child.wait(max(deadline - time.monotonic(), 0.0))
+        code = child.process.wait(max(deadline - time.monotonic(), 0.0))
     except subprocess.TimeoutExpired:
         return f"no pictures after {TIMEOUT_S} s"
     if code == 0:
-        return None
-    said.seek(0)
-    lines = said.read().decode("utf-8", "replace").strip().splitlines()
+        return ""
+    child.said.seek(0)
+    lines = child.said.read().decode("utf-8", "replace").strip().splitlines()
     return " ".join(lines[-1].split())[:160] if lines else f"ended with {code}"
 
 
-def _draw_job(job: str, out: str, first: int, end: int) -> None:
+def _pictures(drawn: IO[bytes]) -> np.ndarray:
+    drawn.seek(0)
+    return np.asarray(np.load(drawn))
+
+
+def _draw_job(job: IO[bytes], out: IO[bytes], first: int, end: int) -> None:
     """The child: frames `first` to `end` of all scenes of a job into one array."""
     with np.load(job) as data:
         width, height, *size = (int(v) for v in data["size"])
@@ -200,4 +218,6 @@ def _draw_scene(xml: str, arrays: Dict[str, np.ndarray], width: int, height: int
 
 
 if __name__ == "__main__":
-    _draw_job(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    with os.fdopen(os.dup(1), "wb") as _out:
+        os.dup2(2, 1)  # what libraries print does not get among the pictures
+        _draw_job(sys.stdin.buffer, _out, int(sys.argv[1]), int(sys.argv[2]))

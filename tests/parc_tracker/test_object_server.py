@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from parc_core.config.paths import PROJECT_ROOT
 from parc_core.errors import ConfigError
 from parc_core.storage.store import Store
 from parc_tracker.object_server import ObjectServer
@@ -40,6 +45,47 @@ def test_credentials_are_asked_for(tmp_path, monkeypatch):
             monkeypatch.setenv(name, value)
         with pytest.raises((ConfigError, OSError)):
             Store(f"s3://{server.bucket}/x").put_bytes(b"text", "a.txt")
+
+
+SERVING = """
+import sys, time
+from pathlib import Path
+from parc_tracker.object_server import ObjectServer
+with ObjectServer(Path(sys.argv[1])) as server:
+    print(server.port, flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def left_in(*folders: Path) -> set[str]:
+    return {str(path) for folder in folders for path in folder.glob("*weed*")}
+
+
+@needs_weed
+@pytest.mark.parametrize("killed", [False, True])
+def test_nothing_is_left_in_the_temporary_folders(tmp_path, killed):
+    """Neither at its end nor when the process that needed it is killed."""
+    (tmp_path / "temp").mkdir()
+    folder = tmp_path / ("long name " * 12)  # longer than a socket's address may be
+    env = {**os.environ, "TMPDIR": str(tmp_path / "temp"), "PYTHONPATH": str(PROJECT_ROOT)}
+    words = [sys.executable, "-c", SERVING, str(folder), "60" if killed else "0"]
+    process = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, text=True)
+    port = int(process.stdout.readline())
+    if killed:
+        process.kill()
+    process.wait()
+    process.stdout.close()
+    deadline = time.monotonic() + 20
+    while [name for name in left_in(Path("/tmp")) if str(port + 10000) in name] or answers(port):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert list((tmp_path / "temp").iterdir()) == []
+    assert sorted(path.name for path in folder.iterdir()) == ["data", "s3.json", "weed.log"]
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_without_seaweedfs_one_line_says_what_to_install(tmp_path, monkeypatch):

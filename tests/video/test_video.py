@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -181,6 +187,44 @@ def test_frames_of_several_processes_are_those_of_one(monkeypatch):
     monkeypatch.setattr(draw.os, "cpu_count", lambda: 2)
     for one, other in zip(alone, draw.draw(scenes, 64, 48, (32, 24)), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+KILLED = """
+import numpy as np
+from parc_core.video import draw
+from parc_core.video.scene import Scene
+draw.FRAMES_PER_PROCESS, draw.MAX_PROCESSES = 1, 2
+draw.os.cpu_count = lambda: 2
+count = 2
+pos, quat, view = np.zeros((count, 1, 3)), np.ones((count, 1, 4)), np.ones(3)
+draw.draw([Scene("<mujoco/>", pos, quat, np.zeros((count, 3)), view, np.arange(count) / 20)], 8, 8)
+"""
+HANGING = "import os, time; open(f'{os.environ[\"PIDS\"]}/{os.getpid()}', 'w').close(); time.sleep(60)"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of their parent's death")
+def test_drawing_processes_and_their_files_end_with_a_killed_parent(tmp_path):
+    pids, temp = tmp_path / "pids", tmp_path / "temp"
+    for folder in (pids, temp, tmp_path / "fake"):
+        folder.mkdir()
+    (tmp_path / "fake" / "mujoco.py").write_text(HANGING)
+    path = os.pathsep.join([str(PROJECT_ROOT), str(tmp_path / "fake")])
+    env = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(temp), "PIDS": str(pids)}
+    parent = subprocess.Popen([sys.executable, "-c", KILLED], env=env)
+    try:
+        wait_until(lambda: len(list(pids.iterdir())) == 2)
+    finally:
+        parent.kill()
+        parent.wait()
+    wait_until(lambda: not any(Path("/proc", pid.name).exists() for pid in pids.iterdir()))
+    assert list(temp.iterdir()) == []
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_unusable_opengl_is_told_in_one_line(monkeypatch):
