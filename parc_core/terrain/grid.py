@@ -7,15 +7,15 @@ The MuJoCo engines do not use it: their environments live in their own motion's 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Optional, Sequence, Tuple, Union
+from dataclasses import dataclass, replace
+from typing import Optional, Sequence, Union
 
 import numpy as np
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.heightfield_arrays import HeightfieldArrays
-from parc_core.terrain.mesh import Mesh, heightfield_mesh
+from parc_core.terrain.mesh import Mesh, heightfield_mesh, with_skirt
 
 BUILD_MODES = ("square", "wide", "file")
 _MAX_CELLS = 500_000_000  # 2 GB of float32
@@ -30,11 +30,12 @@ class TerrainGrid:
     motion_offsets: np.ndarray
     """(M, T, 2) float32 m: moves motion m from its own frame into its copy t in the grid."""
     patches: np.ndarray
-    """(M, T, 4) int64: first cell i, j and size nx, ny of the padded terrain in the grid."""
-    plot_dims: Tuple[int, int]
-    """Cells along x and y that each terrain has for itself."""
+    """(M, T, 4) int64: first cell i, j and size nx, ny of the motion's terrain in the grid; with its padding in mode
+    square, without in mode wide, where the outermost padding lies beyond the grid."""
     shared: bool = False
     """One terrain for all motions (mode file): every patch is the whole grid."""
+    skirt: float = 0.0
+    """m of flat ground around each patch's mesh (mode wide: the padding)."""
 
     @property
     def num_motions(self) -> int:
@@ -50,7 +51,8 @@ class TerrainGrid:
         """Mesh of the padded terrain of one motion, in the grid's frame."""
         i, j, nx, ny = (int(v) for v in self.patches[motion, copy])
         low = np.asarray(self.terrain.min_point, dtype=np.float64) + np.array([i, j]) * float(self.terrain.dx)
-        return heightfield_mesh(self.terrain.hf[i : i + nx, j : j + ny], low, self.terrain.dx)
+        mesh = heightfield_mesh(self.terrain.hf[i : i + nx, j : j + ny], low, self.terrain.dx)
+        return with_skirt(mesh, self.skirt) if self.skirt > 0 else mesh
 
 
 def build_grid(
@@ -62,16 +64,16 @@ def build_grid(
     terrains_per_motion: int = 1,
     num_motions: Optional[int] = None,
 ) -> TerrainGrid:
-    """Arranges terrains as in spec section 5 (golden files 05_grid_square*).
+    """Arranges terrains as in spec section 5 (golden files 05_grid_square*, 05_grid_wide*).
 
-    The rest of a plot beside its padded terrain goes on at the padding's height, plots that no motion uses
-    lie at the lowest height of all (the reference leaves both at 0, which can be a cliff or a wall). The
-    inputs are not changed.
+    What lies beside a terrain goes on at the height of its padding, plots that no motion uses lie at the lowest
+    height of all (the reference leaves both at 0, which can be a cliff or a wall). The inputs are not changed.
 
     Args:
         terrains: one per motion; mode file: exactly one, in the frame that all motions share.
-        mode: "square" (ceil(sqrt(M)) plots a side, filled along y first), "wide" (one row of plots along x,
-            the copies of a terrain along y) or "file".
+        mode: "square" (ceil(sqrt(M)) plots a side, filled along y first, around the origin), "wide" (terrains of their
+            own sizes side by side along x, their copies along y, two paddings between neighbours; the first cell of
+            the first terrain is the grid's first and has its centre at the origin) or "file".
         padding: cells around each terrain at its lowest height (`heightfield.padding_cells`); not for file.
         dx: cell size that all terrains must have, m.
         terrains_per_motion: copies of each terrain, mode wide alone has more than one.
@@ -92,15 +94,7 @@ def build_grid(
     if mode == "file":
         shared = terrains[0] if not isinstance(terrains, HeightfieldArrays) else flat.heightfields()[0]
         return _shared_grid(shared, len(flat) if num_motions is None else num_motions, terrains_per_motion)
-    padded = flat.padded(padding)
-    count = len(padded)
-    if mode == "square":
-        side = math.ceil(math.sqrt(count))
-        plots = np.stack(np.divmod(np.arange(count), side), axis=-1)[:, None]  # (M, 1, 2)
-        return _arrange(padded, plots, (side, side), dx)
-    copies = np.arange(terrains_per_motion)
-    plots = np.stack(np.meshgrid(np.arange(count), copies, indexing="ij"), axis=-1)  # (M, T, 2)
-    return _arrange(padded, plots, (count, terrains_per_motion), dx)
+    return _square(flat.padded(padding), dx) if mode == "square" else _wide(flat, terrains_per_motion, padding, dx)
 
 
 def _shared_grid(terrain: Heightfield, num_motions: int, copies: int) -> TerrainGrid:
@@ -109,36 +103,68 @@ def _shared_grid(terrain: Heightfield, num_motions: int, copies: int) -> Terrain
         terrain=terrain,
         motion_offsets=np.zeros((num_motions, copies, 2), dtype=np.float32),
         patches=np.tile(patch, (num_motions, copies, 1)),
-        plot_dims=(int(terrain.hf.shape[0]), int(terrain.hf.shape[1])),
         shared=True,
     )
 
 
-def _arrange(padded: HeightfieldArrays, plots: np.ndarray, sides: Tuple[int, int], dx: float) -> TerrainGrid:
-    """Writes padded terrains into plots (M, T, 2) of an arrangement of `sides` plots around the origin."""
-    sizes = padded.dims
-    plot = sizes.max(axis=0)
-    dims = plot * np.array(sides)
+def _square(padded: HeightfieldArrays, dx: float) -> TerrainGrid:
+    """Plots as large as the largest padded terrain, around the origin."""
+    count, plot = len(padded), padded.dims.max(axis=0)
+    side = math.ceil(math.sqrt(count))
+    first = np.stack(np.divmod(np.arange(count), side), axis=-1)[:, None] * plot  # (M, 1, 2)
+    dims = plot * side
+    margins = np.stack((np.zeros_like(padded.dims), plot - padded.dims), axis=1)
+    return _laid_out(padded, first, dims, -0.5 * dims * dx, margins, dx)
+
+
+def _wide(terrains: HeightfieldArrays, copies: int, padding: int, dx: float) -> TerrainGrid:
+    """Each terrain in its own size; what there is between two terrains belongs to both halves' paddings."""
+    step = terrains.dims + 2 * padding
+    along_x = np.cumsum(step[:, 0]) - step[:, 0]
+    first = np.empty((len(terrains), copies, 2), dtype=np.int64)
+    first[..., 0] = along_x[:, None]
+    first[..., 1] = np.arange(copies) * step[:, 1:]
+    dims = (first[:, -1] + terrains.dims).max(axis=0)
+    margins = np.full((len(terrains), 2, 2), padding)
+    grid = _laid_out(terrains, first, dims, np.zeros(2), margins, dx)
+    return replace(grid, skirt=padding * dx)
+
+
+def _laid_out(
+    terrains: HeightfieldArrays,
+    first: np.ndarray,
+    dims: np.ndarray,
+    grid_min: np.ndarray,
+    margins: np.ndarray,
+    dx: float,
+) -> TerrainGrid:
+    """The grid with each terrain at its places.
+
+    Args:
+        terrains: M.
+        first: (M, T, 2) their first cells.
+        dims: (2,) cells of the grid.
+        grid_min: (2,) m, centre of its first cell.
+        margins: (M, 2, 2) cells before and behind each terrain, along x and y, that lie at its lowest height.
+    """
     if dims.prod() > _MAX_CELLS:
-        largest = int(padded.sizes.argmax())
+        largest = int(terrains.sizes.argmax())
+        nx, ny = terrains.dims[largest]
         raise DataError(
             f"the terrain grid would have {dims[0]} x {dims[1]} cells because terrain {largest} is "
-            f"{sizes[largest][0]} x {sizes[largest][1]}; lower max_terrain_dim_x/y of the dataset"
+            f"{nx} x {ny}; lower max_terrain_dim_x/y of the dataset"
         )
-    lowest = padded.lowest
+    lowest = terrains.lowest
     hf = np.full(tuple(dims), lowest.min(), dtype=np.float32)
-    first = plots * plot  # (M, T, 2) cell
-    for terrain, low, corners in zip(padded.heightfields(), lowest, first.tolist()):
-        nx, ny = terrain.hf.shape
-        for i, j in corners:
-            hf[i : i + plot[0], j : j + plot[1]] = low
-            hf[i : i + nx, j : j + ny] = terrain.hf
-    grid_min = -0.5 * dims * dx
-    offsets = grid_min + first * dx - padded.min_point.astype(np.float64)[:, None]
-    patches = np.concatenate((first, np.broadcast_to(sizes[:, None], first.shape)), axis=-1)
+    for terrain, low, corners, (before, behind) in zip(terrains.heightfields(), lowest, first, margins):
+        for corner in corners:
+            around = np.maximum(corner - before, 0), corner + terrain.hf.shape + behind
+            hf[around[0][0] : around[1][0], around[0][1] : around[1][1]] = low
+            hf[corner[0] : corner[0] + terrain.hf.shape[0], corner[1] : corner[1] + terrain.hf.shape[1]] = terrain.hf
+    offsets = grid_min + first * dx - terrains.min_point.astype(np.float64)[:, None]
+    patches = np.concatenate((first, np.broadcast_to(terrains.dims[:, None], first.shape)), axis=-1)
     return TerrainGrid(
-        terrain=Heightfield(hf=hf, min_point=grid_min.astype(np.float32), dx=dx),
+        terrain=Heightfield(hf=hf, min_point=np.asarray(grid_min, dtype=np.float32), dx=dx),
         motion_offsets=offsets.astype(np.float32),
         patches=patches,
-        plot_dims=(int(plot[0]), int(plot[1])),
     )

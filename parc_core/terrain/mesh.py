@@ -121,6 +121,31 @@ def _flat_mesh(hf: np.ndarray, min_point: np.ndarray, dx: float) -> Mesh:
     return rectangle_mesh(low, low + np.array(hf.shape) * float(dx), float(hf.flat[0]))
 
 
+def with_skirt(mesh: Mesh, width: float) -> Mesh:
+    """A terrain's mesh with a flat frame around it at its lowest height; a flat terrain's rectangle only grows.
+
+    Eight vertices (the inner corners, then the outer ones) and eight triangles come behind the others, as in the
+    reference.
+
+    Args:
+        mesh: of `heightfield_mesh`.
+        width: of the frame, m.
+    """
+    vertices, triangles = mesh
+    low, high = vertices.min(axis=0).astype(np.float64), vertices.max(axis=0).astype(np.float64)
+    if len(vertices) == 4:
+        return rectangle_mesh(low[:2] - width, high[:2] + width, float(low[2]))
+    inner, _ = rectangle_mesh(low[:2], high[:2], float(low[2]))
+    outer, _ = rectangle_mesh(low[:2] - width, high[:2] + width, float(low[2]))
+    frame = np.array(
+        [[0, 4, 5], [0, 5, 1], [1, 5, 7], [1, 7, 3], [3, 7, 6], [3, 6, 2], [2, 6, 4], [2, 4, 0]], dtype=np.uint32
+    )
+    return (
+        np.concatenate((vertices, inner, outer)),
+        np.concatenate((triangles, frame + np.uint32(len(vertices)))),
+    )
+
+
 def rectangle_mesh(low: np.ndarray, high: np.ndarray, height: float) -> Mesh:
     """A horizontal rectangle between two corners (2,) m, facing up."""
     vertices = np.array(

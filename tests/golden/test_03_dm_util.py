@@ -141,6 +141,13 @@ def test_done_without_early_termination(golden: dict) -> None:
     )
 
 
+def test_done_flags_of_one_limit_for_all_bodies(golden: dict) -> None:
+    """`pt1`: every body may be 1 m from its place."""
+    dist = torch.full_like(golden["pose_termination_dist"], 1.0)
+    done = terminations.done_flags(golden["done_time"], 10.0, failures(golden, dist, True, False))
+    assert done.tolist() == golden["done_uniform_pt1"].tolist()
+
+
 def test_tighter_limits_only_add_failures(golden: dict) -> None:
     """The files don't say which limits `tight` and `loose` had; the order of their failures is known all the same."""
     fails = {

@@ -65,6 +65,45 @@ def test_wide_is_one_row_along_x():
     np.testing.assert_array_equal(grid.terrain.hf, [[1, 1, 1], [2, 2, 2]])
 
 
+def test_wide_by_hand():
+    """Terrains of 2 × 3 and 1 × 1 cells, one cell of padding, two copies: PARC's places, sizes and first point.
+
+    Along x 2 + 2 + 1 cells, along y 3 + 2 + 3; a terrain's neighbourhood lies at its lowest height, the rest at the
+    lowest of all. PARC has 0 in both.
+    """
+    first, second = make([[3, 2, 3], [3, 4, 3]], (7.0, 8.0)), make([[1.0]], (-1.0, 0.5))
+    grid = build_grid([first, second], "wide", 1, 0.5, terrains_per_motion=2)
+    np.testing.assert_array_equal(grid.terrain.min_point, [0.0, 0.0])
+    wanted = [
+        [3, 2, 3, 2, 2, 3, 2, 3],
+        [3, 4, 3, 2, 2, 3, 4, 3],
+        [2, 2, 2, 2, 2, 2, 2, 2],
+        [1, 1, 1, 1, 1, 1, 1, 1],
+        [1, 1, 1, 1, 1, 1, 1, 1],
+    ]
+    # The second terrain's padding reaches 1 cell to each side of its places (0 and 3 along y).
+    assert grid.terrain.hf.shape == (5, 8)
+    np.testing.assert_array_equal(grid.terrain.hf, wanted)
+    np.testing.assert_array_equal(
+        grid.motion_offsets, [[[-7.0, -8.0], [-7.0, -5.5]], [[3.0, -0.5], [3.0, 1.0]]]
+    )
+    assert grid.patches[:, 1].tolist() == [[0, 5, 2, 3], [4, 3, 1, 1]]
+
+
+def test_wide_meshes_have_their_padding_as_a_frame():
+    """PARC's eight vertices and triangles behind the cells'; a flat terrain is one rectangle with its padding."""
+    grid = build_grid([make([[0.0, 1.0]]), make([[2.0]])], "wide", 1, 0.5)
+    vertices, triangles = grid.patch_mesh(0)
+    assert (len(vertices), len(triangles)) == (8 + 8, 4 + 2 + 8)
+    np.testing.assert_allclose(vertices[-8:-4, :2], [[-0.25, -0.25], [0.25, -0.25], [-0.25, 0.75], [0.25, 0.75]])
+    np.testing.assert_allclose(vertices[-4:, :2], [[-0.75, -0.75], [0.75, -0.75], [-0.75, 1.25], [0.75, 1.25]])
+    assert not vertices[-8:, 2].any()
+    areas = area_vectors((vertices, triangles))
+    np.testing.assert_allclose(areas[-8:].sum(axis=0), [0, 0, 1.5 * 2.0 - 0.5 * 1.0], atol=1e-6)
+    assert (areas[-8:, 2] > 0).all()
+    np.testing.assert_allclose(area_vectors(grid.patch_mesh(1)).sum(axis=0), [0, 0, 1.5 * 1.5], atol=1e-6)
+
+
 def test_file_is_one_terrain_for_all():
     terrain = make([[1.0, 2.0]], (3.0, 4.0))
     grid = build_grid([terrain], "file", 1, 0.5, num_motions=5)
