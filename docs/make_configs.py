@@ -14,6 +14,7 @@ from parc_core.config.agent_config import AgentConfig
 from parc_core.config.attribute_docs import attribute_docs
 from parc_core.config.dataset_config import DatasetConfig
 from parc_core.config.env_config import EnvFileConfig
+from parc_core.config.record_config import RecordConfig
 from parc_core.config.tracker_config import TrackerConfig
 from parc_core.config.train_args import NO_EFFECT, PARC_NAMES
 
@@ -30,9 +31,11 @@ Written by `python docs/make_configs.py` from the dataclasses in `parc_core/conf
 - **ours** marks keys that PARC's configs do not have. Their defaults are PARC's behaviour; all other keys and defaults
   of environment and agent are PARC's.
 - Keys without effect are accepted, so that PARC's files work as they are. One that is set to something else than its
-  default is named when a training starts.
+  default is named when a training starts, or refused where another value would change what is learned.
 - `$DATA_DIR` (or `${DATA_DIR}`) is replaced in every text of every config: by the environment variable, else by
-  `DATA_DIR: /your/folder` in `user_config.yaml` in the working folder or the project's. `~` at the start is the home
+  `DATA_DIR: /your/folder` in `user_config.yaml` or, where PARC has it, `data/configs/user_config.yaml`, in the working
+  folder or the project's. `data/configs/tracker_config/`, which PARC's set-up of an iteration names, means
+  `data/configs/parc_3_tracker/` where it is not there. `~` at the start is the home
   folder. Relative paths belong to the working folder; inputs that are not there are looked for in the project's.
 - A training writes the resolved configs, defaults included, into its folder (keys that are null are omitted).
 """
@@ -54,6 +57,8 @@ of it (a single one keeps it). `fc_2layers_1024units` = 1024, 512; `fc_3layers_1
 """
 
 DATASET_TEXT = "How motions are merged and weighted: see [data](data.md).\n"
+
+RECORD_TEXT = "`parc-tracker record --config` and `scripts/parc_4_phys_record.py` read it.\n"
 
 
 class Key(NamedTuple):
@@ -79,6 +84,7 @@ def page() -> str:
         config_text("Environment config (`dm_env.yaml`)", EnvFileConfig, ENV_TEXT),
         config_text("Agent config (`agent_config.yaml`)", AgentConfig, AGENT_TEXT),
         config_text("Dataset creation config", DatasetConfig, DATASET_TEXT),
+        config_text("Recording config", RecordConfig, RECORD_TEXT),
         arguments_text(),
     ]
     return "\n".join(parts)
@@ -129,7 +135,8 @@ def keys_of(cls: Type[Any], prefix: str = "") -> Iterator[Key]:
             prefix + field.name,
             default_text(field),
             meaning,
-            about.get("no_effect", ""),
+            about.get("no_effect", "")
+            or (about.get("only_default") and f"no other value: {about['only_default']}"),
             about.get("ours", False),
         )
 

@@ -13,8 +13,7 @@ from typing import Any, List, Optional
 
 from parc_core.config.agent_config import AgentConfig, load_agent_config
 from parc_core.config.env_config import EnvFileConfig, env_warnings, load_env_config
-from parc_core.config.paths import expand
-from parc_core.config.resolve import AGENT_FILE, ARGS_FILE, ENV_FILE, write_yaml
+from parc_core.config.resolve import AGENT_FILE, ARGS_FILE, ENV_FILE, PRIVATE_FOLDER, TERRAIN_FILE, write_yaml
 from parc_core.config.schema import no_effect_warnings
 from parc_core.config.train_args import (
     TrainArgs,
@@ -33,7 +32,7 @@ from parc_core.system.signals import StopSignals
 from parc_core.training.logger import ProgressFile
 
 MANY_TERRAINS = 1000
-"""With more terrains a training writes no terrain.pkl unless `terrain_save_path` asks for it."""
+"""With more terrains a training's terrain.pkl has no meshes."""
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -79,8 +78,7 @@ def train(args: TrainArgs) -> None:
     check_engine_name(args.engine, "train_args")
     before_torch(args.engine)  # nothing before this line imports torch
     env_file, agent_config = load_env_config(args.env_config), load_agent_config(args.agent_config)
-    env_lines = env_warnings(env_file, heeds_physx(args.engine))
-    for line in [*args.ignored, *env_lines, *no_effect_warnings(agent_config)]:
+    for line in notes(args, env_file, agent_config):
         print(f"note: {line}", flush=True)
     check_device(args.device, "train_args")
     progress = ProgressFile(output_folder(args) / "progress.jsonl")
@@ -96,6 +94,14 @@ def train(args: TrainArgs) -> None:
         raise
     finally:
         progress.close()
+
+
+def notes(args: TrainArgs, env_file: EnvFileConfig, agent_config: AgentConfig) -> List[str]:
+    """One line for each setting that has no effect. Those of a tracker config were said by who read it."""
+    lines = list(args.ignored)
+    if Path(args.env_config).parent.name != PRIVATE_FOLDER:
+        lines += env_warnings(env_file, heeds_physx(args.engine)) + no_effect_warnings(agent_config)
+    return lines
 
 
 def _train_locked(
@@ -126,46 +132,32 @@ def _train_locked(
         trainer = Trainer(env, agent_config, options, progress, stop)  # refuses a folder of another training
         remove_stale_in(folder)
         write_inputs(folder, args, env_file, agent_config)
-        for note in save_terrain(env, folder, env_file.env.dm.terrain_save_path):
+        for note in save_terrain(env, folder):
             print(f"note: {note}", flush=True)
         trainer.run()
 
 
-def save_terrain(env: Any, folder: Path, save_path: Optional[str]) -> List[str]:
-    """Writes terrain.pkl into the training's folder, and where `terrain_save_path` names another place, there too.
+def save_terrain(env: Any, folder: Path) -> List[str]:
+    """Writes terrain.pkl into the training's folder.
 
-    With more than `MANY_TERRAINS` terrains the folder has none: nothing here reads it, and its meshes are large.
+    With more than `MANY_TERRAINS` terrains it goes without meshes, which are 30 times as large as the heights and which
+    nothing here reads.
 
     Returns:
         What was left out, one line each.
     """
-    own = folder / "terrain.pkl"
-    other = None if save_path is None else Path(expand(save_path)).absolute()
-    notes = []
-    if other is not None and other != own and (other.parent / ARGS_FILE).is_file():
-        notes.append(f"{other} belongs to another training and stays as it is (env.dm.terrain_save_path)")
-        other = None
-    if env.terrain.num_terrains <= MANY_TERRAINS:
-        env.save_terrain(str(own))
-    else:
-        own.unlink(missing_ok=True)  # of an earlier start
-        if other in (None, own):
-            notes.append(
-                f"no terrain.pkl is written for {env.terrain.num_terrains} terrains; set env.dm.terrain_save_path to "
-                "a file outside the training's folder to get it"
-            )
-    if other is not None and other != own:
-        if other.is_file() and not env.layout.is_in(
-            other
-        ):  # what is not a terrain grid at all is not overwritten
-            notes.append(f"{other} held the terrains of another dataset; overwriting it")
-        env.save_terrain(str(other))
-    return notes
+    count = env.terrain.num_terrains
+    env.save_terrain(str(folder / TERRAIN_FILE), with_meshes=count <= MANY_TERRAINS)
+    if count <= MANY_TERRAINS:
+        return []
+    return [f"{TERRAIN_FILE} of {count} terrains holds their heights and no meshes; PARC makes its own"]
 
 
 def write_inputs(folder: Path, args: TrainArgs, env_file: EnvFileConfig, agent_config: AgentConfig) -> None:
     """The resolved configs and arguments beside the results: train_args.txt runs the training again."""
-    write_yaml(folder / ENV_FILE, env_file)
+    dm = dataclasses.replace(env_file.env.dm, terrain_save_path=str(folder / TERRAIN_FILE))
+    env = dataclasses.replace(env_file.env, dm=dm)
+    write_yaml(folder / ENV_FILE, dataclasses.replace(env_file, env=env))
     write_yaml(folder / AGENT_FILE, agent_config)
     own = dataclasses.replace(
         args,

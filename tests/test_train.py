@@ -1,56 +1,44 @@
-"""Where a training writes terrain.pkl."""
+"""What the trainer's program says and writes beside the training itself."""
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
-from parc_core.train import ARGS_FILE, MANY_TERRAINS, save_terrain
+from parc_core.config.agent_config import AgentConfig
+from parc_core.config.env_config import EnvFileConfig
+from parc_core.config.resolve import training_args
+from parc_core.config.schema import from_mapping
+from parc_core.train import MANY_TERRAINS, notes, save_terrain
 
 
 class Env:
-    """Writes its number of terrains in place of a grid."""
+    """Writes what it is asked for in place of a grid."""
 
     def __init__(self, num_terrains):
         self.terrain = SimpleNamespace(num_terrains=num_terrains)
 
-    def save_terrain(self, path):
+    def save_terrain(self, path, with_meshes):
         with open(path, "w", encoding="utf-8") as file:
-            file.write(str(self.terrain.num_terrains))
+            file.write(f"{self.terrain.num_terrains} {with_meshes}")
 
 
-def test_beside_the_model_and_where_asked_for(tmp_path):
-    assert save_terrain(Env(5), tmp_path, None) == []
-    assert save_terrain(Env(6), tmp_path, str(tmp_path / "terrain.pkl")) == []
-    assert save_terrain(Env(7), tmp_path, str(tmp_path / "mine.pkl")) == []
-    assert (tmp_path / "terrain.pkl").read_text() == (tmp_path / "mine.pkl").read_text() == "7"
+def test_it_lies_beside_the_model(tmp_path):
+    assert save_terrain(Env(5), tmp_path) == []
+    assert (tmp_path / "terrain.pkl").read_text() == "5 True"
 
 
-def test_many_terrains_are_written_only_where_asked_for(tmp_path):
-    (tmp_path / "terrain.pkl").write_text("of an earlier start")
-    notes = save_terrain(Env(MANY_TERRAINS + 1), tmp_path, str(tmp_path / "terrain.pkl"))
-    assert len(notes) == 1 and "terrain_save_path" in notes[0]
-    assert list(tmp_path.iterdir()) == []
-    assert save_terrain(Env(MANY_TERRAINS + 1), tmp_path, str(tmp_path / "all.pkl")) == []
-    assert [path.name for path in tmp_path.iterdir()] == ["all.pkl"]
+def test_that_of_many_terrains_has_no_meshes(tmp_path):
+    notes = save_terrain(Env(MANY_TERRAINS + 1), tmp_path)
+    assert len(notes) == 1 and "no meshes" in notes[0]
+    assert (tmp_path / "terrain.pkl").read_text() == f"{MANY_TERRAINS + 1} False"
 
 
-def test_what_held_other_terrains_is_said(tmp_path):
-    env = Env(3)
-    env.layout = SimpleNamespace(is_in=lambda path: path.read_text() == "3")
-    (tmp_path / "mine.pkl").write_text("4")
-    (note,) = save_terrain(env, tmp_path, str(tmp_path / "mine.pkl"))
-    assert note.endswith("mine.pkl held the terrains of another dataset; overwriting it")
-    assert save_terrain(env, tmp_path, str(tmp_path / "mine.pkl")) == []
-    assert (tmp_path / "mine.pkl").read_text() == "3"
-
-
-def test_another_trainings_file_stays(tmp_path):
-    """A dm_env.yaml taken from another training's folder names that one's terrain.pkl."""
-    old, new = tmp_path / "old", tmp_path / "new"
-    for folder in (old, new):
-        folder.mkdir()
-    (old / "terrain.pkl").write_text("old")
-    (old / ARGS_FILE).write_text("")
-    notes = save_terrain(Env(3), new, str(old / "terrain.pkl"))
-    assert "belongs to another training" in notes[0]
-    assert (old / "terrain.pkl").read_text() == "old" and (new / "terrain.pkl").read_text() == "3"
+def test_what_has_no_effect_is_said_once(tmp_path):
+    """By who reads the tracker config; by the trainer only where it is given a training's own files."""
+    env_file = from_mapping(EnvFileConfig, {"env": {"demo_mode": True}}, "env.yaml")
+    asked = training_args(tmp_path, num_envs=1, max_samples=1, device="cpu")
+    assert notes(asked, env_file, AgentConfig()) == []
+    again = dataclasses.replace(asked, env_config=str(tmp_path / "dm_env.yaml"))
+    (line,) = notes(again, env_file, AgentConfig())
+    assert line.startswith("'env.demo_mode' has no effect here")

@@ -132,8 +132,8 @@ class AgentConfig:
     use_tensorboard: bool = setting(True, ours=True, shapes_training=False)
     """Write TensorBoard curves into the output folder."""
     use_wandb: Any = setting(False, no_effect=_WANDB, shapes_training=False)
-    project_name: Any = setting(None, no_effect=_WANDB, shapes_training=False)
-    exp_name: Any = setting(None, no_effect=_WANDB, shapes_training=False)
+    project_name: Any = setting("parc", no_effect=_WANDB, shapes_training=False)
+    exp_name: Any = setting("tracker", no_effect=_WANDB, shapes_training=False)
     debug_log: Any = setting(False, no_effect=_WANDB, shapes_training=False)
 
 

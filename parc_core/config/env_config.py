@@ -24,6 +24,17 @@ _ROUNDING = 1e-6  # cells; 2.1 / 0.3 is 7.000000000000001
 _BESIDE = 0.4  # of the terrain window's side, on each side of the root: 0.8 m of 2 m
 _NARROW_WINDOW = 1.6  # m; a stretched leg reaches 0.8 m from the root
 _OTHER_ENV = "it belongs to PARC's other sub-environments"
+_RECORDER = "recordings are made by `parc-tracker record`"
+
+
+def _fixed(default: Any, reason: str) -> Any:
+    """A key of PARC's of which another value would change what is learned."""
+    return setting(default, only_default=reason, shapes_training=False)
+
+
+def _unheeded(default: Any, reason: str) -> Any:
+    """A key of PARC's without effect here, which therefore may change between two parts of a training."""
+    return setting(default, no_effect=reason, shapes_training=False)
 
 
 @dataclass(frozen=True)
@@ -54,14 +65,19 @@ class DeepMimicConfig:
     terrain_build_mode: Literal["square", "wide", "file"] = "square"
     """Arrangement of the terrains in `terrain.pkl`: a square, one row along x, or one terrain for all."""
     terrain_save_path: Optional[str] = setting(None, shapes_training=False)
-    """Where a training writes the arranged terrain besides `<output_dir>/terrain.pkl`, which a dataset of more than
-    1000 terrains goes without; null = nowhere else."""
+    """Not heeded: a training's arranged terrain is `<output_dir>/terrain.pkl`, and its dm_env.yaml names that here.
+    One place for several trainings would hold another dataset's."""
     terrains_per_motion: int = setting(1, at_least=1)
     """Copies of each motion's terrain in `terrain.pkl` (`wide` and `file` only)."""
     fail_rates_path: Optional[str] = None
     """File with a tensor (num_motions,) of failure rates to start from; without it each starts at 1."""
     ignore_fail_rates: bool = False
     """Draw motions by their weights only."""
+    random_reset_pos: bool = _fixed(False, "episodes start at their motion's place")
+    record_motion_frame_hist: Any = _unheeded(False, _RECORDER)
+    mdm_model: Any = _unheeded(None, _OTHER_ENV)
+    target_xy_future_time_min: Any = _unheeded(None, _OTHER_ENV)
+    target_xy_future_time_max: Any = _unheeded(None, _OTHER_ENV)
 
 
 @dataclass(frozen=True)
@@ -204,10 +220,22 @@ class EnvConfig:
     demo_mode: Any = setting(False, no_effect=_VIEWER)
     debug_visuals: Any = setting(False, no_effect=_VIEWER)
     start_paused: Any = setting(False, no_effect=_VIEWER)
-    camera_mode: Any = setting(None, no_effect=_VIEWER)
-    write_agent_states: Any = setting(False, no_effect="recordings are made by the evaluation")
+    camera_mode: Any = _unheeded("track", _VIEWER)
+    write_agent_states: Any = setting(False, no_effect=_RECORDER)
     enable_replan_timer_obs: Any = setting(False, no_effect=_OTHER_ENV)
     mgdm: Any = setting(None, no_effect=_OTHER_ENV)
+    output_motion_dir: Any = _unheeded(None, _RECORDER)
+    gravity_z: float = _fixed(-9.81, "physics has the earth's gravity")
+    never_done: bool = _fixed(False, "episodes end")
+    enable_tar_obs: bool = _fixed(True, "the reference is observed")
+    has_target_xy_obs: bool = _fixed(False, "only motions are tracked, no targets")
+    view_targets: Any = _unheeded(False, _VIEWER)
+    rel_deepmimic_w: Any = _unheeded(None, _OTHER_ENV)
+    rel_task_w: Any = _unheeded(None, _OTHER_ENV)
+    task1_w: Any = _unheeded(None, _OTHER_ENV)
+    task2_w: Any = _unheeded(None, _OTHER_ENV)
+    target_radius: Any = _unheeded(None, _OTHER_ENV)
+    target_motion_height_buffer: Any = _unheeded(None, _OTHER_ENV)
 
     @property
     def window_cells(self) -> int:

@@ -21,6 +21,10 @@ DATA_ROOT = _SHIPPED if _SHIPPED.is_dir() else PROJECT_ROOT
 
 USER_CONFIG = "user_config.yaml"
 """File (in the working folder or the project's) whose key `DATA_DIR` says where the data lie."""
+_USER_CONFIGS = (USER_CONFIG, f"data/configs/{USER_CONFIG}")
+"""Its places, the latter PARC's."""
+_ALIAS, _MEANT = Path("data/configs/tracker_config"), Path("data/configs/parc_3_tracker")
+"""A folder that PARC's configs for setting an iteration up name, and the one of its files."""
 
 _DATA_DIR = re.compile(r"\$DATA_DIR(?![A-Za-z0-9_])|\$\{DATA_DIR\}")
 
@@ -30,8 +34,8 @@ def data_dir() -> Optional[str]:
     from_environment = os.environ.get("DATA_DIR", "")
     if from_environment:
         return os.path.expanduser(from_environment)
-    for folder in (Path.cwd(), PROJECT_ROOT):
-        path = folder / USER_CONFIG
+    places = (folder / name for folder in (Path.cwd(), PROJECT_ROOT) for name in _USER_CONFIGS)
+    for path in places:
         if not path.is_file():
             continue
         value = read_mapping(path).get("DATA_DIR")
@@ -40,7 +44,7 @@ def data_dir() -> Optional[str]:
         if not isinstance(value, str) or not value:
             raise ConfigError(f"{path}: 'DATA_DIR' must be the path of a folder, but is {value!r}")
         # A relative folder in the file means relative to the file, wherever the command is run.
-        return str((folder / os.path.expanduser(value)).absolute())
+        return str((path.parent / os.path.expanduser(value)).absolute())
     return None
 
 
@@ -71,8 +75,15 @@ def resolve(path: PathLike) -> Path:
     if expanded.is_absolute():
         return expanded
     here = Path.cwd() / expanded
-    shipped = DATA_ROOT / expanded
-    return shipped if shipped.exists() and not here.exists() else here
+    if here.exists():
+        return here
+    shipped = (DATA_ROOT / name for name in (expanded, _unaliased(expanded)))
+    return next((path for path in shipped if path.exists()), here)
+
+
+def _unaliased(path: Path) -> Path:
+    """A path below PARC's other name of the folder of the tracker's configs, in that folder."""
+    return _MEANT / path.relative_to(_ALIAS) if _ALIAS in path.parents else path
 
 
 def load_yaml(path: PathLike) -> Dict[str, Any]:

@@ -10,7 +10,7 @@ import yaml
 
 from parc_core.config.agent_config import AgentConfig, load_agent_config
 from parc_core.config.env_config import EnvFileConfig, load_env_config
-from parc_core.config.paths import DATA_ROOT, PathLike, existing_file, expand
+from parc_core.config.paths import DATA_ROOT, PathLike, existing_file
 from parc_core.config.schema import to_mapping
 from parc_core.config.tracker_config import TrackerConfig
 from parc_core.config.train_args import TrainArgs, write_train_args
@@ -19,6 +19,7 @@ from parc_core.system.files import write_text
 ENV_FILE = "dm_env.yaml"
 AGENT_FILE = "agent_config.yaml"
 ARGS_FILE = "train_args.txt"
+TERRAIN_FILE = "terrain.pkl"
 CHARACTER_FILE = "character.xml"
 """Name of a model's character in the registry and in a pulled folder."""
 PRIVATE_FOLDER = ".trainer"
@@ -86,10 +87,9 @@ def resolved_env(tracker: TrackerConfig, dataset_file: Path, out_dir: Path) -> E
 
 
 def localize_env(env_file: EnvFileConfig, char_file: str, dataset_file: Path, out_dir: Path) -> EnvFileConfig:
-    """An environment config with its character, dataset and terrain file on this machine."""
-    wanted = env_file.env.dm.terrain_save_path
-    terrain = out_dir / "terrain.pkl" if wanted is None else Path(expand(wanted)).absolute()
-    dm = dataclasses.replace(env_file.env.dm, motion_file=str(dataset_file), terrain_save_path=str(terrain))
+    """An environment config with its character and dataset on this machine, and its terrain file in `out_dir`."""
+    terrain = str(out_dir / TERRAIN_FILE)
+    dm = dataclasses.replace(env_file.env.dm, motion_file=str(dataset_file), terrain_save_path=terrain)
     return dataclasses.replace(env_file, env=dataclasses.replace(env_file.env, char_file=char_file, dm=dm))
 
 

@@ -39,6 +39,7 @@ def setting(
     at_most: Optional[float] = None,
     below: Optional[float] = None,
     no_effect: str = "",
+    only_default: str = "",
     ours: bool = False,
     shapes_training: bool = True,
     always_fingerprinted: bool = False,
@@ -53,6 +54,7 @@ def setting(
         at_most: numbers must not be greater than this.
         below: numbers must be smaller than this.
         no_effect: why the key is accepted without effect; empty for keys that work.
+        only_default: why every value but the default is refused; empty where others work, too.
         ours: PARC's configs do not have the key, and its default is what PARC does. So a training's fingerprint holds
             it only where it is set to something else: trainings from before there was such a key stay the same.
         shapes_training: False for outputs, their pace and room: may change between two parts of one training.
@@ -65,6 +67,7 @@ def setting(
         "at_most": at_most,
         "below": below,
         "no_effect": no_effect,
+        "only_default": only_default,
         "ours": ours,
         "shapes_training": shapes_training,
         "always_fingerprinted": always_fingerprinted,
@@ -110,6 +113,7 @@ def from_mapping(cls: Type[T], data: Any, where: str, key: str = "") -> T:
         path = _join(key, name)
         if name in data:
             values[name] = _checked(hints[name], data[name], where, path, field.metadata)
+            _check_only_default(values[name], field, where, path)
         elif field.default is _MISSING and field.default_factory is _MISSING:
             raise ConfigError(f"{where}: missing key '{path}'; add it ({describe(hints[name])})")
     try:
@@ -184,6 +188,12 @@ def _checked(hint: Any, value: Any, where: str, path: str, limits: Any) -> Any:
         raise _wrong_type(where, path, describe(hint), value) from None
     _check_limits(converted, where, path, limits)
     return converted
+
+
+def _check_only_default(value: Any, field: Any, where: str, path: str) -> None:
+    reason = field.metadata.get("only_default", "")
+    if reason and value != default_of(field):
+        raise ConfigError(f"{where}: '{path}' is {value!r}, but must be {default_of(field)!r}: {reason}")
 
 
 def _check_limits(value: Any, where: str, path: str, limits: Any) -> None:

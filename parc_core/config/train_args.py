@@ -21,6 +21,14 @@ from parc_core.system.files import write_text
 PARC_NAMES = {"rand_seed": "seed", "model_file": "in_model_file"}
 """PARC's names of arguments that mean the same here."""
 
+WRITTEN_FOR_PARC = {
+    "out_model_file": "model.pt",
+    "int_output_dir": "checkpoints",
+    "log_file": "log.txt",
+}
+"""PARC's arguments and the files and folders in the output folder that they name: its program reads a training's
+`train_args.txt`, too."""
+
 NO_EFFECT = {
     "visualize": "the trainer opens no window",
     "logger": "curves go to TensorBoard (agent config: use_tensorboard), log.txt and progress.jsonl",
@@ -68,13 +76,22 @@ def write_train_args(path: PathLike, args: TrainArgs) -> None:
 
 
 def format_train_args(args: TrainArgs) -> str:
-    """The content of `train_args.txt`: one `--key value` per line, values quoted as a shell would."""
+    """The content of `train_args.txt`: one `--key value` per line, values quoted as a shell would; PARC's keys last."""
     lines = []
     for name in _names():
         value = getattr(args, name)
         if value is not None:
             lines.append(f"--{name} {shlex.quote(str(value))}\n")
+    lines += [f"--{name} {shlex.quote(value)}\n" for name, value in _for_parc(args).items()]
     return "".join(lines)
+
+
+def _for_parc(args: TrainArgs) -> Dict[str, str]:
+    """What PARC's program calls the same things, and what it needs beside them."""
+    parc = {name: os.path.join(args.output_dir, file) for name, file in WRITTEN_FOR_PARC.items()}
+    if args.in_model_file is not None:
+        parc["model_file"] = args.in_model_file
+    return {"mode": "train", "rand_seed": str(args.seed), **parc, "visualize": "False"}
 
 
 def read_train_args(path: PathLike, overrides: Optional[Dict[str, str]] = None) -> TrainArgs:
@@ -136,6 +153,8 @@ def args_from_mapping(given: Dict[str, str], where: str) -> TrainArgs:
     ignored = []
     values: Dict[str, Any] = {}
     for name, value in given.items():
+        if name in NO_EFFECT and value.capitalize() == str(_as_written(name, given)).capitalize():
+            continue
         if name in NO_EFFECT:
             ignored.append(f"'--{name}' has no effect here: {NO_EFFECT[name]}")
         elif name not in _names():
@@ -152,11 +171,21 @@ def args_from_mapping(given: Dict[str, str], where: str) -> TrainArgs:
     return dataclasses.replace(args, ignored=tuple(ignored))
 
 
+def _as_written(name: str, given: Dict[str, str]) -> Optional[str]:
+    """What `format_train_args` writes for an argument of PARC's without effect here: nobody needs a note of that."""
+    if name == "visualize":
+        return "False"
+    file, folder = WRITTEN_FOR_PARC.get(name), given.get("output_dir")
+    return None if file is None or folder is None else os.path.join(folder, file)
+
+
 def _canonical(given: Dict[str, str], where: str) -> Dict[str, str]:
     """Our names for PARC's; `mode` is checked, `out_model_file` gives the output folder."""
     result: Dict[str, str] = {}
     for name, value in given.items():
         key = PARC_NAMES.get(name, name)
+        if key != name and key in given:
+            continue  # ours is the one to change in a file that has both
         if key == "mode":
             if value != "train":
                 raise ConfigError(

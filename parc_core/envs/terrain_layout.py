@@ -11,7 +11,7 @@ import torch
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.errors import DataError
 from parc_core.motion.dataset.loading import LoadedDataset
-from parc_core.motion.formats.terrain_grid import read_terrain_pkl, write_terrain_pkl
+from parc_core.motion.formats.terrain_grid import write_terrain_pkl
 from parc_core.terrain.grid import TerrainGrid, build_grid
 from parc_core.terrain.heightfield import Heightfield, padding_cells
 from parc_core.terrain.heightfield_arrays import HeightfieldArrays
@@ -79,7 +79,3 @@ class TerrainLayout:
             terrains_per_motion=self.copies,
             num_motions=self.num_motions,
         )
-
-    def is_in(self, path: Union[str, os.PathLike[str]]) -> bool:
-        """Whether the terrain.pkl is that of this dataset. Raises DataError where the file is none."""
-        return read_terrain_pkl(path).is_of(self.grid())

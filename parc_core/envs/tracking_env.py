@@ -202,9 +202,9 @@ class TrackingEnv:
             self.engine.state, ids, motion_ids, self.motion_times[ids], self._terrain_ids(motion_ids)
         )
 
-    def save_terrain(self, path: Union[str, os.PathLike[str]]) -> None:
+    def save_terrain(self, path: Union[str, os.PathLike[str]], with_meshes: bool = True) -> None:
         """Writes PARC's terrain.pkl of this dataset."""
-        self.layout.write(path)
+        self.layout.write(path, with_meshes)
 
     def _terrain_ids(self, motion_ids: Tensor) -> Tensor:
         """One terrain for each motion, or one for all."""

@@ -94,7 +94,11 @@ def build_grid(
     if mode == "file":
         shared = terrains[0] if not isinstance(terrains, HeightfieldArrays) else flat.heightfields()[0]
         return _shared_grid(shared, len(flat) if num_motions is None else num_motions, terrains_per_motion)
-    return _square(flat.padded(padding), dx) if mode == "square" else _wide(flat, terrains_per_motion, padding, dx)
+    return (
+        _square(flat.padded(padding), dx)
+        if mode == "square"
+        else _wide(flat, terrains_per_motion, padding, dx)
+    )
 
 
 def _shared_grid(terrain: Heightfield, num_motions: int, copies: int) -> TerrainGrid:
@@ -160,7 +164,9 @@ def _laid_out(
         for corner in corners:
             around = np.maximum(corner - before, 0), corner + terrain.hf.shape + behind
             hf[around[0][0] : around[1][0], around[0][1] : around[1][1]] = low
-            hf[corner[0] : corner[0] + terrain.hf.shape[0], corner[1] : corner[1] + terrain.hf.shape[1]] = terrain.hf
+            hf[corner[0] : corner[0] + terrain.hf.shape[0], corner[1] : corner[1] + terrain.hf.shape[1]] = (
+                terrain.hf
+            )
     offsets = grid_min + first * dx - terrains.min_point.astype(np.float64)[:, None]
     patches = np.concatenate((first, np.broadcast_to(terrains.dims[:, None], first.shape)), axis=-1)
     return TerrainGrid(

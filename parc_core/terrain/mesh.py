@@ -138,7 +138,8 @@ def with_skirt(mesh: Mesh, width: float) -> Mesh:
     inner, _ = rectangle_mesh(low[:2], high[:2], float(low[2]))
     outer, _ = rectangle_mesh(low[:2] - width, high[:2] + width, float(low[2]))
     frame = np.array(
-        [[0, 4, 5], [0, 5, 1], [1, 5, 7], [1, 7, 3], [3, 7, 6], [3, 6, 2], [2, 6, 4], [2, 4, 0]], dtype=np.uint32
+        [[0, 4, 5], [0, 5, 1], [1, 5, 7], [1, 7, 3], [3, 7, 6], [3, 6, 2], [2, 6, 4], [2, 4, 0]],
+        dtype=np.uint32,
     )
     return (
         np.concatenate((vertices, inner, outer)),

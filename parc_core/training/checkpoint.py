@@ -18,6 +18,7 @@ from parc_core.errors import ConfigError, DataError
 from parc_core.learning.model_file import CHECKPOINT_FORMAT, load_tensors
 from parc_core.learning.plain_values import with_marked_floats
 from parc_core.system.files import atomic_write, sha256_file, write_text
+from parc_core.training.fingerprint import never_shaping
 
 NAME = re.compile(r"^checkpoint_(\d+)\.pt$")
 State = Dict[str, Any]
@@ -133,7 +134,7 @@ def check_fingerprint(path: Path, saved: Dict[str, str], current: Dict[str, str]
     Raises:
         ConfigError: naming the first settings that differ, with both values.
     """
-    keys = sorted(saved.keys() | current.keys())
+    keys = sorted((saved.keys() | current.keys()) - never_shaping())
     differing = [key for key in keys if saved.get(key) != current.get(key)]
     if not differing:
         return

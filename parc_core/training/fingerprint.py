@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Dict, Iterator, Tuple
+from typing import Any, Dict, Iterator, Set, Tuple
 
 from parc_core.config.agent_config import AgentConfig
 from parc_core.config.env_config import EnvFileConfig
@@ -47,6 +47,16 @@ def shaping_settings(name: str, config: Any) -> Dict[str, str]:
             continue
         parts.update(_flat(f"{key}.{about.get('was') or field.name}", value))
     return parts
+
+
+def never_shaping() -> Set[str]:
+    """Keys of settings that shape no training; earlier versions took some of them for ones that do."""
+    return {
+        f"{key}.{field.name}"
+        for name, config in (("agent", AgentConfig()), ("env", EnvFileConfig()))
+        for key, field, _ in settings_in(config, name)
+        if not field.metadata.get("shapes_training", True)
+    }
 
 
 def dataset_content(motions_yaml: str) -> str:

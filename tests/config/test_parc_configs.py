@@ -13,6 +13,7 @@ from parc_core.config.env_config import EnvFileConfig, load_env_config
 from parc_core.config.schema import from_mapping, no_effect_warnings, to_mapping
 from parc_core.config.tracker_config import load_tracker_config
 from parc_core.errors import ConfigError
+from parc_core.training.checkpoint import check_fingerprint
 from tests.config.parc_values import AGENT_YAML, ENV_YAML
 
 PARC_ENV = yaml.safe_load(ENV_YAML)
@@ -65,6 +66,9 @@ def test_keys_that_parc_lacks_are_parcs_behaviour_by_default():
         "env.pose_exponent", "env.vel_exponent", "env.root_pos_exponent", "env.root_vel_exponent",
         "env.key_pos_exponent", "sim.physx.max_gpu_contact_pairs", "sim.physx.contact_collection",
         "sim.physx.drive_efforts",
+        # PARC's program reads these where they are there; its default config lacks them.
+        "env.camera_mode", "env.view_targets", "env.has_target_xy_obs", "env.enable_tar_obs", "env.never_done",
+        "env.gravity_z", "env.dm.random_reset_pos", "env.dm.record_motion_frame_hist",
     }  # fmt: skip
     assert env.action_mode == "absolute"
     assert env.pose_exponent == env.vel_exponent == env.key_pos_exponent == 1.0
@@ -108,7 +112,7 @@ def test_a_users_old_agent_file_with_every_optional_key():
     cfg = from_mapping(AgentConfig, old, "old.yaml")
     assert cfg.exp_anneal_samples == 1e7
     said = [line.split("'")[1] for line in no_effect_warnings(cfg)]
-    assert said == ["use_wandb", "project_name", "exp_name"]
+    assert said == ["use_wandb", "exp_name"]  # project_name is PARC's
 
 
 @pytest.mark.parametrize(
@@ -203,3 +207,72 @@ def test_the_rewards_exponents_are_read_under_their_earlier_names():
     assert cfg.env.root_vel_exponent == cfg.env.key_pos_exponent == 2.0
     written = to_mapping(cfg)["env"]
     assert written["pose_exponent"] == 2.0 and not set(old) & set(written)
+
+
+READ_BY_PARC = {
+    "env": "output_motion_dir never_done enable_tar_obs gravity_z rel_deepmimic_w rel_task_w task1_w task2_w "
+    "target_radius target_motion_height_buffer has_target_xy_obs view_targets camera_mode",
+    "dm": "random_reset_pos record_motion_frame_hist mdm_model",
+}
+"""Keys of PARC's program that its default config does not have."""
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "value"),
+    [
+        ("env", "gravity_z", -9.81),
+        ("env", "never_done", False),
+        ("env", "enable_tar_obs", True),
+        ("env", "has_target_xy_obs", False),
+        ("dm", "random_reset_pos", False),
+    ],
+)
+def test_another_value_that_would_change_the_result_is_refused(place, key, value):
+    def with_value(new):
+        data = yaml.safe_load(ENV_YAML)
+        (data["env"] if place == "env" else data["env"]["dm"])[key] = new
+        return from_mapping(EnvFileConfig, data, "old.yaml")
+
+    assert no_effect_warnings(with_value(value)) == []
+    with pytest.raises(ConfigError, match=rf"old.yaml: 'env\..*{key}' is .*, but must be {value}"):
+        with_value(-1.62 if key == "gravity_z" else not value)
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "value"),
+    [
+        *(
+            ("env", key, 0.5)
+            for key in ("rel_deepmimic_w", "rel_task_w", "task1_w", "task2_w", "target_radius")
+        ),
+        ("env", "target_motion_height_buffer", 0.1),
+        ("env", "output_motion_dir", "output/_motions/recorded_motions/"),
+        ("env", "view_targets", True),
+        ("env", "camera_mode", "still"),
+        ("dm", "record_motion_frame_hist", True),
+        ("dm", "mdm_model", "data/models/mdm.pkl"),
+    ],
+)
+def test_settings_of_parcs_other_parts_are_said_once_to_have_no_effect(place, key, value):
+    data = yaml.safe_load(ENV_YAML)
+    (data["env"] if place == "env" else data["env"]["dm"])[key] = value
+    (line,) = no_effect_warnings(from_mapping(EnvFileConfig, data, "old.yaml"))
+    assert f"{key}' has no effect here" in line
+
+
+def test_what_is_written_has_what_parcs_program_reads_without_a_default():
+    """`env_config["camera_mode"]`, `config["project_name"]`, `config["exp_name"]`; and none that are null."""
+    env = to_mapping(EnvFileConfig())["env"]
+    assert env["camera_mode"] == "track"
+    assert {"debug_visuals", "demo_mode", "fraction_dm_envs", "ref_char_offset"} <= set(env)
+    agent = to_mapping(AgentConfig())
+    assert agent["project_name"] and agent["exp_name"]
+    assert None not in [*env.values(), *env["dm"].values(), *agent.values()]
+
+
+def test_a_training_of_before_resumes_whatever_has_no_effect(tmp_path):
+    """PARC's own config has a camera; earlier versions took it for a setting that shapes the training."""
+    now = {"env.env.pose_w": "0.5"}
+    check_fingerprint(tmp_path, {**now, "env.env.camera_mode": "'still'"}, now)
+    with pytest.raises(ConfigError, match=r"pose_w was 0\.4, now 0\.5"):
+        check_fingerprint(tmp_path, {**now, "env.env.pose_w": "0.4"}, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from parc_core.config import paths
-from parc_core.config.paths import PROJECT_ROOT, expand, load_yaml, resolve
+from parc_core.config.paths import DATA_ROOT, PROJECT_ROOT, expand, load_yaml, resolve
 from parc_core.errors import ConfigError
 
 
@@ -130,3 +130,27 @@ def test_missing_file_empty_file_and_binary_file(work):
     (work / "folder.yaml").mkdir()
     with pytest.raises(ConfigError, match="cannot be read as a config"):
         load_yaml("folder.yaml")
+
+
+def test_data_dir_of_parcs_place(tmp_path, monkeypatch):
+    """`data/configs/user_config.yaml`, as PARC has it; a relative folder is relative to the file."""
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/configs").mkdir(parents=True)
+    (tmp_path / "data/configs/user_config.yaml").write_text("DATA_DIR: /where/parc/has/it\n")
+    assert expand("$DATA_DIR/motions.yaml") == "/where/parc/has/it/motions.yaml"
+    (tmp_path / "user_config.yaml").write_text("DATA_DIR: /mine\n")
+    assert expand("$DATA_DIR") == "/mine"
+
+
+def test_the_other_name_of_the_trackers_configs(tmp_path, monkeypatch):
+    """PARC's set-up of an iteration names data/configs/tracker_config/…; a file that lies there is taken."""
+    monkeypatch.chdir(tmp_path)
+    name = "data/configs/tracker_config/dm_env_default.yaml"
+    assert resolve(name) == DATA_ROOT / "data/configs/parc_3_tracker/dm_env_default.yaml"
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text("")
+    assert resolve(name) == tmp_path / name
+    assert (
+        resolve("data/configs/tracker_config/none.yaml") == tmp_path / "data/configs/tracker_config/none.yaml"
+    )

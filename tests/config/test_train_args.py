@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from parc_core.config.train_args import (
@@ -54,9 +56,8 @@ def test_parcs_argument_file(tmp_path):
     args = read_train_args(path)
     assert (args.output_dir, args.in_model_file, args.seed) == ("out", "old.pt", 5)
     assert (args.num_envs, args.max_samples, args.device) == (4096, 10**9, "cuda:1")
-    assert [line.split("'")[1] for line in args.ignored] == [
-        "--log_file", "--int_output_dir", "--logger", "--visualize",
-    ]  # fmt: skip
+    # Log and checkpoints lie where PARC has them, and no window opens: no word is needed.
+    assert [line.split("'")[1] for line in args.ignored] == ["--logger"]
 
 
 def test_output_dir_wins_over_parcs_model_path(tmp_path):
@@ -114,3 +115,20 @@ def test_missing_file(tmp_path):
 
 def test_tokens():
     assert parse_tokens(["--a=1", "--b", "-2", "--c="], "x") == {"a": "1", "b": "-2", "c": ""}
+
+
+def test_parcs_program_reads_ours(tmp_path):
+    """Where the model, its checkpoints and the log go, and what to start from, under PARC's names; ours come first."""
+    path = tmp_path / "train_args.txt"
+    args = dataclasses.replace(ARGS, output_dir="/out", in_model_file="/old/model.pt")
+    write_train_args(path, args)
+    lines = dict(line.split(maxsplit=1) for line in path.read_text().splitlines())
+    assert lines["--out_model_file"] == "/out/model.pt"
+    assert lines["--int_output_dir"] == "/out/checkpoints"
+    assert lines["--log_file"] == "/out/log.txt"
+    assert lines["--model_file"] == "/old/model.pt"
+    assert (lines["--mode"], lines["--visualize"]) == ("train", "False")
+    assert read_train_args(path) == args and read_train_args(path).ignored == ()
+    path.write_text(path.read_text().replace(f"--seed {args.seed}", "--seed 99"))
+    assert read_train_args(path).seed == 99
+    assert read_train_args(path, {"in_model_file": "/other.pt"}).in_model_file == "/other.pt"

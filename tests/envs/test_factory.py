@@ -15,6 +15,7 @@ from parc_core.envs.factory import make_env
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.clip import MotionTerrain
 from parc_core.motion.formats.container import read_motion_terrain, write_motion_terrain
+from parc_core.motion.formats.terrain_grid import read_terrain_pkl
 from tests.envs.scenes import (
     HUMANOID,
     env_file,
@@ -67,9 +68,9 @@ def test_one_terrain_for_all_motions(tmp_path: Path) -> None:
     written = read_motion_terrain(tmp_path / "terrain.pkl").terrain
     assert written is not None
     assert float(written.hf.max()) == -0.5
-    assert env.layout.is_in(tmp_path / "terrain.pkl")
-    with pytest.raises(DataError, match="this is not a terrain grid"):
-        env.layout.is_in(tmp_path / "a.pkl")
+    offsets = read_terrain_pkl(tmp_path / "terrain.pkl").motion_offsets
+    assert offsets.shape == (2, 1, 2)
+    assert not offsets.any()
 
 
 def test_mode_file_without_a_terrain(stand: Path) -> None:

@@ -95,8 +95,12 @@ def test_wide_meshes_have_their_padding_as_a_frame():
     grid = build_grid([make([[0.0, 1.0]]), make([[2.0]])], "wide", 1, 0.5)
     vertices, triangles = grid.patch_mesh(0)
     assert (len(vertices), len(triangles)) == (8 + 8, 4 + 2 + 8)
-    np.testing.assert_allclose(vertices[-8:-4, :2], [[-0.25, -0.25], [0.25, -0.25], [-0.25, 0.75], [0.25, 0.75]])
-    np.testing.assert_allclose(vertices[-4:, :2], [[-0.75, -0.75], [0.75, -0.75], [-0.75, 1.25], [0.75, 1.25]])
+    np.testing.assert_allclose(
+        vertices[-8:-4, :2], [[-0.25, -0.25], [0.25, -0.25], [-0.25, 0.75], [0.25, 0.75]]
+    )
+    np.testing.assert_allclose(
+        vertices[-4:, :2], [[-0.75, -0.75], [0.75, -0.75], [-0.75, 1.25], [0.75, 1.25]]
+    )
     assert not vertices[-8:, 2].any()
     areas = area_vectors((vertices, triangles))
     np.testing.assert_allclose(areas[-8:].sum(axis=0), [0, 0, 1.5 * 2.0 - 0.5 * 1.0], atol=1e-6)
@@ -182,25 +186,6 @@ def test_terrain_pkl_round_trip(tmp_path):
             vertices, triangles = grid.patch_mesh(m, t)
             np.testing.assert_array_equal(back.vertices[m][t], vertices)
             np.testing.assert_array_equal(back.triangles[m][t], triangles)
-
-
-@pytest.mark.parametrize("mode", ["square", "wide"])
-def test_a_terrain_pkl_is_of_one_data_set(tmp_path, mode):
-    terrains = [make([[1.0, 2.0]]), make([[5.0, 5.0]], (7.0, 7.0))]
-    grid = build_grid(terrains, mode, 1, 0.5)
-    write_terrain_pkl(tmp_path / "terrain.pkl", grid)
-    file = read_terrain_pkl(tmp_path / "terrain.pkl")
-    assert file.is_of(grid)
-    moved = make([[5.0, 5.0]], (7.0, 7.5))
-    higher = make([[5.0, 5.1]], (7.0, 7.0))
-    for others in (
-        terrains[::-1],
-        terrains[:1],
-        [*terrains, moved],
-        [terrains[0], moved],
-        [terrains[0], higher],
-    ):
-        assert not file.is_of(build_grid(others, mode, 1, 0.5))
 
 
 def test_another_file_is_no_terrain_pkl(tmp_path):

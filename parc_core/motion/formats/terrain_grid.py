@@ -44,7 +44,7 @@ def write_terrain_pkl(path: PathLike, grid: TerrainGrid, with_meshes: bool = Tru
 
 
 class TerrainFile:
-    """The content of a terrain.pkl. It is made for one dataset: `is_of` says whether for this one.
+    """The content of a terrain.pkl, which is made for one dataset.
 
     Attributes:
         terrain: the whole grid.
@@ -59,24 +59,6 @@ class TerrainFile:
         self.motion_offsets = float32(array(misc["motion_offsets"], "motion_offsets"))
         self.vertices: List[List[np.ndarray]] = misc.get("all_terrain_verts", [])
         self.triangles: List[List[np.ndarray]] = misc.get("all_terrain_tris", [])
-
-    def is_of(self, grid: TerrainGrid) -> bool:
-        """Whether it holds this grid: the same motions at the same places, on the same heights up to rounding."""
-        return (
-            self.motion_offsets.shape == grid.motion_offsets.shape
-            and self.terrain.hf.shape == grid.terrain.hf.shape
-            and bool(np.allclose(self.motion_offsets, grid.motion_offsets, atol=1e-3))
-            and all(
-                bool(
-                    np.allclose(
-                        self.terrain.hf[i : i + nx, j : j + ny], grid.terrain.hf[i : i + nx, j : j + ny]
-                    )
-                )
-                for i, j, nx, ny in grid.patches.reshape(
-                    -1, 4
-                )  # beside them PARC has other heights than we have
-            )
-        )
 
 
 def read_terrain_pkl(path: PathLike) -> TerrainFile:
