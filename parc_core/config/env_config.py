@@ -291,6 +291,7 @@ class PhysxConfig:
     """Room for contacts on a GPU, of all environments together; what does not fit is lost."""
     contact_collection: int = setting(2, at_least=0, at_most=2, ours=True, no_effect=_PHYSX)
     """Contacts that are told of: 0 = none, 1 = those of the last substep, 2 = those of all substeps."""
+    num_subscenes: int = _unheeded(0, "each simulation is one scene")
     drive_efforts: Literal["asset", "motors"] = setting("asset", ours=True, no_effect=_PHYSX)
     """Largest torques of the drives: as Isaac Gym reads the file (PARC), or the motors' gears, as MuJoCo has them."""
 

@@ -68,7 +68,7 @@ def test_keys_that_parc_lacks_are_parcs_behaviour_by_default():
         "sim.physx.drive_efforts",
         # PARC's program reads these where they are there; its default config lacks them.
         "env.camera_mode", "env.view_targets", "env.has_target_xy_obs", "env.enable_tar_obs", "env.never_done",
-        "env.gravity_z", "env.dm.random_reset_pos", "env.dm.record_motion_frame_hist",
+        "env.gravity_z", "env.dm.random_reset_pos", "env.dm.record_motion_frame_hist", "sim.physx.num_subscenes",
     }  # fmt: skip
     assert env.action_mode == "absolute"
     assert env.pose_exponent == env.vel_exponent == env.key_pos_exponent == 1.0
