@@ -13,7 +13,7 @@ from parc_core.character.mjcf import load_character
 from parc_core.config.agent_config import AgentConfig, load_agent_config
 from parc_core.config.env_config import EnvFileConfig, load_env_config
 from parc_core.config.paths import existing_file, resolve
-from parc_core.config.resolve import AGENT_FILE, ARGS_FILE, ENV_FILE
+from parc_core.config.resolve import AGENT_FILE, ARGS_FILE, ENV_FILE, configs_beside
 from parc_core.config.train_args import read_train_args
 from parc_core.engines.devices import check_device
 from parc_core.engines.registry import resolve_engine
@@ -49,7 +49,7 @@ def run_evaluation(
         env_config: default: `dm_env.yaml` beside it.
         dataset: a `motions.yaml`, or a folder of motions; default: what `env_config` names.
         engine, device: where to play.
-        out: folder of the results; default: `evaluation/` beside the model.
+        out: folder of the results; default: `evaluation/` beside the model, `evaluation/<name>/` for a checkpoint.
         as_json: print JSON instead.
 
     Raises:
@@ -59,8 +59,9 @@ def run_evaluation(
     if is_reference(str(model)):
         model = model_folder(str(model), dataset is None, COMMAND)
     model = existing_file(model, "--model", COMMAND)
-    folder = model.parent
-    out = out or folder / "evaluation"
+    folder = configs_beside(model)
+    if out is None:
+        out = folder / "evaluation" if folder == model.parent else folder / "evaluation" / model.stem
     with only_json(as_json):
         env_file = _environment(env_config or folder / ENV_FILE, dataset, out)
         other = trained_elsewhere(folder, engine, device)

@@ -17,7 +17,7 @@ from parc_core.config.dataset_config import DatasetConfig, load_dataset_config
 from parc_core.config.env_config import EnvFileConfig, load_env_config
 from parc_core.config.paths import existing_file
 from parc_core.config.record_config import RecordConfig, read_record_mapping
-from parc_core.config.resolve import AGENT_FILE, ENV_FILE
+from parc_core.config.resolve import AGENT_FILE, ENV_FILE, configs_beside
 from parc_core.config.schema import from_mapping
 from parc_core.engines.devices import check_device
 from parc_core.errors import ConfigError, DataError
@@ -102,9 +102,9 @@ def _job(config: RecordConfig, output: Output, where: str) -> tuple[RecordJob, l
     """Everything on this machine, and one line for each motion file that was left out."""
     wants_dataset = config.dataset_file is None and config.create_dataset_config is None
     model = model_folder(config.model_file, wants_dataset, where)
-    env_path = config.env_file or model.parent / ENV_FILE
+    env_path = config.env_file or configs_beside(model) / ENV_FILE
     env_file = load_env_config(existing_file(env_path, "env_file", where))
-    agent_path = config.agent_file or model.parent / AGENT_FILE
+    agent_path = config.agent_file or configs_beside(model) / AGENT_FILE
     agent = AgentConfig()
     if config.agent_file is not None or Path(agent_path).is_file():
         agent = load_agent_config(existing_file(agent_path, "agent_file", where))

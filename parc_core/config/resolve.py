@@ -22,9 +22,19 @@ ARGS_FILE = "train_args.txt"
 TERRAIN_FILE = "terrain.pkl"
 CHARACTER_FILE = "character.xml"
 """Name of a model's character in the registry and in a pulled folder."""
+CHECKPOINTS = "checkpoints"
+"""Subfolder of a training."""
 PRIVATE_FOLDER = ".trainer"
 """Subfolder of a training for what PARC's users need not see: what is asked of it, lock, output. Only a trainer that
 takes the request writes it beside the model: one that is refused must not replace the configs of what is there."""
+
+
+def configs_beside(model: PathLike) -> Path:
+    """The folder with the configs of a model: its own, or of a checkpoint that of its training."""
+    folder = Path(model).absolute().parent
+    if folder.name == CHECKPOINTS and not (folder / ENV_FILE).is_file():
+        return folder.parent
+    return folder
 
 
 def emit_configs(tracker: TrackerConfig, dataset_file: PathLike, out_dir: PathLike) -> Dict[str, Path]:

@@ -78,6 +78,13 @@ def test_with_its_motions(training: Path, tmp_path: Path) -> None:
     assert after["summary"] == before["summary"]
 
 
+def test_a_checkpoint_has_the_configs_of_its_training(training: Path) -> None:
+    (training / "checkpoints").mkdir()
+    shutil.copyfile(training / "model.pt", training / "checkpoints" / "checkpoint_64.pt")
+    found = json.loads(run("eval", "--model", "run/checkpoints/checkpoint_64.pt", "--json"))
+    assert found["files"]["numbers"] == str(training / "evaluation" / "checkpoint_64" / "evaluation.json")
+
+
 def test_without_its_motions(training: Path, tmp_path: Path) -> None:
     run("models", "pull", "tiny", "--to", "out")
     shutil.copytree(tmp_path / "motions", tmp_path / "others")
