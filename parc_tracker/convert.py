@@ -14,6 +14,7 @@ from parc_core.motion.clip import MotionTerrain
 from parc_core.motion.formats.completion import completed
 from parc_core.motion.formats.container import validate
 from parc_core.motion.formats.legacy import converted_bytes, read_any
+from parc_core.motion.formats.pickle_limits import MAX_FILE_BYTES
 from parc_core.motion.plausibility import Skeleton, judge
 from parc_core.system.files import printable_name, read_regular, write_bytes
 from parc_tracker.progress import counting_bar
@@ -86,7 +87,7 @@ class _Converter:
         """
         where = printable_name(str(source))
         try:
-            data = read_regular(source)
+            data = read_regular(source, MAX_FILE_BYTES)
         except OSError as error:
             raise DataError(f"{where}: cannot be read ({error.strerror or error})") from error
         content = read_any(data, where, self._kinematics, self._num_dofs)

@@ -12,7 +12,7 @@ import stat
 import time
 import uuid
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, Tuple, Union
+from typing import IO, Any, Dict, Iterator, Optional, Tuple, Union
 
 from parc_core.errors import ConfigError
 
@@ -109,9 +109,17 @@ def _kind(mode: int) -> str:
     return known.get(stat.S_IFMT(mode), "something else")
 
 
-def read_regular(path: PathLike) -> bytes:
-    """The content of a regular file (see `open_regular`)."""
+def read_regular(path: PathLike, max_bytes: Optional[int] = None) -> bytes:
+    """The content of a regular file (see `open_regular`).
+
+    Raises:
+        OSError: it cannot be read, or is larger than `max_bytes`.
+    """
     with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if max_bytes is not None and size > max_bytes:
+            reason = f"it has {size / 2**30:.1f} GB, at most {max_bytes / 2**30:.0f} are read"
+            raise OSError(errno.EOVERFLOW, reason, os.fspath(path))
         return file.read()
 
 

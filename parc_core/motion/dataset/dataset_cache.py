@@ -22,7 +22,7 @@ from parc_core.errors import ConfigError, DataError
 from parc_core.motion.dataset.dataset_arrays import DatasetArrays
 from parc_core.system.files import PathLike, atomic_write, content_sha256
 
-FORMAT = 1
+FORMAT = 2
 """Raise when the arrays or the checks before them change: older files are then made anew."""
 CACHE_MIN_MOTIONS = 500
 """Smaller datasets have no cache: their files are read within a fraction of a second."""

@@ -12,6 +12,7 @@ from typing import Dict, Optional, Tuple
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.formats import safe_pickle
 from parc_core.motion.formats.container import read_motion_terrain, validate
+from parc_core.motion.formats.pickle_limits import MAX_FILE_BYTES
 from parc_core.motion.plausibility import Skeleton, judge
 from parc_core.system.files import PathLike, read_regular, sha256_bytes, write_text
 
@@ -50,7 +51,7 @@ def inspect(path: str, num_bodies: int, skeleton: Optional[Skeleton] = None) -> 
         skeleton: of the character; None judges no joints.
     """
     try:
-        data = read_regular(path)
+        data = read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
         return FileFacts("", f"cannot be read ({error.strerror or error})")
     sha256 = sha256_bytes(data)

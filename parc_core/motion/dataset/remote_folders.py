@@ -18,7 +18,7 @@ from parc_core.storage.backend import Listed
 from parc_core.storage.cache import LocalCache
 from parc_core.storage.store import Store
 from parc_core.storage.transfers import Failed
-from parc_core.system.files import write_text
+from parc_core.system.files import printable_name, write_text
 
 BATCH = 2000
 """Files fetched before it is noted that they are there: what an interruption costs at most."""
@@ -48,7 +48,7 @@ def find_remote(url: str, progress: Optional[Progress] = None) -> List[InputFile
     for item in motions:
         known = index.known(item)
         error = "" if known is not None else str(failed.get(item.key, "vanished while being fetched"))
-        motion_class = item.key.split("/")[0] if "/" in item.key else ""
+        motion_class = printable_name(item.key.split("/")[0]) if "/" in item.key else ""
         path = f"{store.url}/{item.key}"
         files.append(InputFile(path, motion_class, item.key, known or "", item.size, _reason(error, path)))
     return files

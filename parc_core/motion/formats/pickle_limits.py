@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pickle
 
+MAX_FILE_BYTES = 4 << 30
+"""Of a motion file: a day of frames. A sparse file of a terabyte takes no room on a disk, but in memory."""
 _GROWTH = 8
 """Arrays of a file may take so many times its size,"""
 _FREE_BYTES = 64 << 20

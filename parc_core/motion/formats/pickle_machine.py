@@ -27,7 +27,7 @@ _MAX_DIGITS = 4000
 """Decimal text of this length is read in no time; its time grows with the square of the length."""
 
 _LONG_TEXT = re.compile(rb"[IL][-+_0-9]{%d}" % _MAX_DIGITS)
-_PLAIN_KEYS = (str, bytes, bool, float, complex, type(None), np.generic)
+_PLAIN_KEYS = (str, bytes, bool, float, type(None), np.integer, np.floating, np.bool_, np.str_, np.bytes_)
 _PUSH_ARGUMENT = frozenset(
     [
         "INT",
@@ -140,6 +140,8 @@ def check_key(key: Any, depth: int = _MAX_KEY_DEPTH) -> Any:
             check_key(item, depth - 1)
     elif not isinstance(key, _PLAIN_KEYS):
         raise pickle.UnpicklingError(f"a key that is a {type(key).__name__}")
+    elif isinstance(key, (float, np.floating)) and np.isnan(key):  # all have one hash in Python 3.8
+        raise pickle.UnpicklingError("a key that is not a number")
     return key
 
 

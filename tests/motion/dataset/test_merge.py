@@ -185,7 +185,7 @@ def test_unchanged_files_are_not_read_again(tmp_path: Path, monkeypatch: pytest.
     for module in ("file_index", "merge"):
         monkeypatch.setattr(
             f"parc_core.motion.dataset.{module}.read_regular",
-            lambda path: reads.append(Path(path).name) or read_regular(path),
+            lambda path, *limit: reads.append(Path(path).name) or read_regular(path, *limit),
         )
     assert inputs_fingerprint(config(root)) == first.fingerprint
     again = merge_folders(config(root), tmp_path / "out")

@@ -77,10 +77,13 @@ def test_pipes_sockets_and_devices_do_not_hang(tmp_path: Path) -> None:
     os.mkfifo(root / "pipe.pkl")
     (root / "zero.pkl").symlink_to("/dev/zero")
     (root / "folder.pkl").symlink_to(tmp_path)
+    with open(root / "sparse.pkl", "wb") as file:
+        file.truncate(1 << 40)
     result = merge_folders(config(tmp_path / "in"), tmp_path / "out")
     assert names(result) == ["run/good"]
     told = reasons(result)
     assert told["pipe.pkl"] == "cannot be read (it is a named pipe, not a file)"
+    assert told["sparse.pkl"] == "cannot be read (it has 1024.0 GB, at most 4 are read)"
     assert told["zero.pkl"] == "cannot be read (it is a device, not a file)"
 
 
