@@ -96,7 +96,12 @@ def _numbers(metrics: dict[str, Any]) -> list[str]:
         "joint_error_completed_m": "{:.3f}".format,
         "mean_return": "{:.1f}".format,
     }
-    return [form(metrics[key]) if key in metrics else "" for key, form in forms.items()]
+    cells = [form(metrics[key]) if key in metrics else "" for key, form in forms.items()]
+    if metrics.get("completed_share", 1.0) < 1.0 and cells[1] == "100%":
+        cells[1] = (
+            "99%"  # of an earlier version, which counted clips lost in their last step as tracked whole
+        )
+    return cells
 
 
 def _gate(gate: dict[str, Any] | None) -> str:

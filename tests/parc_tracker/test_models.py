@@ -80,6 +80,13 @@ def test_evaluations_of_earlier_versions_are_of_clips_with_the_same_names(traini
         assert said in run("register", "tracker", "--from", str(training))
 
 
+def test_with_lost_clips_tracked_is_below_100(training: Path) -> None:
+    summary = {"completed_share": 0.75, "mean_completed_fraction": 1.0}
+    (training / "evaluation" / "evaluation.json").write_text(json.dumps({"summary": summary}))
+    run("register", "tracker", "--from", str(training))
+    assert re.search(r"75% +│ +99%", run("list"))
+
+
 def test_a_gate_keeps_latest(training: Path) -> None:
     run("register", "tracker", "--from", str(training), "--gate", "min_completed=0.5")
     out = run("register", "tracker", "--from", str(training), "--gate", "max_joint_error=0.06")
