@@ -19,8 +19,8 @@ from parc_core.config.paths import PROJECT_ROOT
 from parc_core.errors import ConfigError, ParcError
 from tasks.credentials import PREFECT_DEFAULTS
 
-START_TIMEOUT_S = 90.0
-"""Seconds until it answers: the first start makes its data base."""
+START_TIMEOUT_S = 180.0
+"""Seconds until it answers: the first start makes its data base, and another one that does is waited for."""
 STOP_TIMEOUT_S = 5.0
 REFUSAL = "refused:"
 """Begins the server's line where it says why it does not start, instead of its address."""

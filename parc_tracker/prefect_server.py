@@ -7,20 +7,26 @@ they are not valid, what is wrong.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import sys
 import threading
 import time
+from pathlib import Path
+from typing import Any, Iterator
 
 from parc_core.errors import ConfigError
+from parc_core.system.locks import locked
 from parc_tracker.configured_server import prefect_settings
 from parc_tracker.embedded_server import REFUSAL
 
 POLL_SECONDS = 0.5
 STOP_TIMEOUT_S = 5.0
 """Seconds for an orderly end."""
+LOCK = "parc-tracker-start.lock"
+"""In Prefect's folder (PREFECT_HOME): held while a server of ours starts."""
 
 
 def main() -> None:
@@ -42,8 +48,23 @@ def main() -> None:
     import uvicorn
     from prefect.server.api.server import create_app
 
+    class Server(uvicorn.Server):
+        """One start at a time: the first one makes the database, and SQLite has others wait for seconds only."""
+
+        async def startup(self, sockets: Any = None) -> None:
+            with _only_start(settings.home):
+                await super().startup(sockets)
+
     config = uvicorn.Config(create_app(), log_level="error", lifespan="on")
-    uvicorn.Server(config).run(sockets=[listener])
+    Server(config).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def _only_start(home: Path) -> Iterator[None]:
+    """Holds the lock of Prefect's folder; the kernel drops it where this process dies."""
+    home.mkdir(parents=True, exist_ok=True)
+    with locked(open(home / LOCK, "a", encoding="utf-8")):
+        yield
 
 
 def _end_with(parent: int) -> None:
