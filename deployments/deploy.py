@@ -12,11 +12,13 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments.runner import EntrypointType
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
+from prefect.utilities.callables import ParameterSchema
 from prefect.workers.process import ProcessWorker
 
 from deployments.automations import apply_automation, wanted
 from deployments.settings import CHECK_QUEUE, MANUAL, QUEUE, SCHEDULED, DeploySettings
 from flows.deployed import tracker_iteration_deployed
+from flows.form_configs import described
 from flows.tracker_iteration import FLOW_NAME
 from parc_core.errors import ConfigError
 
@@ -47,12 +49,14 @@ async def deploy(settings: DeploySettings) -> list[Item]:
         problem = await client.api_healthcheck()
         if problem is not None:
             raise ConfigError(f"the Prefect server {client.api_url} does not answer; {START_A_SERVER}")
+        there = {name: await _deployed(client, name) for name in (MANUAL, SCHEDULED)}
+        _check_pools(there, settings)
         items = [await _pool(client, settings), await _queue(client, settings)]
         items.append(await _check_queue(client, settings))
         following = await _following(client, settings.next_deployment)
         ids = []
-        for name in (MANUAL, SCHEDULED):
-            item, id = await _deployment(client, name, settings)
+        for name, earlier in there.items():
+            item, id = await _deployment(name, settings, earlier)
             items.append(item)
             ids.append(id)
         for automation in wanted(ids, settings.heartbeat_timeout, following):
@@ -102,11 +106,27 @@ async def _check_queue(client: PrefectClient, settings: DeploySettings) -> Item:
     return Item("queue", CHECK_QUEUE, "up to date")
 
 
-async def _deployment(client: PrefectClient, name: str, settings: DeploySettings) -> tuple[Item, UUID]:
+async def _deployed(client: PrefectClient, name: str) -> DeploymentResponse | None:
     try:
-        there = await client.read_deployment_by_name(f"{FLOW_NAME}/{name}")
+        return await client.read_deployment_by_name(f"{FLOW_NAME}/{name}")
     except ObjectNotFound:
-        there = None
+        return None
+
+
+def _check_pools(there: dict[str, DeploymentResponse | None], settings: DeploySettings) -> None:
+    """A deployment that changes its pool leaves the workers of the earlier one without work."""
+    for name, deployment in there.items():
+        pool = deployment.work_pool_name if deployment is not None else None
+        if pool is not None and pool != settings.pool and not settings.move:
+            raise ConfigError(
+                f"deployment {FLOW_NAME}/{name} is in work pool '{pool}', whose workers would get nothing more; "
+                f"give --pool {pool}, or --pool {settings.pool} --move to move it"
+            )
+
+
+async def _deployment(
+    name: str, settings: DeploySettings, there: DeploymentResponse | None
+) -> tuple[Item, UUID]:
     job: dict[str, Any] = {"env": settings.environment(name), "stream_output": False}
     if settings.image is not None:
         job["image"] = settings.image
@@ -120,9 +140,14 @@ async def _deployment(client: PrefectClient, name: str, settings: DeploySettings
         entrypoint_type=EntrypointType.MODULE_PATH,
         tags=["parc"],
     )
+    deployment._parameter_openapi_schema = ParameterSchema(
+        **described(deployment._parameter_openapi_schema.model_dump(), form)
+    )
     schedules = _schedules(there, settings) if name == SCHEDULED else []
     id = await deployment.aapply(schedules=[schedule.model_dump() for schedule in schedules])
     state = "created" if there is None else "up to date"
+    if there is not None and there.work_pool_name not in (None, settings.pool):
+        state = f"moved from pool {there.work_pool_name} to {settings.pool}"
     if schedules:
         state += ", " + "; ".join(_in_words(schedule) for schedule in schedules)
     return Item("deployment", f"{FLOW_NAME}/{name}", state), id

@@ -39,6 +39,8 @@ class DeploySettings:
     store: str
     """`PARC_STORE` of the runs."""
     pool: str = POOL
+    move: bool = False
+    """Whether deployments that are in another pool are moved to this one."""
     max_concurrent_runs: int | None = None
     """Limit of the queue: as many as there are GPUs (default 1)."""
     cron: str | None = None

@@ -7,9 +7,10 @@ A form is a tracker config with its dataset's settings, in groups. `form_from_co
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 import flows.tracker_iteration  # noqa: F401 - all stages
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
@@ -52,10 +53,11 @@ def key(
     if default is _AS_IN_CONFIG:
         default = found.default_factory() if found.default is dataclasses.MISSING else found.default
     text = text or attribute_docs(config)[name].replace("null", "empty").replace("`", "")
+    text = text.replace("<", "\\<")  # the UI shows Markdown, which takes <number> for a tag and drops it
     return Field(default, title=title, description=text, **{**theirs, **limits})
 
 
-def _without_null(schema: dict[str, Any]) -> None:
+def _for_the_browser(schema: dict[str, Any]) -> None:
     """What may be empty is shown as an empty field of its own type; with null as a type the UI shows only "None".
 
     The server takes null all the same for what is not required, except for choices: leave them out.
@@ -66,12 +68,17 @@ def _without_null(schema: dict[str, Any]) -> None:
             del field["anyOf"]
             field.pop("default", None)
             field.update(kinds[0])
+    for field in schema.get("properties", {}).values():
+        # The browser checks `minimum` and `maximum` alone; whether the limit itself counts is checked by the server.
+        for open_limit, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+            if open_limit in field:
+                field.setdefault(limit, field[open_limit])
 
 
 class Group(BaseModel):
     """Part of the form; what it does not know is refused."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_null)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_for_the_browser)
 
 
 class Motions(Group):
@@ -107,6 +114,17 @@ class Motions(Group):
         return self
 
 
+_NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
+REFERENCE = f"^(registry:{_NAME}(@{_NAME})?|(?!registry:).+)$"
+"""A model of the registry, or a file: what is written like neither is refused before there is a run."""
+
+
+def _checked_reference(text: str) -> str:
+    if re.match(REFERENCE, text) is None:
+        raise ValueError("a model of the registry is written registry:NAME@latest")
+    return text
+
+
 class Training(Group):
     """How long, where and from what."""
 
@@ -114,7 +132,9 @@ class Training(Group):
     num_envs: int = key(TrackerConfig, "num_envs", "Environments", default=256)
     device: str = key(TrackerConfig, "device", "Device", default="cpu", pattern=r"^(cpu|cuda(:[0-9]+)?)$")
     engine: Engine = key(TrackerConfig, "engine", "Physics engine")
-    in_model_file: Place | None = key(TrackerConfig, "in_model_file", "Model to start from")
+    in_model_file: Annotated[Place, AfterValidator(_checked_reference)] | None = key(
+        TrackerConfig, "in_model_file", "Model to start from", json_schema_extra={"pattern": REFERENCE}
+    )
     seed: int = key(TrackerConfig, "seed", "Seed")
     trainer_python: Place | None = key(TrackerConfig, "trainer_python", "Trainer's Python")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import hashlib
 import json
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from flows.folder_patterns import expand_folders
-from flows.form import Environment, Form, Learning, Motions, Training
+from flows.form import Environment, Form, Group, Learning, Motions, Training
 from parc_core.config.agent_config import AgentConfig, load_agent_config
 from parc_core.config.dataset_config import DatasetConfig
 from parc_core.config.env_config import EnvFileConfig, load_env_config
@@ -65,7 +67,7 @@ def form_from_config(config: PathLike) -> Form:
     try:
         return Form.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{config}: {_first_line(error)}") from None
+        raise ConfigError(f"{config}: {_faults(error)}") from None
 
 
 def write_configs(form: Form, folder: Path) -> Path:
@@ -139,7 +141,51 @@ def _portable_path(path: str | None) -> str | None:
     return portable(resolve(path))
 
 
-def _first_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"'{place}': {first['msg']}"
+def _faults(error: ValidationError) -> str:
+    """All that is wrong, each with the field's label and its key."""
+    return "; ".join(f"{_place(fault['loc'])}: {fault['msg']}" for fault in error.errors())
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    names = [str(part) for part in location]
+    key = ".".join(names)
+    group = Form.model_fields[names[0]].annotation if names and names[0] in Form.model_fields else None
+    field = getattr(group, "model_fields", {}).get(names[1]) if len(names) > 1 else None
+    return f"{field.title} ('{key}')" if field is not None else f"'{key}'"
+
+
+def described(schema: dict[str, Any], form: Form) -> dict[str, Any]:
+    """The form's JSON schema, in which each field that the form leaves empty says what counts then.
+
+    Args:
+        schema: of the flow's parameters, with the groups under `definitions`.
+        form: the values that the form starts with.
+    """
+    schema = copy.deepcopy(schema)
+    for group, values in _in_force(form).items():
+        fields = schema["definitions"][group]["properties"]
+        for name, (value, file) in values.items():
+            fields[name]["description"] += f" Empty: {value}, as in {file}."
+    return schema
+
+
+def _in_force(form: Form) -> dict[str, dict[str, tuple[Any, str]]]:
+    """Of each group the fields that the form leaves empty, with value and name of the file that has it.
+
+    A file that is not on this machine says nothing here; the workers may have it.
+    """
+    found: dict[str, dict[str, tuple[Any, str]]] = {}
+    with contextlib.suppress(ConfigError):
+        agent = to_mapping(load_agent_config(form.learning.agent_config))
+        parts = {**agent["model"], **agent["optimizer"], **agent}
+        found["Learning"] = _empty(form.learning, parts, form.learning.agent_config)
+    with contextlib.suppress(ConfigError):
+        env = to_mapping(load_env_config(form.environment.env_config))["env"]
+        found["Environment"] = _empty(form.environment, env, form.environment.env_config)
+    return found
+
+
+def _empty(group: Group, values: dict[str, Any], file: str) -> dict[str, tuple[Any, str]]:
+    return {
+        name: (values[name], file) for name, value in group if value is None and values.get(name) is not None
+    }

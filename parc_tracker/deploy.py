@@ -23,6 +23,7 @@ def run_deploy(
     image: str | None,
     next_deployment: str | None,
     as_json: bool = False,
+    move: bool = False,
 ) -> None:
     """Sets up the server and shows what is there now.
 
@@ -30,6 +31,7 @@ def run_deploy(
         ServerUnreachable: no Prefect server answers.
         ConfigError: see `check_server`, `deployments.deploy.deploy`, `flows.form_configs.form_from_config` and
             `deployed_store`.
+        DataError: the config's model to start from is not in the registry.
     """
     import tasks  # noqa: F401 - sets Prefect's environment before Prefect is imported
 
@@ -37,11 +39,17 @@ def run_deploy(
     from deployments.deploy import deploy
     from deployments.settings import DeploySettings, deployed_store
     from flows.form_configs import form_from_config
+    from parc_core.registry.names import is_reference, resolve_reference
 
+    form = form_from_config(config)
+    parent = form.training.in_model_file
+    if parent is not None and is_reference(parent):
+        resolve_reference(parent)  # each run of the form would fail
     settings = DeploySettings(
-        form=form_from_config(config),
+        form=form,
         store=deployed_store(),
         pool=pool,
+        move=move,
         max_concurrent_runs=max_concurrent_runs,
         cron=cron,
         timezone=timezone,

@@ -35,10 +35,12 @@ def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
         refresh: stages to re-run, ignoring their cached results.
     """
     from parc_core.supervisor.preflight import check_runnable
+    from tasks.stage_names import check_stages
 
     with raising(
         _terminated, [signal.SIGTERM]
     ):  # Prefect, which catches it during a flow, passes it on to us
+        check_stages(refresh)
         check_runnable(config)  # said in one line, before a server starts
         dropped = without_unusable_proxies()
         server = EmbeddedServer()

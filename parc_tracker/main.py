@@ -263,6 +263,9 @@ def record(
 def deploy(
     config: ConfigOption = Path(DEFAULT_CONFIG),
     pool: Annotated[str, typer.Option("--pool", help="Work pool of the workers.")] = "parc",
+    move: Annotated[
+        bool, typer.Option("--move", help="Move the deployments to --pool where they are in another one.")
+    ] = False,
     max_concurrent_runs: Annotated[
         int | None,
         typer.Option(
@@ -304,6 +307,7 @@ def deploy(
         image,
         next_deployment,
         as_json,
+        move,
     )
 
 

@@ -21,7 +21,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import TerminationSignal
 from prefect.states import Completed, State
 
-from parc_core.errors import ConfigError, StoreUnreachable
+from parc_core.errors import StoreUnreachable
 from parc_core.storage.lease import Lease, LeaseLost
 from parc_core.storage.references import missing
 from parc_core.storage.store import Store
@@ -29,6 +29,7 @@ from parc_core.system.files import sha256_bytes
 from tasks.cancel import RunEnded, check_cancelled, ended_by_signal, ended_early
 from tasks.code_version import code_version
 from tasks.results import Result, content_key, file_name, read_result, write_result
+from tasks.stage_names import check_stages
 
 P = ParamSpec("P")
 
@@ -45,9 +46,7 @@ def refreshing(names: Iterable[str]) -> Iterator[None]:
         ConfigError: there is no such stage.
     """
     wanted = frozenset(names)
-    unknown = sorted(wanted - STAGES.keys())
-    if unknown:
-        raise ConfigError(f"refresh: there is no stage '{unknown[0]}'; there are {', '.join(STAGES)}")
+    check_stages(sorted(wanted))
     token = _REFRESH.set(wanted)
     try:
         yield

@@ -32,6 +32,7 @@ def check_runnable(path: PathLike, registry_model: Optional[Callable[[str], Path
 
     Raises:
         ConfigError: the first thing that is not, in one line that says what to set.
+        DataError: the model to start from is none, or damaged.
     """
     tracker = load_tracker_config(path)
     where = str(path)
@@ -45,6 +46,12 @@ def check_runnable(path: PathLike, registry_model: Optional[Callable[[str], Path
         existing_file(str(tracker.dataset_file), "dataset_file", where)
     if tracker.in_model_file is not None:
         tracker = _with_model_file(tracker, where, registry_model)
+        if not is_reference(str(tracker.in_model_file)):
+            from parc_core.learning.warm_start import (
+                check_start,  # PyTorch takes seconds, which few runs need
+            )
+
+            check_start(resolve(str(tracker.in_model_file)), load_agent_config(tracker.agent_config).model)
     if tracker.trainer_python is None:
         check_device(tracker.device, where)
     else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -69,6 +71,50 @@ def test_everything_is_there_and_a_second_time_nothing_is_lost(server, tracker_c
     [schedule] = server.deployment("tracker-iteration-scheduled")["schedules"]
     assert (schedule["schedule"]["cron"], schedule["active"]) == ("0 5 * * *", False)
     assert server.http.get("/work_pools/parc/queues/training").json()["concurrency_limit"] == 2
+
+
+@slow
+def test_deployments_leave_their_pool_only_when_asked_to(server, tracker_config):
+    server.deploy(tracker_config)
+    command = [
+        sys.executable,
+        "-m",
+        "parc_tracker.main",
+        "deploy",
+        "--config",
+        str(tracker_config),
+        "--pool",
+        "p2",
+    ]
+    env = {**os.environ, **server.environment()}
+    refused = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert refused.returncode == 78
+    assert "parc/tracker-iteration is in work pool 'parc'" in refused.stderr
+    assert "--pool p2 --move to move it" in refused.stderr
+    assert server.http.get("/work_pools/p2").status_code == 404
+    names = ("tracker-iteration", "tracker-iteration-scheduled")
+    assert [server.deployment(name)["work_pool_name"] for name in names] == ["parc", "parc"]
+
+    assert server.deploy(tracker_config, "--pool", "p2", "--move").count("moved from pool parc to p2") == 2
+    assert [server.deployment(name)["work_pool_name"] for name in names] == ["p2", "p2"]
+    assert "moved" in server.deploy(tracker_config, "--pool", "parc", "--move")
+
+
+@slow
+def test_the_form_says_what_an_empty_field_means(server, tracker_config):
+    server.deploy(tracker_config)
+    schema = server.deployment("tracker-iteration")["parameter_openapi_schema"]
+    rate = schema["definitions"]["Learning"]["properties"]["learning_rate"]
+    assert " Empty: 0.0005, as in " in rate["description"]
+    assert rate["minimum"] == 0
+
+
+def test_a_model_to_start_from_that_is_not_there_is_refused(tracker_config, monkeypatch, store):
+    monkeypatch.setattr("parc_tracker.deploy.check_server", lambda _dropped: None)
+    config = change(tracker_config, in_model_file="registry:nobody@latest")
+    result = CliRunner().invoke(app, ["deploy", "--config", str(config)])
+    assert result.exit_code == 65
+    assert "nobody" in result.stderr
 
 
 @slow

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from typing import get_args, get_type_hints
 
 import pytest
@@ -10,8 +12,8 @@ import yaml
 from pydantic import ValidationError
 
 import tasks  # noqa: F401 - sets Prefect's environment before Prefect is imported
-from flows.form import Environment, Form, Learning, Motions, Registration, StageName, Training
-from flows.form_configs import form_from_config, write_configs
+from flows.form import Environment, Form, Learning, Motions, Registration, StageName, Training, key
+from flows.form_configs import described, form_from_config, write_configs
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig, load_agent_config
 from parc_core.config.attribute_docs import attribute_docs
 from parc_core.config.dataset_config import DatasetConfig, load_dataset_config
@@ -168,7 +170,7 @@ def test_no_field_of_the_form_is_of_type_null(tracker_config):
 
 
 def test_a_config_that_the_form_refuses(tracker_config):
-    with pytest.raises(ConfigError, match=r"tracker.yaml: 'training.max_samples'"):
+    with pytest.raises(ConfigError, match=r"tracker.yaml: Samples \('training.max_samples'\)"):
         form_from_config(change(tracker_config, max_samples=0))
 
 
@@ -178,3 +180,58 @@ def test_a_missing_file_is_named(tracker_config, tmp_path):
     form.learning.discount = 0.5
     with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
         write_configs(form, tmp_path)
+
+
+def test_all_faults_are_told_at_once_with_their_labels(tracker_config):
+    with pytest.raises(ConfigError) as refused:
+        form_from_config(change(tracker_config, max_samples=0, gate={"min_completed": 2}))
+    assert "Samples ('training.max_samples'): " in str(refused.value)
+    assert "Min. completion rate ('registration.min_completed'): " in str(refused.value)
+
+
+def test_an_empty_field_says_what_counts(tracker_config, tmp_path):
+    form = form_from_config(tracker_config)
+    form.learning.discount = 0.5
+    shown = described({"definitions": Form.model_json_schema()["$defs"]}, form)["definitions"]
+    rate = shown["Learning"]["properties"]["learning_rate"]["description"]
+    assert rate.endswith(f" Empty: 0.0005, as in {tmp_path}/agent.yaml.")
+    assert "Empty:" not in shown["Learning"]["properties"]["discount"]["description"]
+    mode = shown["Environment"]["properties"]["action_mode"]["description"]
+    assert mode.endswith(" Empty: residual, as in data/configs/demo/env.yaml.")
+    form.learning.agent_config = "$DATA_DIR/only/on/workers.yaml"
+    assert "Empty:" not in json.dumps(
+        described({"definitions": Form.model_json_schema()["$defs"]}, form)["definitions"]["Learning"]
+    )
+
+
+def test_the_browser_refuses_what_is_below_zero():
+    """It looks at `minimum` and `maximum` alone."""
+    for group in Form.model_json_schema()["$defs"].values():
+        for name, field in group.get("properties", {}).items():
+            if field.get("type") in ("integer", "number"):
+                assert field["minimum"] >= 0, name
+            assert ("exclusiveMaximum" in field) <= ("maximum" in field), name
+
+
+def test_no_text_of_the_form_loses_what_stands_in_angle_brackets():
+    for group in Form.model_json_schema()["$defs"].values():
+        for name, field in group.get("properties", {}).items():
+            assert re.search(r"(?<!\\)<", field["description"]) is None, name
+    assert key(Example, "device", "Device").description == r"cpu or cuda:\<number>"
+
+
+@dataclasses.dataclass
+class Example:
+    device: str = "cpu"
+    """cpu or `cuda:<number>`"""
+
+
+@pytest.mark.parametrize("model", ["registry:", "registry:a@", "registry:a b", "registry:../x@1"])
+def test_a_model_that_is_written_wrong_is_refused_with_the_form(model):
+    with pytest.raises(ValidationError, match="in_model_file"):
+        Form.model_validate({"motions": {"folders": ["a"]}, "training": {"in_model_file": model}})
+    pattern = Form.model_json_schema()["$defs"]["Training"]["properties"]["in_model_file"]["pattern"]
+    assert re.match(pattern, model) is None
+    assert all(
+        re.match(pattern, good) for good in ("registry:a@latest", "registry:a", "s3://b/m.pt", "/x/m.pt")
+    )

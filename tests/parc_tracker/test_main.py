@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.motion.formats.container import read_motion_terrain
+from parc_tracker.embedded_server import EmbeddedServer
 from parc_tracker.main import app
 from tests.pipeline_fixtures import PROBE
 
@@ -139,3 +140,14 @@ def wait_for(path: Path, process: subprocess.Popen) -> None:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_misspelt_stage_is_refused_before_a_server_starts(tracker_config, monkeypatch):
+    def start(_server):
+        raise AssertionError("a server was started")
+
+    monkeypatch.setattr(EmbeddedServer, "start", start)
+    result = CliRunner().invoke(app, ["run", "--config", str(tracker_config), "--refresh", "evalute"])
+    assert result.exit_code == 78
+    assert "no stage 'evalute'; do you mean 'evaluate'?" in result.stderr
+    assert result.stderr.count("\n") == 1

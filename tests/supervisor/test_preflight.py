@@ -5,9 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
+from parc_core.config.agent_config import ModelConfig
 from parc_core.engines.devices import check_device
-from parc_core.errors import ConfigError
+from parc_core.errors import ConfigError, DataError
+from parc_core.learning.agent import Agent
+from parc_core.learning.model_file import write_model_file
+from parc_core.learning.networks import ActorCritic
+from parc_core.learning.normalizer import Normalizer
 from parc_core.supervisor.preflight import check_runnable
+from tests.pipeline_fixtures import change
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:", "cpu:one", ""])
@@ -41,3 +47,21 @@ def test_an_engine_that_does_not_exist_is_refused_before_anything_is_read(tmp_pa
         ConfigError, match=r"t\.yaml: 'engine' must be one of auto, mujoco, .*, but is 'physx'$"
     ):
         check_runnable(tmp_path / "t.yaml")
+
+
+def test_a_model_that_cannot_start_the_training_is_refused_before_the_merge(tracker_config, tmp_path):
+    model = tmp_path / "parent.pt"
+    config = change(tracker_config, in_model_file=str(model))
+    model.write_text("not a model")
+    with pytest.raises(DataError, match=r"parent\.pt: not readable as a PyTorch file"):
+        check_runnable(config)
+    for widths, fits in (([64, 32], True), ([32], False)):
+        nets = ActorCritic(10, 28, widths, widths, ModelConfig().actor_std_type)
+        write_model_file(model, Agent(nets, Normalizer(10), Normalizer(28)))
+        if fits:
+            assert check_runnable(config).in_model_file == str(model)
+        else:
+            with pytest.raises(
+                ConfigError, match=r"parent\.pt: holds another architecture \(.*actor 32,.*actor 64-32"
+            ):
+                check_runnable(config)

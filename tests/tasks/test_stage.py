@@ -13,6 +13,7 @@ from parc_core.storage.references import file_ref, local_path, missing, referenc
 from parc_core.storage.store import Store
 from tasks.results import content_key, read_result, write_result
 from tasks.stage import STAGES, refreshing
+from tasks.stage_names import stage_names
 
 
 def test_a_reference_names_a_file_and_its_content(tmp_path):
@@ -134,6 +135,7 @@ def test_a_reference_to_another_store_is_refused(store, monkeypatch, tmp_path):
 
 
 def test_refresh_knows_the_stages():
-    with pytest.raises(ConfigError, match="no stage 'trian'"), refreshing(["trian"]):
+    with pytest.raises(ConfigError, match="no stage 'trian'; do you mean 'train'"), refreshing(["trian"]):
         pytest.fail("accepted")
+    assert set(stage_names()) == set(STAGES)  # found without importing them
     assert {"merge_motions", "build_dataset", "train"} <= STAGES.keys()

@@ -1,0 +1,35 @@
+"""Whether a model can start a training, asked before there are motions or an environment."""
+
+from __future__ import annotations
+
+from parc_core.config.agent_config import ModelConfig
+from parc_core.learning.agent import Agent
+from parc_core.learning.model_file import check_architecture, read_model_file
+from parc_core.learning.networks import ActorCritic, hidden_sizes
+from parc_core.learning.normalizer import Normalizer
+from parc_core.system.files import PathLike
+
+
+def check_start(path: PathLike, config: ModelConfig) -> None:
+    """Refuses a file that is no model, or one of other networks; its observations and actions are compared later.
+
+    Args:
+        path: the model to start from.
+        config: the networks that are asked for.
+
+    Raises:
+        DataError: not a model, damaged, or numbers not finite.
+        ConfigError: other networks; the message names both.
+    """
+    model = read_model_file(path)
+    obs_dim = model.state["_obs_norm._mean"].numel()
+    action_dim = model.state["_a_norm._mean"].numel()
+    nets = ActorCritic(
+        obs_dim,
+        action_dim,
+        hidden_sizes(config.actor_net),
+        hidden_sizes(config.critic_net),
+        std_type=config.actor_std_type,
+    )
+    agent = Agent(nets, Normalizer(obs_dim), Normalizer(action_dim))
+    check_architecture(model.path, model.state, agent.state_dict())
