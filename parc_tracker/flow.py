@@ -17,6 +17,7 @@ from parc_core.errors import Interrupted
 from parc_core.system.signals import raising
 from parc_tracker.configured_server import check_server, without_unusable_proxies
 from parc_tracker.embedded_server import EmbeddedServer
+from parc_tracker.progress import working
 from parc_tracker.tables import print_json, print_table
 
 if TYPE_CHECKING:
@@ -42,18 +43,20 @@ def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
     ):  # Prefect, which catches it during a flow, passes it on to us
         check_stages(refresh)
         check_runnable(config)  # said in one line, before a server starts
-        dropped = without_unusable_proxies()
-        server = EmbeddedServer()
-        server.start()
-        importlib.import_module("parc_core.evaluate")  # seconds in which the server starts
-        server.use()
-        if not server.is_ours:
-            check_server(dropped)
-        from prefect.exceptions import CancelledRun
+        with working("starting Prefect"):
+            dropped = without_unusable_proxies()
+            server = EmbeddedServer()
+            server.start()
+            importlib.import_module("parc_core.evaluate")  # seconds in which the server starts
+            server.use()
+            if not server.is_ours:
+                check_server(dropped)
+            from prefect.exceptions import CancelledRun
 
-        from flows.tracker_iteration import tracker_iteration
+            from flows.tracker_iteration import tracker_iteration
 
-        with _with_own_server() if server.wait() else contextlib.nullcontext():
+            is_own = server.wait()
+        with _with_own_server() if is_own else contextlib.nullcontext():
             try:
                 return cast(dict[str, Any], tracker_iteration(str(config), list(refresh)))
             except CancelledRun as error:  # what Prefect makes of the flow's state Cancelled

@@ -6,7 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.spinner import Spinner
 
 
 @contextlib.contextmanager
@@ -24,3 +26,18 @@ def counting_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     task = bar.add_task(what, total=None)
     with bar:
         yield lambda done, total: bar.update(task, completed=min(done, total), total=total)
+
+
+@contextlib.contextmanager
+def working(what: str, console: Console | None = None) -> Iterator[None]:
+    """Says what is going on, with a moving sign, while the context lasts; nothing where nobody looks at a terminal.
+
+    On standard error, so that output for programs stays what it is.
+    """
+    console = console or Console(stderr=True)
+    # Without redirection: a logger that is set up meanwhile keeps the stream that it finds.
+    sign = Live(
+        Spinner("dots", what), console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    )
+    with sign if console.is_terminal else contextlib.nullcontext():
+        yield
