@@ -44,6 +44,7 @@ MAX_COARSENESS = 1e-3
 
 _TRUNK_HEIGHT = (0.3, 1.5)  # m of a person's root above the ground
 _LYING = 0.3  # as MIN_UPRIGHT, of a body that is not upright
+_LEANING = 0.9  # the same, of one that leans by 26 degrees all the time
 _ON_GROUND = (-0.15, 0.3)  # m of the lowest body's origin above the ground, for guessing the cause
 
 
@@ -166,6 +167,10 @@ def _of_bodies(clip: MotionClip, terrain: Optional[Heightfield], skeleton: Skele
         return "the root is upside down in most frames"
     if terrain is None:
         return ""
+    return _of_clearance(clip, terrain, skeleton) or _of_posture(clip, terrain, skeleton)
+
+
+def _of_clearance(clip: MotionClip, terrain: Heightfield, skeleton: Skeleton) -> str:
     clearance = _clearance(clip, terrain, skeleton)
     middle, lowest = float(np.median(clearance)), float(clearance.min())
     if middle < -MAX_SUNK:
@@ -174,11 +179,15 @@ def _of_bodies(clip: MotionClip, terrain: Optional[Heightfield], skeleton: Skele
         )
     if lowest > MAX_AFLOAT:
         return f"no body ever comes nearer than {lowest:.3g} m to the ground (limit {MAX_AFLOAT:g})"
-    astray = not _stands(clip, terrain, skeleton)
-    if upright < _LYING and (
-        _y_is_up(clip, terrain, skeleton) or (astray and _fits(_as_wxyz(clip), terrain, skeleton))
-    ):
-        return "the root lies on its side or head, though the motion would stand otherwise"
+    return ""
+
+
+def _of_posture(clip: MotionClip, terrain: Heightfield, skeleton: Skeleton) -> str:
+    """Lying and leaning are told only where a slip explains them."""
+    if _upright(clip.root_rot) < _LYING and _y_is_up(clip, terrain, skeleton):
+        return "the root lies on its side, though the motion would stand otherwise"
+    if _root_is_wxyz(clip, terrain, skeleton, by_itself=True):
+        return "the root leans or lies all the time, though the motion would stand otherwise"
     return ""
 
 
@@ -211,7 +220,7 @@ def _causes(clip: MotionClip, terrain: Optional[Heightfield], skeleton: Optional
             if turned.max() <= MAX_OFF_AXIS:
                 yield "the quaternions are probably stored as wxyz, xyzw is needed"
             yield "the rotations are probably those of another skeleton or order of joints; retarget the motion"
-        if _upright(clip.root_rot) < _LYING and _fits(_as_wxyz(clip), terrain, skeleton):
+        if _root_is_wxyz(clip, terrain, skeleton):
             yield "root_rot is probably stored as wxyz, xyzw is needed"
     for name, scale in (("centimetres", 0.01), ("millimetres", 0.001)):
         scaled = replace(clip, root_pos=clip.root_pos * scale)
@@ -237,6 +246,21 @@ def _stands(clip: MotionClip, terrain: Heightfield, skeleton: Skeleton) -> bool:
     """Whether the lowest body is on the ground in half of the frames."""
     clearance = _clearance(clip, terrain, skeleton)
     return _ON_GROUND[0] < float(np.median(clearance)) < _ON_GROUND[1]
+
+
+def _root_is_wxyz(
+    clip: MotionClip, terrain: Optional[Heightfield], skeleton: Skeleton, by_itself: bool = False
+) -> bool:
+    """Whether the root would stand if its rotations were read as wxyz; `by_itself`: with no other sign of a slip.
+
+    Read as xyzw, a turn about z becomes one about x: someone who walks upright seems to lean by half a turn less his
+    heading.
+    """
+    upright, otherwise = _upright(clip.root_rot), _upright(_wxyz(clip.root_rot))
+    if upright < _LEANING and otherwise > 0.95:
+        return _fits(_as_wxyz(clip), terrain, skeleton)
+    astray = not by_itself or (terrain is not None and not _stands(clip, terrain, skeleton))
+    return upright < _LYING and astray and _fits(_as_wxyz(clip), terrain, skeleton)
 
 
 def _as_wxyz(clip: MotionClip) -> MotionClip:

@@ -115,9 +115,11 @@ def _slips() -> dict[str, MotionClip]:
     bent[:, 6] = [0, 0, np.sin(-0.5), np.cos(-0.5)]  # the left elbow, a hinge about z
     clip = replace(clip, joint_rot=bent)
     wxyz = [3, 0, 1, 2]
+    heading = np.tile(np.array([0, 0, np.sin(1.2), np.cos(1.2)], np.float32), (clip.num_frames, 1))
     return {
         "good": clip,
         "wxyz": replace(clip, root_rot=clip.root_rot[..., wxyz], joint_rot=bent[..., wxyz]),
+        "root_rot is probably stored as wxyz": replace(clip, root_rot=heading[..., wxyz]),
         "centimetres": replace(clip, root_pos=clip.root_pos * 100),
         "y is probably up": replace(clip, root_pos=clip.root_pos[:, [0, 2, 1]]),
         "not of one place": replace(clip, root_pos=clip.root_pos + np.array([50, 0, 0], np.float32)),
