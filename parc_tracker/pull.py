@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -60,16 +61,28 @@ def pull_model(
         return files
     env = read_mapping(to / ENV_FILE)
     settings = _section(env, "env")
-    if CHARACTER_FILE not in model["files"]:
-        files += _bring_character(store, model, settings, to / CHARACTER_FILE)
+    character = (
+        []
+        if CHARACTER_FILE in model["files"]
+        else _bring_character(store, model, settings, to / CHARACTER_FILE)
+    )
+    if character or CHARACTER_FILE in model["files"]:
+        settings["char_file"] = CHARACTER_FILE
+    else:
+        _note(f"{to / ENV_FILE}: its character {settings.get('char_file')} is neither in the store nor here")
+    files += character
     if with_dataset:
         files += _bring_dataset(store, model, settings, to / DATASET, progress)
-    if (to / CHARACTER_FILE).is_file():
-        settings["char_file"] = CHARACTER_FILE
+    elif (to / DATASET).is_file():
+        _note(f"{to / DATASET} is of an earlier pull; give --with-dataset for the motions of this model")
     # Places of the machine that trained; a file of failure rates is for drawing motions in training only.
     _section(settings, "dm").update(motion_file=DATASET, terrain_save_path=None, fail_rates_path=None)
     write_text(to / ENV_FILE, format_yaml(env))
     return files
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
 
 
 def _section(mapping: dict[str, Any], key: str) -> dict[str, Any]:

@@ -16,7 +16,10 @@ from parc_core.config.resolve import write_yaml
 from parc_core.evaluation.evaluate import make_evaluation_env
 from parc_core.learning.agent import make_agent
 from parc_core.learning.model_file import write_model_file
+from parc_core.registry.models import resolve_model
+from parc_core.storage.store import Store
 from parc_tracker.main import app
+from parc_tracker.pull import pull_model
 from tests.evaluation.sample_data import SMALL_NETS, make_env_file
 
 
@@ -107,6 +110,19 @@ def test_without_its_motions(training: Path, tmp_path: Path) -> None:
     assert "holds no motion" in run(
         "eval", "--model", str(folder / "model.pt"), "--dataset", "empty", code=65
     )
+
+
+def test_what_an_earlier_pull_left_is_said(training: Path, tmp_path: Path) -> None:
+    """Else the model would be evaluated on another one's motions, or with its character, without a word."""
+    run("models", "pull", "tiny", "--to", "out", "--with-dataset")
+    result = CliRunner().invoke(app, ["models", "pull", "tiny", "--to", "out"])
+    assert "is of an earlier pull" in result.stderr
+    store = Store()
+    manifest = resolve_model(store, "tiny")
+    del manifest["files"]["character.xml"]  # as earlier versions registered
+    shutil.rmtree(tmp_path / "robots")
+    pull_model(store, manifest, tmp_path / "out")
+    assert "mine.xml" in yaml.safe_load((tmp_path / "out" / "dm_env.yaml").read_text())["env"]["char_file"]
 
 
 def test_motions_that_changed_are_not_taken_for_those_of_the_training(training: Path, tmp_path: Path) -> None:
