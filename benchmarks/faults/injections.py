@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import signal
@@ -12,96 +13,133 @@ from typing import Callable, Dict, List
 
 from benchmarks.faults.processes import end_all, send, trainers
 from benchmarks.faults.scene import Scene
+from parc_core.storage.store import Store
+from parc_core.supervisor.checkpoint_mirror import POINTER
 
 DOWN_SECONDS = 6.0
 SLOW_SECONDS = 10.0
 FULL_SECONDS = 8.0
+PATIENCE = 120.0
+
+
+Felt = Callable[[], bool]
+"""Asked when the training has moved on: whether the fault met it."""
+
+
+class TooLate(Exception):
+    """The training ended before the fault could be done; it does not count."""
 
 
 @dataclass(frozen=True)
 class Fault:
     """A kind of fault."""
 
-    harm: Callable[[Scene, random.Random], None]
+    harm: Callable[[Scene, random.Random], Felt]
+    """Raises `TooLate`."""
     what: str
     """In a table."""
 
 
-def kill_trainer(scene: Scene, _chance: random.Random) -> None:
+def kill_trainer(scene: Scene, _chance: random.Random) -> Felt:
     """SIGKILL, as the kernel does when memory is out."""
-    for pid in trainers(scene.work):
-        send(pid, signal.SIGKILL)
+    return _signal_trainer(scene, signal.SIGKILL)
 
 
-def terminate_trainer(scene: Scene, _chance: random.Random) -> None:
+def terminate_trainer(scene: Scene, _chance: random.Random) -> Felt:
     """SIGTERM: a checkpoint, exit 75."""
-    for pid in trainers(scene.work):
-        send(pid, signal.SIGTERM)
+    return _signal_trainer(scene, signal.SIGTERM)
 
 
-def kill_flow(scene: Scene, _chance: random.Random) -> None:
+def kill_flow(scene: Scene, _chance: random.Random) -> Felt:
     """SIGKILL of the process that runs the flow; its trainer has to leave by itself."""
+    _running(scene)
     assert scene.flow is not None
     scene.flow.kill()
-    scene.flow.wait()
+    code = scene.flow.wait()
+    return lambda: code == -signal.SIGKILL
 
 
-def terminate_flow(scene: Scene, _chance: random.Random) -> None:
+def terminate_flow(scene: Scene, _chance: random.Random) -> Felt:
     """SIGTERM of the flow, as a service manager sends it."""
+    _running(scene)
     assert scene.flow is not None
     scene.flow.terminate()
-    scene.flow.wait(60)
+    code = scene.flow.wait(PATIENCE)
+    return lambda: code != 0
 
 
-def restart_objects(scene: Scene, _chance: random.Random) -> None:
+def restart_objects(scene: Scene, _chance: random.Random) -> Felt:
     """The S3 server dies and comes back."""
+    _running(scene)
+    before = scene.proxy.refused
     scene.objects.stop()
-    time.sleep(DOWN_SECONDS)
-    scene.objects.start()
+    try:
+        time.sleep(DOWN_SECONDS)
+        met = _met(lambda: scene.proxy.refused > before)
+    finally:
+        scene.objects.start()
+    return lambda: met
 
 
-def restart_objects_and_kill_trainer(scene: Scene, chance: random.Random) -> None:
+def restart_objects_and_kill_trainer(scene: Scene, chance: random.Random) -> Felt:
     """The S3 server is away while the trainer dies."""
+    _running(scene)
     scene.objects.stop()
-    kill_trainer(scene, chance)
-    time.sleep(DOWN_SECONDS)
-    scene.objects.start()
+    try:
+        felt = kill_trainer(scene, chance)
+        time.sleep(DOWN_SECONDS)
+    finally:
+        scene.objects.start()
+    return felt
 
 
-def slow_network(scene: Scene, chance: random.Random) -> None:
+def slow_network(scene: Scene, chance: random.Random) -> Felt:
     """Half a second and 50 to 500 kB/s between us and the store, for a while."""
+    _running(scene)
+    before = scene.proxy.delayed
     scene.proxy.slow(delay=0.5, rate=chance.uniform(5e4, 5e5))
     time.sleep(SLOW_SECONDS)
+    met = _met(lambda: scene.proxy.delayed > before)
     scene.proxy.slow()
+    return lambda: met
 
 
-def corrupt_newest_checkpoint(scene: Scene, chance: random.Random) -> None:
-    """The newest checkpoint is cut or altered on disk, then the trainer dies."""
+def corrupt_newest_checkpoint(scene: Scene, chance: random.Random) -> Felt:
+    """The running training's newest checkpoint is cut or altered on disk, then the trainer dies."""
+    folder = scene.work / "runs" / _running(scene) / "checkpoints"
+    _wait_for(scene, lambda: bool(_checkpoints(folder)))
     kill_flow(scene, chance)
     _wait_for_no_trainer(scene)
-    _spoil(_checkpoints(scene)[-1:], chance)
+    said = scene.log_mark()
+    _spoil(_checkpoints(folder)[-1:], chance)
+    # The store has the same one, good: that, or an older one of this disk.
+    return lambda: scene.says(said, "resuming from the checkpoint in the store", "skipped a checkpoint")
 
 
-def lose_the_machine(scene: Scene, chance: random.Random) -> None:
+def lose_the_machine(scene: Scene, chance: random.Random) -> Felt:
     """Everything on this machine is gone; another one goes on with the store alone."""
-    kill_flow(scene, chance)
+    felt = kill_flow(scene, chance)
     end_all(trainers(scene.work))
     shutil.rmtree(scene.work)
+    return felt
 
 
-def corrupt_newest_checkpoint_in_store(scene: Scene, chance: random.Random) -> None:
-    """The newest checkpoint in the store is altered, and the machine lost."""
+def corrupt_newest_checkpoint_in_store(scene: Scene, chance: random.Random) -> Felt:
+    """The running training's newest checkpoint in the store is altered, and the machine lost."""
+    key, store = _running(scene), scene.store()
+    _wait_for(scene, lambda: bool(stored_checkpoints(store, key)))
     lose_the_machine(scene, chance)
-    store = scene.store()
-    keys = [key for key in store.list("runs") if "/state/" in key and key.endswith(".pt")]
-    if keys:
-        newest = max(keys, key=lambda key: int(key.partition("/state/")[2].partition("-")[0]))
-        store.put_bytes(store.read_bytes(newest)[: chance.randrange(1, 5000)], newest)
-        scene.spoiled.add(newest)
+    said = scene.log_mark()
+    newest = stored_checkpoints(store, key)[0]
+    store.put_bytes(store.read_bytes(newest)[: chance.randrange(1, 5000)], newest)
+    scene.spoiled.add(newest)
+    return lambda: scene.says(said, "skipped a checkpoint of the store")
 
 
-def full_disk(scene: Scene, _chance: random.Random) -> None:
+def full_disk(scene: Scene, _chance: random.Random) -> Felt:
     """No byte is left on the disk of the work folder, for a while (`work` has to be a small file system)."""
+    _running(scene)
+    said = scene.log_mark()
     filler = scene.work / ".filler"
     with open(filler, "wb", buffering=0) as file:
         try:
@@ -112,6 +150,7 @@ def full_disk(scene: Scene, _chance: random.Random) -> None:
                 raise
     time.sleep(FULL_SECONDS)
     filler.unlink()
+    return lambda: scene.says(said, "No space left on device")
 
 
 FAULTS: Dict[str, Fault] = {
@@ -129,9 +168,49 @@ FAULTS: Dict[str, Fault] = {
 }
 
 
-def _checkpoints(scene: Scene) -> List[Path]:
-    """Those that a training can resume from, newest last; older ones have no SHA-256 beside."""
-    found = [path.with_suffix("") for path in scene.work.glob("runs/*/checkpoints/*.pt.sha256")]
+def stored_checkpoints(store: Store, key: str) -> List[str]:
+    """Keys of a training's checkpoints in the store, as its pointer names them, newest first."""
+    found = store.read_versioned(f"runs/{key}/{POINTER}")
+    entries = json.loads(found[0])["checkpoints"] if found is not None else []
+    return [entry["files"]["checkpoint.pt"]["key"] for entry in entries]
+
+
+def _running(scene: Scene) -> str:
+    """Key of the training that is under way; waits for its trainer to come back."""
+    while True:
+        key = scene.running()
+        if key is not None:
+            return key
+        if scene.flow is None or scene.flow.poll() is not None:
+            raise TooLate
+        time.sleep(0.1)
+
+
+def _met(true: Callable[[], bool]) -> bool:
+    """Whether a fault that lasts meets somebody, within a time in which a slow training has to ask the store."""
+    deadline = time.monotonic() + PATIENCE
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return true()
+
+
+def _wait_for(scene: Scene, true: Callable[[], bool]) -> None:
+    """While the training is under way."""
+    while not true():
+        _running(scene)
+        time.sleep(0.1)
+
+
+def _signal_trainer(scene: Scene, number: int) -> Felt:
+    _running(scene)
+    if not any([send(pid, number) for pid in trainers(scene.work)]):
+        raise TooLate
+    return lambda: True
+
+
+def _checkpoints(folder: Path) -> List[Path]:
+    """Those in a folder that a training can resume from, newest last; older ones have no SHA-256 beside."""
+    found = [path.with_suffix("") for path in folder.glob("*.pt.sha256")]
     return sorted(found, key=lambda path: path.stat().st_mtime)
 
 

@@ -2,7 +2,8 @@
 
 Each training is run by `parc-tracker run` on an S3 server of its own, gets `--each` faults, is started again
 whenever its flow ends with an error (what "Retry" does), and has to finish. Counted: trainings finished, samples
-trained twice, files in the store whose content is not what was recorded (must be 0).
+trained twice, files in the store whose content is not what was recorded (must be 0). Each fault has to meet the
+training that is under way, and is looked for in what came of it.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.faults.account import damaged_files, samples_lost
-from benchmarks.faults.injections import FAULTS
+from benchmarks.faults.injections import FAULTS, TooLate
 from benchmarks.faults.scene import SAMPLES_BETWEEN_CHECKPOINTS, Scene
 from benchmarks.timing import machine, machine_line
 from parc_core.system.files import write_json
 from parc_tracker.tables import print_table
 
 MAX_STARTS = 25  # of one training: one that needs more has not survived
-PATIENCE = 240.0  # s until a training moves on after a fault
+PATIENCE = 600.0  # s without a sample and without a line of the log after which a training is given up
+MAX_IDLE = 3  # trainings in a row that are over before a fault could be done
 
 
 def main(argv: List[str]) -> None:
@@ -50,18 +52,22 @@ def main(argv: List[str]) -> None:
     disk = args.scratch / "disk"
     with _small_disk(disk, args.disk_mb), Scene(args.scratch / "scene", disk / "work", args.samples) as scene:
         names = [name for name in FAULTS if name != "full disk" or args.disk_mb]
-        done = 0
+        done = idle = 0
         while done < args.faults:
             plan = [chance.choice(names) for _ in range(min(args.each, args.faults - done))]
             rows.append(_training(scene, len(rows), plan, chance, console))
             done += len(rows[-1]["faults"])
             damaged = [key for key in damaged_files(scene.store()) if key not in scene.spoiled]
             _write(args.json, rows, damaged)  # a benchmark that is cut short has the numbers so far
-            if not rows[-1]["faults"]:
-                raise SystemExit(f"training {rows[-1]['training']} took no fault; see {scene.scratch}")
+            idle = 0 if rows[-1]["faults"] else idle + 1
+            if idle == MAX_IDLE:
+                raise SystemExit(f"{idle} trainings in a row took no fault; see {scene.scratch}")
     print_table(_table(rows, damaged))
     console.print(f"{machine_line(machine())}. JSON: {args.json}")
-    if damaged or not all(row["finished"] for row in rows):
+    unfelt = [entry["fault"] for row in rows for entry in row["recoveries"] if not entry["felt"]]
+    if unfelt:
+        console.print(f"faults that did not meet their training: {', '.join(unfelt)}")
+    if damaged or unfelt or not all(row["finished"] for row in rows):
         raise SystemExit(1)
 
 
@@ -106,8 +112,14 @@ def _training(
             name = left.pop(0)
             console.print(f"training {number}: {name}")
             before = _account(scene, known)
-            recoveries.append({"fault": name, "began": time.monotonic()})
-            FAULTS[name].harm(scene, chance)
+            began_fault = time.monotonic()
+            try:
+                felt = FAULTS[name].harm(scene, chance)
+            except TooLate:
+                console.print(f"training {number}: {name}: too late, the training is over")
+                left.insert(0, name)
+                break
+            recoveries.append({"fault": name, "began": began_fault, "felt": felt})
             if not scene.work.exists():  # the record of the lost machine is gone with it
                 lost, trainer_starts = lost + before[0], trainer_starts + before[1]
             _wait_for_recovery(scene, recoveries)
@@ -121,6 +133,7 @@ def _training(
         codes[str(code)] += 1
         if code == 0:
             _recovered(recoveries)  # the fault came so late that nothing was left to train
+            _ask(recoveries)
         if code == 0 or starts >= MAX_STARTS:
             break
     more = _account(scene, known)
@@ -132,7 +145,10 @@ def _training(
         "trainer_starts": trainer_starts + more[1],
         "samples_lost": lost + more[0],
         "exit_codes": dict(codes),
-        "recoveries": [{"fault": found["fault"], "seconds": found.get("seconds")} for found in recoveries],
+        "recoveries": [
+            {"fault": found["fault"], "seconds": found.get("seconds"), "felt": found["felt"] is True}
+            for found in recoveries
+        ],
         "seconds": round(time.monotonic() - began, 1),
     }
     console.print(row)
@@ -143,6 +159,14 @@ def _wait_for_recovery(scene: Scene, recoveries: List[Dict[str, Any]]) -> None:
     """Notes how long the last faults stopped the training, once it moves on; nothing where its flow ended."""
     if any("seconds" not in found for found in recoveries) and scene.wait_for_progress(1, PATIENCE):
         _recovered(recoveries)
+        _ask(recoveries)
+
+
+def _ask(recoveries: List[Dict[str, Any]]) -> None:
+    """Whether the faults met the training, once it is known."""
+    for found in recoveries:
+        if callable(found["felt"]):
+            found["felt"] = found["felt"]()
 
 
 def _recovered(recoveries: List[Dict[str, Any]]) -> None:
@@ -162,6 +186,7 @@ def by_fault(rows: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
                     "fault": name,
                     "what": fault.what,
                     "times": len(recoveries),
+                    "felt": sum(entry["felt"] for entry in recoveries),
                     "finished": sum(row["faults"].count(name) for row in rows if row["finished"]),
                     "recovery_seconds": statistics.median(seconds) if seconds else None,
                 }
@@ -185,13 +210,14 @@ def _table(rows: List[Dict[str, Any]], damaged: List[str]) -> Table:
     finished = sum(row["finished"] for row in rows)
     table = Table(title=f"{sum(faults.values())} faults in {len(rows)} trainings")
     table.add_column("fault")
-    for column in ("times", "finished", "recovery, s (median)"):
+    for column in ("times", "felt", "finished", "recovery, s (median)"):
         table.add_column(column, justify="right")
     for entry in by_fault(rows):
         recovery = entry["recovery_seconds"]
         table.add_row(
             entry["what"],
             str(entry["times"]),
+            str(entry["felt"]),
             str(entry["finished"]),
             "never" if recovery is None else f"{recovery:.1f}",
         )

@@ -16,11 +16,14 @@ class SlowProxy:
 
     Attributes:
         port: where it listens, on 127.0.0.1.
+        refused: connections that found no target.
+        delayed: blocks that had to wait.
     """
 
     def __init__(self, target: Tuple[str, int]) -> None:
         self._target = target
         self._delay, self._rate = 0.0, float("inf")
+        self.refused = self.delayed = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
@@ -41,6 +44,7 @@ class SlowProxy:
                 return
             server = self._connect()
             if server is None:  # the store is down: the client sees a reset
+                self.refused += 1
                 client.close()
                 continue
             for source, sink in ((client, server), (server, client)):
@@ -57,6 +61,7 @@ class SlowProxy:
             while data := source.recv(_BLOCK):
                 pause = self._delay + len(data) / self._rate
                 if pause > 0:
+                    self.delayed += 1
                     time.sleep(pause)
                 sink.sendall(data)
         for end in (source, sink):

@@ -38,6 +38,7 @@ class Scene:
         self.objects = ObjectServer(scratch / "objects")
         self.proxy = SlowProxy(("127.0.0.1", self.objects.port))
         self.flow: Optional[subprocess.Popen] = None
+        self._log: Optional[Path] = None
         self._prefect: Optional[subprocess.Popen] = None
         self._write_inputs()
 
@@ -85,7 +86,8 @@ class Scene:
         tracker = yaml.safe_load((self.scratch / "tracker.yaml").read_text(encoding="utf-8"))
         config.write_text(yaml.safe_dump({**tracker, "seed": number}), encoding="utf-8")
         command = [sys.executable, "-m", "parc_tracker.main", "run", "--config", str(config)]
-        with open(self.scratch / f"flow_{number}.log", "ab") as log:
+        self._log = self.scratch / f"flow_{number}.log"
+        with open(self._log, "ab") as log:
             self.flow = subprocess.Popen(
                 command, cwd=self.scratch, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
             )
@@ -94,17 +96,41 @@ class Scene:
         """progress.jsonl of all trainings on this machine."""
         return sorted(self.work.glob("runs/*/progress.jsonl"), key=lambda path: path.stat().st_mtime)
 
+    def running(self) -> Optional[str]:
+        """Key of the training that is under way; None between trainers, and where the flow has ended."""
+        files = self.progress_files()
+        if self.flow is None or self.flow.poll() is not None or not files or not trainers(self.work):
+            return None
+        return files[-1].parent.name
+
     def wait_for_progress(self, samples: int, timeout: float) -> bool:
-        """Until the running training has made `samples` more; False if the flow ended or `timeout` s went by."""
+        """Until the running training has made `samples` more; False if the flow ended.
+
+        Also False where for `timeout` s neither samples nor lines of its log were added: a loaded machine is slow,
+        and not dead.
+        """
+        begin = seen = (self._newest(), self.log_mark())
         deadline = time.monotonic() + timeout
-        begin = self._newest()
         while time.monotonic() < deadline:
             if self.flow is None or self.flow.poll() is not None:
                 return False
-            if self._newest() - begin >= samples and trainers(self.work):
+            now = (self._newest(), self.log_mark())
+            if now[0] - begin[0] >= samples and trainers(self.work):
                 return True
+            if now != seen:
+                seen, deadline = now, time.monotonic() + timeout
             time.sleep(0.1)
         return False
+
+    def log_mark(self) -> int:
+        """Where the flow's log ends now."""
+        return self._log.stat().st_size if self._log is not None and self._log.exists() else 0
+
+    def says(self, mark: int, *texts: str) -> bool:
+        """Whether one of some texts is in the flow's log after a mark."""
+        assert self._log is not None
+        said = self._log.read_bytes()[mark:].decode("utf-8", "replace")
+        return any(text in said for text in texts)
 
     def _newest(self) -> int:
         return sum(newest_samples(path) for path in self.progress_files())

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from benchmarks.faults.account import damaged_files, newest_samples, samples_lost
+from benchmarks.faults.injections import FAULTS, TooLate
 from benchmarks.faults.main import by_fault
 from benchmarks.faults.processes import end_all, of_hosts, send, trainers
 from benchmarks.faults.proxy import SlowProxy
+from benchmarks.faults.scene import Scene
 from parc_core.storage.store import Store
 
 
@@ -75,19 +79,116 @@ def test_altered_and_vanished_files_are_found(tmp_path):
     assert damaged_files(store) == ["files/one", "files/two"]
 
 
+class Training:
+    """A scene whose flow and trainer are processes that sleep; a finished training lies in the store beside it."""
+
+    def __init__(self, folder):
+        self.work, self.spoiled, self._store, self.key = (
+            folder / "work",
+            set(),
+            Store(folder / "store"),
+            "now",
+        )
+        self.log = ""
+        words = ["parc_core.train", str(self.work)]
+        sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+        self.trainer, self.flow = subprocess.Popen([*sleep, *words]), subprocess.Popen(sleep)
+        for key, samples in (("before", 9000), ("now", 100)):
+            self.mirror(key, samples)
+
+    def mirror(self, key, samples):
+        (self.work / "runs" / key / "checkpoints").mkdir(parents=True, exist_ok=True)
+        name = f"runs/{key}/state/{samples}-00/checkpoint.pt"
+        self._store.put_bytes(b"x" * 9000, name)
+        entry = {"samples": samples, "files": {"checkpoint.pt": {"key": name}}}
+        self._store.put_json({"format": 1, "checkpoints": [entry]}, f"runs/{key}/checkpoints.json")
+
+    def running(self):
+        return self.key if self.flow.poll() is None else None
+
+    def store(self):
+        return self._store
+
+    def log_mark(self):
+        return len(self.log)
+
+    def says(self, mark, *texts):
+        return any(text in self.log[mark:] for text in texts)
+
+    def end(self):
+        for process in (self.trainer, self.flow):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def training(tmp_path):
+    scene = Training(tmp_path)
+    yield scene
+    scene.end()
+
+
+def test_a_damaged_stored_checkpoint_is_that_of_the_running_training(training):
+    felt = FAULTS["bad stored checkpoint"].harm(training, random.Random(0))
+    assert training.spoiled == {"runs/now/state/100-00/checkpoint.pt"}
+    assert len(training.store().read_bytes("runs/before/state/9000-00/checkpoint.pt")) == 9000
+    assert len(training.store().read_bytes("runs/now/state/100-00/checkpoint.pt")) < 9000
+    assert not felt()
+    training.log += "note: skipped a checkpoint of the store: damaged"
+    assert felt()
+
+
+@pytest.mark.parametrize("name", [name for name in FAULTS])
+def test_a_training_that_is_over_takes_no_fault(training, name):
+    training.flow.kill()
+    training.flow.wait()
+    with pytest.raises(TooLate):
+        FAULTS[name].harm(training, random.Random(0))
+    assert training.spoiled == set()
+
+
+def test_a_kill_is_felt(training):
+    assert FAULTS["kill trainer"].harm(training, random.Random(0))()
+    assert training.trainer.wait(10) == -signal.SIGKILL
+    assert FAULTS["kill flow"].harm(training, random.Random(0))()
+
+
+def test_waiting_for_progress_lasts_while_something_happens(tmp_path, monkeypatch):
+    scene = object.__new__(Scene)
+    scene.flow = SimpleNamespace(poll=lambda: None)
+    marks = iter(range(6))
+    scene.log_mark = lambda: next(marks, 6)
+    scene._newest = lambda: 0
+    began = time.monotonic()
+    monkeypatch.setattr("benchmarks.faults.scene.time.sleep", lambda s: time_sleep(0.2))
+    assert not scene.wait_for_progress(10, 0.5)
+    assert time.monotonic() - began > 1.0  # each line of the log counted
+
+
+time_sleep = time.sleep
+
+
 def test_each_kind_of_fault_has_its_line():
     rows = [
         {
             "faults": ["kill flow", "kill flow"],
             "finished": True,
-            "recoveries": [{"fault": "kill flow", "seconds": 4.0}, {"fault": "kill flow", "seconds": 8.0}],
+            "recoveries": [
+                {"fault": "kill flow", "seconds": 4.0, "felt": True},
+                {"fault": "kill flow", "seconds": 8.0, "felt": True},
+            ],
         },
-        {"faults": ["full disk"], "finished": False, "recoveries": [{"fault": "full disk", "seconds": None}]},
+        {
+            "faults": ["full disk"],
+            "finished": False,
+            "recoveries": [{"fault": "full disk", "seconds": None, "felt": False}],
+        },
     ]
     found = [
-        (line["fault"], line["times"], line["finished"], line["recovery_seconds"]) for line in by_fault(rows)
+        (line["fault"], line["times"], line["felt"], line["finished"], line["recovery_seconds"])
+        for line in by_fault(rows)
     ]
-    assert found == [("kill flow", 2, 2, 6.0), ("full disk", 1, 0, None)]
+    assert found == [("kill flow", 2, 2, 2, 6.0), ("full disk", 1, 0, 0, None)]
 
 
 @pytest.fixture
