@@ -15,7 +15,8 @@ from parc_core.motion.formats.completion import completed
 from parc_core.motion.formats.container import validate
 from parc_core.motion.formats.legacy import converted_bytes, read_any
 from parc_core.motion.formats.pickle_limits import MAX_FILE_BYTES
-from parc_core.motion.plausibility import Skeleton, judge
+from parc_core.motion.plausibility import judge
+from parc_core.motion.skeleton import Skeleton
 from parc_core.system.files import printable_name, read_regular, write_bytes
 from parc_tracker.progress import counting_bar
 

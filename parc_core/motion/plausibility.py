@@ -8,16 +8,13 @@ alone: worker processes that read motions do without torch.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Iterator, List, Optional, Tuple
+from typing import Iterator, Optional
 
 import numpy as np
 
 from parc_core.motion.clip import MotionClip
-from parc_core.system.files import sha256_bytes
+from parc_core.motion.skeleton import Skeleton, beyond_range, body_positions, multiply, off_axis
 from parc_core.terrain.heightfield import Heightfield, grid_index
-
-if TYPE_CHECKING:
-    from parc_core.character.model import Character
 
 MAX_OFF_AXIS = 0.1
 """rad by which a hinge may turn about other axes, or a fixed joint at all (real clips: 0.002)."""
@@ -46,51 +43,6 @@ _TRUNK_HEIGHT = (0.3, 1.5)  # m of a person's root above the ground
 _LYING = 0.3  # as MIN_UPRIGHT, of a body that is not upright
 _LEANING = 0.9  # the same, of one that leans by 26 degrees all the time
 _ON_GROUND = (-0.15, 0.3)  # m of the lowest body's origin above the ground, for guessing the cause
-
-
-@dataclass(frozen=True)
-class Skeleton:
-    """What the checks need of a character, as numpy arrays: J bodies, root first."""
-
-    parents: Tuple[int, ...]
-    offsets: np.ndarray
-    """(J, 3) m."""
-    rest: np.ndarray
-    """(J, 4) xyzw: orientation in the parent's frame at zero dofs."""
-    names: Tuple[str, ...]
-    kinds: Tuple[str, ...]
-    axes: np.ndarray
-    """(J, 3) of hinges, zero for other joints."""
-    lower: np.ndarray
-    """(J, 3) rad: least rotation vector; of a hinge the first component is its angle."""
-    upper: np.ndarray
-    """(J, 3) rad."""
-
-    def digest(self) -> str:
-        """SHA-256 of all of it."""
-        arrays = (self.offsets, self.rest, self.axes, self.lower, self.upper)
-        text = repr((self.parents, self.names, self.kinds)).encode()
-        return sha256_bytes(text + b"".join(array.tobytes() for array in arrays))
-
-    @classmethod
-    def of(cls, character: Character) -> Skeleton:
-        """The skeleton of a character."""
-        count = character.num_bodies
-        lower, upper = np.full((count, 3), -np.inf), np.full((count, 3), np.inf)
-        for body in range(1, count):
-            start, dims = int(character.joint_dof_idx[body]), int(character.joint_dof_dim[body])
-            lower[body, :dims] = character.dof_lower[start : start + dims].cpu().numpy()
-            upper[body, :dims] = character.dof_upper[start : start + dims].cpu().numpy()
-        return cls(
-            tuple(character.parent_indices.tolist()),
-            character.local_translation.cpu().numpy().astype(np.float64),
-            character.local_rotation.cpu().numpy().astype(np.float64),
-            tuple(character.joint_names),
-            tuple(character.joint_types),
-            character.joint_axis.cpu().numpy().astype(np.float64),
-            lower,
-            upper,
-        )
 
 
 @dataclass(frozen=True)
@@ -153,7 +105,7 @@ def _of_joints(clip: MotionClip, skeleton: Skeleton) -> str:
         frame, joint = np.unravel_index(int(off.argmax()), off.shape)
         name = skeleton.names[joint + 1]
         return f"joint {name} turns {off.max():.2f} rad off what it can do, at frame {frame} (limit {MAX_OFF_AXIS:g})"
-    beyond = _beyond_range(clip.joint_rot, skeleton)
+    beyond = beyond_range(clip.joint_rot, skeleton)
     if beyond.size and beyond.max() > MAX_BEYOND_RANGE:
         frame, joint = np.unravel_index(int(beyond.argmax()), beyond.shape)
         name = skeleton.names[joint + 1]
@@ -268,15 +220,21 @@ def _as_wxyz(clip: MotionClip) -> MotionClip:
 
 
 def _y_is_up(clip: MotionClip, terrain: Optional[Heightfield], skeleton: Skeleton) -> bool:
-    """Whether the body stands along y, its lowest end near y = 0, and is not just lying on the ground."""
+    """Whether the body stands along y, its lowest end at one height near y = 0, and is not just lying there."""
     rot = clip.root_rot
     along_y = float(np.median(2.0 * (rot[:, 1] * rot[:, 2] - rot[:, 0] * rot[:, 3])))
-    lowest = _body_positions(clip, skeleton)[..., 1].min(axis=1)
-    steady = float(np.mean((lowest > -0.1) & (lowest < 0.25))) > 0.9
+    lowest = body_positions(clip, skeleton)[..., 1].min(axis=1)
+    floor = float(np.median(lowest))
+    steady = abs(floor) < 0.8 and float(np.mean(np.abs(lowest - floor) < 0.2)) > 0.9
     if terrain is not None and not _stands(clip, terrain, skeleton) and along_y > 0.7:
         return steady or _fits(_turned_up(clip), terrain, skeleton)
     height = clip.root_pos[:, 2] - (0.0 if terrain is None else _ground(clip.root_pos[:, :2], terrain))
-    lies = float(np.ptp(height)) < 0.5 and 0.03 < float(np.median(height)) < 0.45
+    # Nobody who lies moves sideways without rolling.
+    facing = np.stack(
+        [1 - 2 * (rot[:, 1] ** 2 + rot[:, 2] ** 2), 2 * (rot[:, 0] * rot[:, 2] - rot[:, 1] * rot[:, 3])]
+    )
+    glides = float(np.ptp(clip.root_pos[:, 0])) > 1.0 and float(np.linalg.norm(facing.mean(axis=1))) > 0.8
+    lies = float(np.ptp(height)) < 0.5 and 0.03 < float(np.median(height)) < 0.45 and not glides
     return along_y > 0.7 and steady and not lies
 
 
@@ -284,7 +242,7 @@ def _turned_up(clip: MotionClip) -> MotionClip:
     """The clip turned from y up to z up: x stays, y becomes z, z becomes -y."""
     turn = np.array([np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)])
     pos = clip.root_pos[:, [0, 2, 1]] * np.array([1.0, -1.0, 1.0])
-    rot = _multiply(np.broadcast_to(turn, clip.root_rot.shape), clip.root_rot)
+    rot = multiply(np.broadcast_to(turn, clip.root_rot.shape), clip.root_rot)
     return replace(clip, root_pos=pos, root_rot=rot)
 
 
@@ -312,66 +270,10 @@ def _upright(root_rot: np.ndarray) -> float:
 
 def _clearance(clip: MotionClip, terrain: Heightfield, skeleton: Skeleton) -> np.ndarray:
     """(n,) m of the lowest body's origin above the ground below it."""
-    pos = _body_positions(clip, skeleton)
+    pos = body_positions(clip, skeleton)
     return (pos[..., 2] - _ground(pos[..., :2], terrain)).min(axis=1)
-
-
-def _body_positions(clip: MotionClip, skeleton: Skeleton) -> np.ndarray:
-    """(n, J, 3) m."""
-    positions: List[np.ndarray] = [clip.root_pos.astype(np.float64)]
-    rotations: List[np.ndarray] = [clip.root_rot.astype(np.float64)]
-    for body in range(1, len(skeleton.parents)):
-        parent = skeleton.parents[body]
-        turn = rotations[parent]
-        positions.append(positions[parent] + _rotate(turn, skeleton.offsets[body]))
-        local = _multiply(np.broadcast_to(skeleton.rest[body], turn.shape), clip.joint_rot[:, body - 1])
-        rotations.append(_multiply(turn, local))
-    return np.stack(positions, axis=1)
-
-
-def off_axis(joint_rot: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """(n, J-1) rad that each hinge turns about other axes than its own, and each fixed joint at all."""
-    off = np.zeros(joint_rot.shape[:2])
-    for joint in range(joint_rot.shape[1]):
-        kind, q = skeleton.kinds[joint + 1], joint_rot[:, joint].astype(np.float64)
-        if kind == "HINGE":
-            axis = skeleton.axes[joint + 1]
-            along = q[:, :3] @ axis
-            off[:, joint] = 2.0 * np.arctan2(
-                np.linalg.norm(q[:, :3] - along[:, None] * axis, axis=-1), np.hypot(along, q[:, 3])
-            )
-        elif kind == "FIXED":
-            off[:, joint] = 2.0 * np.arctan2(np.linalg.norm(q[:, :3], axis=-1), np.abs(q[:, 3]))
-    return off
-
-
-def _beyond_range(joint_rot: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """(n, J-1) rad by which each joint exceeds its range."""
-    q = joint_rot.astype(np.float64)
-    q = np.where(q[..., 3:] < 0, -q, q)
-    length = np.linalg.norm(q[..., :3], axis=-1, keepdims=True)
-    angle = 2.0 * np.arctan2(length, q[..., 3:])
-    vectors = q[..., :3] * (angle / np.where(length > 1e-9, length, 1.0))
-    hinge = np.array([kind == "HINGE" for kind in skeleton.kinds[1:]])
-    along = (vectors * skeleton.axes[1:]).sum(axis=-1)
-    vectors[:, hinge] = 0.0
-    vectors[:, hinge, 0] = along[:, hinge]
-    beyond = np.maximum(vectors - skeleton.upper[1:], skeleton.lower[1:] - vectors)
-    beyond[:, hinge, 1:] = -np.inf
-    return beyond.max(axis=-1)
 
 
 def _wxyz(quaternions: np.ndarray) -> np.ndarray:
     """What a file meant that stores w first. (..., 4)."""
     return quaternions[..., [1, 2, 3, 0]]
-
-
-def _multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    av, aw, bv, bw = a[..., :3], a[..., 3:], b[..., :3], b[..., 3:]
-    vector = aw * bv + bw * av + np.cross(av, bv)
-    return np.concatenate([vector, aw * bw - (av * bv).sum(axis=-1, keepdims=True)], axis=-1)
-
-
-def _rotate(q: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    t = 2.0 * np.cross(q[..., :3], vector)
-    return vector + q[..., 3:] * t + np.cross(q[..., :3], t)

@@ -28,7 +28,7 @@ from parc_core.motion.dataset.inputs import MARKER, InputFile, Progress
 from parc_core.motion.dataset.merge_result import Duplicate, MergedMotion, MergeResult, Rejected
 from parc_core.motion.dataset.remote_folders import ensure_cached, local_file
 from parc_core.motion.dataset.sources import find_motions
-from parc_core.motion.plausibility import Skeleton
+from parc_core.motion.skeleton import Skeleton
 from parc_core.storage.cache import LocalCache
 from parc_core.system.files import (
     PathLike,

@@ -10,7 +10,8 @@ import numpy as np
 
 from parc_core.motion.clip import MotionClip
 from parc_core.motion.dataset.dataset_file import manifest_path
-from parc_core.motion.plausibility import Skeleton, judge
+from parc_core.motion.plausibility import judge
+from parc_core.motion.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from parc_core.character.model import Character

@@ -1,4 +1,4 @@
-"""What stands for numpy's and torch's objects while a pickle is read (see `safe_pickle`).
+"""What stands for numpy's objects, and for those of unknown classes, while a pickle is read (see `safe_pickle`).
 
 None of them is numpy's or torch's own function: a forged dtype state can make numpy's `__setstate__` take file bytes
 for pointers.
@@ -7,17 +7,14 @@ for pointers.
 from __future__ import annotations
 
 import functools
-import io
 import pickle
 import re
-import zipfile
-from collections import OrderedDict
 from typing import Any, Callable, Dict, List, Tuple
 
 import numpy as np
 
 from parc_core.motion.formats.pickle_limits import Budget
-from parc_core.motion.formats.pickle_machine import Callee, Stateful, check_key, run
+from parc_core.motion.formats.pickle_machine import Callee, Stateful, check_key
 
 Globals = Dict[Tuple[str, str], Any]
 Done = Dict[int, Tuple[Any, Any]]
@@ -25,15 +22,6 @@ Done = Dict[int, Tuple[Any, Any]]
 
 _MAX_DEPTH = 250
 """Containers inside containers: all that walks through them, or writes them again, does so by recursion."""
-
-_LEGACY_PICKLES = 5
-"""At the beginning of torch's older files: magic number, version, system, value, keys of the storages."""
-_ELEMENT_BYTES = {
-    **dict.fromkeys(("ByteStorage", "CharStorage", "BoolStorage", "UntypedStorage"), 1),
-    **dict.fromkeys(("HalfStorage", "BFloat16Storage", "ShortStorage"), 2),
-    **dict.fromkeys(("IntStorage", "FloatStorage"), 4),
-    **dict.fromkeys(("LongStorage", "DoubleStorage", "ComplexFloatStorage"), 8),
-}
 
 _PLAIN_DTYPE = re.compile(r"[biufcSUO][0-9]{1,9}")
 
@@ -101,7 +89,7 @@ class _Array(Stateful):
         kind = _kind(dtype)
         self._budget.take(len(data) * (kind.itemsize if kind.hasobject else 1))
         # Objects are finished with all that holds them.
-        flat = _object_items(list(data)) if kind.hasobject else _numbers(_bytes(data), kind)
+        flat = _object_items(list(data)) if kind.hasobject else _numbers(as_bytes(data), kind)
         self.value = flat.reshape(_shape(shape), order="F" if fortran is True or fortran == 1 else "C")
 
 
@@ -110,7 +98,7 @@ def _from_buffer(
 ) -> _Array:
     """An array of pickle protocol 5; order "K" comes with the order of its axes (numpy 2)."""
     found = _Array(budget)
-    data = _bytes(data)
+    data = as_bytes(data)
     budget.take(len(data))
     flat = _numbers(data, _kind(dtype))
     if order == "K" and axis_order is not None:
@@ -137,7 +125,7 @@ def _shape(shape: Any) -> Tuple[int, ...]:
     return shape
 
 
-def _bytes(data: Any) -> bytes:
+def as_bytes(data: Any) -> bytes:
     """The bytes of an array; Python 2 wrote them as text."""
     if isinstance(data, str):
         return data.encode("latin-1")
@@ -151,7 +139,7 @@ def _scalar(budget: Budget, dtype: Any, data: Any) -> Any:
     budget.take(kind.itemsize)
     if kind.hasobject:
         raise pickle.UnpicklingError("object scalar")
-    return np.frombuffer(_bytes(data), dtype=kind, count=1).astype(kind.newbyteorder("="))[0]
+    return np.frombuffer(as_bytes(data), dtype=kind, count=1).astype(kind.newbyteorder("="))[0]
 
 
 def numpy_globals(budget: Budget) -> Globals:
@@ -201,86 +189,6 @@ def _plain_globals(budget: Budget) -> Globals:
         known[(builtins, "frozenset")] = Function(lambda *given: frozenset(items(*given)))
         known[(builtins, "complex")] = Function(lambda real, imag: complex(float(real), float(imag)))
     return known
-
-
-def torch_globals(budget: Budget) -> Globals:
-    import torch
-
-    def load_storage(data: Any) -> Any:
-        _check_storage(_bytes(data), budget)
-        # The original runs torch.load on these bytes with everything allowed; this one allows tensors alone.
-        found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        if not torch.is_storage(found):
-            raise pickle.UnpicklingError("a tensor without a storage")
-        return found
-
-    def rebuild_tensor(storage: Any, offset: int, size: Any, stride: Any, *_grad_hooks: Any) -> np.ndarray:
-        # Checked by torch: size and stride must stay inside the storage.
-        tensor = torch._utils._rebuild_tensor(storage, offset, tuple(size), tuple(stride))
-        budget.take(tensor.numel() * tensor.element_size())
-        return tensor.detach().numpy().copy()
-
-    return {
-        ("collections", "OrderedDict"): Function(_ordered),
-        ("torch._utils", "_rebuild_tensor_v2"): Function(rebuild_tensor),
-        ("torch.storage", "_load_from_bytes"): Function(load_storage),
-    }
-
-
-def _check_storage(data: bytes, budget: Budget) -> None:
-    """Raises where torch's own reader of a storage would take more than the budget: it does as its pickles say."""
-    if zipfile.is_zipfile(io.BytesIO(data)):
-        with zipfile.ZipFile(io.BytesIO(data)) as parts:
-            budget.take(sum(part.file_size for part in parts.infolist()))
-            pickles = [parts.read(part) for part in parts.infolist() if part.filename.endswith(".pkl")]
-        files, each = [(found, io.BytesIO(found)) for found in pickles], 1
-    else:
-        files, each = [(data, io.BytesIO(data))], _LEGACY_PICKLES
-        budget.take(len(data))
-
-    def outside(identity: Any) -> Any:
-        # ("storage", type, key, device, number of elements, view)
-        if not isinstance(identity, tuple) or len(identity) not in (5, 6):
-            raise pickle.UnpicklingError("a storage without its description")
-        for part in identity:
-            if not isinstance(part, Callee):
-                check_key(part)
-        if not isinstance(identity[4], int) or identity[4] < 0:
-            raise pickle.UnpicklingError("a storage without its size")
-        kind = identity[1]
-        budget.take(identity[4] * (kind.element_bytes if isinstance(kind, _TorchGlobal) else 16))
-        return None
-
-    for found, file in files:
-        for _ in range(each):
-            run(found, lambda _module, name: _TorchGlobal(name), outside, file)
-
-
-class _TorchGlobal(Callee):
-    """Whatever torch's pickles name: a kind of storage, or a function that makes a tensor."""
-
-    __slots__ = ("element_bytes",)
-
-    def __init__(self, name: str) -> None:
-        self.element_bytes = _ELEMENT_BYTES.get(name, 16)
-
-    def made(self, arguments: Tuple[Any, ...]) -> None:
-        return None
-
-
-def _ordered(items: Any = ()) -> Any:
-    if not isinstance(items, (list, tuple)) or not all(
-        isinstance(item, (list, tuple)) and len(item) == 2 for item in items
-    ):
-        raise pickle.UnpicklingError("a dictionary of other values")
-    return OrderedDict((check_key(key), value) for key, value in items)
-
-
-TORCH_NAMES = (
-    ("collections", "OrderedDict"),
-    ("torch._utils", "_rebuild_tensor_v2"),
-    ("torch.storage", "_load_from_bytes"),
-)
 
 
 class Record(Stateful):

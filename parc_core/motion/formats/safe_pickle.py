@@ -20,15 +20,14 @@ from parc_core.errors import DataError
 from parc_core.motion.formats.pickle_limits import Budget
 from parc_core.motion.formats.pickle_machine import opcodes, run
 from parc_core.motion.formats.pickle_values import (
-    TORCH_NAMES,
     AnyClass,
     Forbidden,
     Function,
     Globals,
     finish,
     numpy_globals,
-    torch_globals,
 )
+from parc_core.motion.formats.torch_values import TORCH_NAMES, torch_globals
 
 PROTOCOL = 4
 

@@ -23,7 +23,7 @@ from parc_core.motion.formats.container import motion_terrain_bytes, read_motion
 from parc_core.motion.formats.legacy import read_any
 from parc_core.motion.formats.normal_form import whole_frame_rate
 from parc_core.motion.library import MotionLibrary
-from parc_core.motion.plausibility import Skeleton
+from parc_core.motion.skeleton import Skeleton
 from parc_core.rotations import exp_map_to_quat
 from tests.motion.small_files import container, motion_dict, small_clip, small_terrain, terrain_dict
 
