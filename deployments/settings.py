@@ -13,8 +13,10 @@ from flows.form import Form
 from flows.hand_over import TRAINED_BY
 from flows.tracker_iteration import FLOW_NAME
 from parc_core.errors import ConfigError
+from parc_core.storage.redact import has_credentials
 from parc_core.storage.store import Store
 from tasks.credentials import VARIABLE as BLOCK_VARIABLE
+from tasks.links import VARIABLE as SERVED_VARIABLE
 
 POOL = "parc"
 QUEUE = "training"
@@ -75,11 +77,11 @@ class DeploySettings:
 
     def environment(self, deployment: str = MANUAL) -> dict[str, str]:
         """Variables of a deployment's runs. No credentials: those are the worker's own, or in a block."""
-        block = os.environ.get(BLOCK_VARIABLE, "")
+        given = {name: os.environ.get(name, "") for name in (BLOCK_VARIABLE, SERVED_VARIABLE)}
         return {
             "PARC_STORE": self.store,
             **({TRAINED_BY: f"{FLOW_NAME}/{MANUAL}"} if deployment == SCHEDULED else {}),
-            **({BLOCK_VARIABLE: block} if block else {}),
+            **{name: value for name, value in given.items() if value},
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
             "DO_NOT_TRACK": "1",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -99,5 +101,8 @@ def deployed_store() -> str:
             "PARC_STORE holds credentials or a query, which the server would show; give them to the workers in "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and leave them out of the address"
         )
+    served = os.environ.get(SERVED_VARIABLE, "")
+    if served and (urlsplit(served).scheme not in ("http", "https") or has_credentials(served)):
+        raise ConfigError(f"{SERVED_VARIABLE} has to be an http(s) address without credentials; correct it")
     store = Store()
     return str(store.root) if store.root is not None else store.url

@@ -13,12 +13,18 @@ from typing import Any
 from uuid import UUID
 
 from prefect import get_run_logger
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.artifacts import (
+    create_image_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.context import TaskRunContext
 
 from parc_core.evaluation.result import percent
+from tasks.pictures import curves_svg, data_uri
 
 SECONDS_BETWEEN = 2.0
 SEND_TIMEOUT = 5.0
@@ -44,13 +50,29 @@ def show_page(key: str, text: str, description: str) -> None:
         text: Markdown.
         description: what the page is, for lists of artifacts.
     """
+    _send_once(key, lambda: create_markdown_artifact(text, key=key, description=description))
+
+
+def show_curves(folder: Path) -> None:
+    """Shows the learning curves of a training folder with the run, as `show_page` does."""
+    svg = curves_svg(folder)
+    if svg:
+        _send_once(
+            "learning-curves",
+            lambda: create_image_artifact(
+                data_uri(svg), key="learning-curves", description="The training's curves over its samples"
+            ),
+        )
+
+
+def _send_once(key: str, create: Callable[[], Any]) -> None:
     if TaskRunContext.get() is None:
         return
     log = get_run_logger()
 
     def send() -> None:
         try:
-            create_markdown_artifact(text, key=key, description=description)
+            create()
         except Exception as error:  # noqa: BLE001 - as for the training's
             log.warning("the page '%s' did not reach the server: %s", key, error)
 

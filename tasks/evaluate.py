@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,15 +12,18 @@ from prefect import get_run_logger
 from parc_core.config.schema import to_mapping
 from parc_core.engines.registry import resolve_engine
 from parc_core.evaluate import Runner, evaluate_and_report, evaluate_and_save
-from parc_core.evaluation.result import Summary, load, percent
+from parc_core.evaluation.result import ClipResult, EvalResult, Summary, load, percent
 from parc_core.storage.references import file_ref, local_path, work_folder
 from parc_core.storage.store import Ref
-from tasks.artifacts import show_page
+from tasks.artifacts import show_curves, show_page
 from tasks.cancel import check_cancelled
 from tasks.configs import configs_here
 from tasks.links import file_line
 from tasks.results import Result, content_key
 from tasks.stage import by_result, stage
+
+WORST = 10
+"""Clips in the table of the run's page."""
 
 
 def _inputs(parameters: dict[str, Any]) -> Any:
@@ -108,20 +113,42 @@ def evaluate(
         "video": file_ref(found.video) if found.video else None,
     }
     title = model_name if model else "before training"
-    page = _page(title, found.result.summary, result)
+    page = _page(title, found.result, result)
     show_page("evaluation", page, f"Evaluation: {title}, each clip played once")
+    if log_txt is not None:
+        show_curves(local_path(log_txt).parent)
     return result
 
 
-def _page(title: str, summary: Summary, result: Result) -> str:
+def _page(title: str, evaluation: EvalResult, result: Result) -> str:
     return "\n".join(
         [
             f"# Evaluation: {title}",
-            _headline(summary),
+            _headline(evaluation.summary),
+            "",
+            *_worst(evaluation.clips),
             "",
             *(file_line(name, result[name]) for name in ("report", "video", "evaluation") if result[name]),
         ]
     )
+
+
+def _worst(clips: Sequence[ClipResult]) -> list[str]:
+    """The clips that need a look first, as a table: lost earliest, then tracked worst."""
+    worst = sorted(clips, key=lambda clip: (clip.completed, clip.completed_fraction, -clip.joint_error_m))
+    rows = [
+        f"| {_cell(clip.name)} | {percent(clip.shown_share)} | {clip.joint_error_m:.3f} | "
+        f"{_cell(clip.end_reason)} |"
+        for clip in worst[:WORST]
+    ]
+    title = f"## The {len(rows)} worst of {len(clips)} clips" if len(rows) < len(clips) else "## All clips"
+    head = ["| clip | tracked | joint error (m) | end |", "|---|---|---|---|"]
+    return [title, "", *head, *rows]
+
+
+def _cell(text: str) -> str:
+    """A text that comes from a file's name, with nothing in it that Markdown or a table reads."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", " ".join(text.split()))
 
 
 def _headline(summary: Summary) -> str:

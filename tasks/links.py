@@ -7,11 +7,14 @@ import shlex
 import socket
 import urllib.error
 import urllib.request
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
+from parc_core.errors import DataError
 from parc_core.storage.redact import has_credentials, masked
 from parc_core.storage.store import Ref, Store
 
+VARIABLE = "PARC_STORE_URL"
+"""Web address under which people who look at the Prefect server see the store's files."""
 REQUEST_TIMEOUT = 2.0
 """Seconds for the question whether an address can be opened."""
 
@@ -19,18 +22,33 @@ REQUEST_TIMEOUT = 2.0
 def file_line(name: str, ref: Ref) -> str:
     """A line of Markdown that leads to a file.
 
-    A file of a folder gets a `file://` link and its path (browsers follow such links from a web page only when they are
-    copied into the address bar, on a machine that has the file); one in a bucket that can be read without credentials
-    an `http(s)://` link; any other its address alone.
+    Where the store is served under a web address (`PARC_STORE_URL`), its files get links there; an object of a bucket
+    that can be read without credentials a link to itself. Any other is named without a link: browsers follow none of
+    `file://` from a web page, and whoever looks at it may sit elsewhere.
     """
     uri = ref["uri"]
+    served = served_url(uri)
+    if served is not None:
+        return f"- [{name}]({served})"
     if uri.startswith("file:"):
         path = urllib.request.url2pathname(urlsplit(uri).path)
-        return f"- [{name}]({quote(uri, safe=':/%')}), on {socket.gethostname()}: `{path}`"
+        return f"- {name}, on {socket.gethostname()}: `{path}`"
     url = public_url(uri)
     if url is not None:
         return f"- [{name}]({url})"
     return f"- {name}: `{masked(uri)}`"
+
+
+def served_url(uri: str) -> str | None:
+    """Where `PARC_STORE_URL` serves an object of the store; None without that, and for what lies elsewhere."""
+    base = os.environ.get(VARIABLE, "")
+    if urlsplit(base).scheme not in ("http", "https") or has_credentials(base):
+        return None
+    try:
+        key = Store().key_of(uri)
+    except DataError:  # a file of the user's own, outside of the store
+        return None
+    return f"{base.rstrip('/')}/{quote(unquote(key) if uri.startswith('file:') else key)}"
 
 
 def public_url(uri: str) -> str | None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import time
 from pathlib import Path
 from uuid import uuid4
+from xml.etree import ElementTree
 
 import pytest
 
+from parc_core.evaluation.result import ClipResult
 from tasks import artifacts
 from tasks.artifacts import TrainingArtifacts
+from tasks.evaluate import WORST, _worst
+from tasks.pictures import curves_svg, data_uri
 
 OUTPUT = {"event": "output", "samples": 500, "Train_Return": 12.345, "Samples_Per_Second": 3210.9, "Kl": None}
 
@@ -99,3 +104,34 @@ def test_shares_are_never_rounded_up_to_100(tmp_path):
         "| episodes completed | 99% |" in artifacts.page()
         and "| clips completed | 100% |" in artifacts.page()
     )
+
+
+def test_the_curves_are_a_picture_that_needs_nothing_else(tmp_path):
+    assert curves_svg(tmp_path) == ""
+    rows = ["Iteration Samples Wall_Time Train_Return Completed", "1 100 0.1 1.5 0.0", "2 200 0.2 2.5 0.25"]
+    (tmp_path / "log.txt").write_text("\n".join(rows) + "\n")
+    root = ElementTree.fromstring(curves_svg(tmp_path))
+    charts = root.findall("{http://www.w3.org/2000/svg}svg")
+    assert [chart.get("aria-label") for chart in charts] == ["Return per episode", "Episodes completed"]
+    assert [chart.get("x") for chart in charts] == ["0", "340"]
+    assert len(root.findall(".//*[@class='curve']")) == 2
+    head, _, body = data_uri(curves_svg(tmp_path)).partition(",")
+    assert head == "data:image/svg+xml;base64"
+    assert base64.b64decode(body).decode() == curves_svg(tmp_path)
+
+
+def test_the_worst_clips_come_first_and_their_names_are_only_text():
+    def clip(name, share, error):
+        done = share == 1.0
+        reason = "COMPLETED" if done else "POSE"
+        return ClipResult(name, "", 2.0, done, share, 2.0 * share, reason, error, {}, 1.0, 30)
+
+    clips = [clip(f"good_{n}", 1.0, 0.01 * n) for n in range(12)]
+    clips += [clip("lost | <b>late</b>", 0.9, 0.1), clip("lost_early", 0.1, 0.1)]
+    lines = _worst(clips)
+    assert lines[0] == f"## The {WORST} worst of 14 clips"
+    rows = lines[4:]
+    assert len(rows) == WORST
+    assert rows[0] == r"| lost\_early | 10% | 0.100 | POSE |"
+    assert rows[1].startswith(r"| lost \| \<b\>late")
+    assert rows[2].startswith(r"| good\_11 | 100%")

@@ -12,7 +12,7 @@ import pytest
 
 from parc_core.registry.models import register_model
 from parc_core.storage.store import Store
-from tasks.links import file_line, public_url, pull_command
+from tasks.links import file_line, public_url, pull_command, served_url
 from tasks.register import _page as model_page
 from tests.object_store import object_server, s3_url
 
@@ -45,11 +45,25 @@ def ref(uri):
     return {"uri": uri, "sha256": "0" * 64}
 
 
-def test_a_file_of_a_folder(tmp_path):
+def test_a_file_of_a_folder_is_named_without_a_link_that_no_browser_follows(tmp_path, monkeypatch):
+    monkeypatch.delenv("PARC_STORE_URL", raising=False)
     path = tmp_path / "my run (2)" / "report.html"
-    line = file_line("report", ref(path.as_uri()))
-    place = "/".join(("file://" + str(tmp_path), "my%20run%20%282%29", "report.html"))
-    assert line == f"- [report]({place}), on {socket.gethostname()}: `{path}`"
+    assert file_line("report", ref(path.as_uri())) == f"- report, on {socket.gethostname()}: `{path}`"
+
+
+def test_a_served_store_has_links_that_open(tmp_path, monkeypatch):
+    (tmp_path / "store").mkdir()
+    monkeypatch.setenv("PARC_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("PARC_STORE_URL", "https://lab.example/parc/")
+    there = Store().put_bytes(b"x", "models/a b/report.html")
+    assert file_line("report", there) == "- [report](https://lab.example/parc/models/a%20b/report.html)"
+    other = ref((tmp_path / "out" / "model.pt").as_uri())
+    assert "](" not in file_line("model", other)
+    monkeypatch.setenv("PARC_STORE", "s3://bucket/p")
+    assert served_url("s3://bucket/p/models/x.gif") == "https://lab.example/parc/models/x.gif"
+    for wrong in ("javascript:alert(1)", "https://user:secret@lab.example", ""):
+        monkeypatch.setenv("PARC_STORE_URL", wrong)
+        assert served_url("s3://bucket/p/models/x.gif") is None
 
 
 def test_an_object_that_everybody_may_read(public, monkeypatch):
@@ -84,7 +98,7 @@ def test_a_registered_models_page(tmp_path, monkeypatch):
         "# tiny version 1",
         "Aliases: iteration-1",
         "gate failed: completed_share is 0.5",
-        "[report.html](file://",
+        "- report.html, on ",
         f"`{folder}/models/tiny/1/model.pt`",
     ):
         assert text in page
