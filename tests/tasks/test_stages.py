@@ -5,13 +5,19 @@ from __future__ import annotations
 import logging
 
 import pytest
+import torch
 import yaml
 
 import tasks  # noqa: F401 - sets Prefect's environment before Prefect is imported
+from parc_core.config.agent_config import ModelConfig
 from parc_core.config.dataset_config import load_dataset_config
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.config.schema import to_mapping
 from parc_core.errors import ConfigError, DataError, StoreUnreachable
+from parc_core.learning.agent import Agent
+from parc_core.learning.model_file import write_model_file
+from parc_core.learning.networks import ActorCritic
+from parc_core.learning.normalizer import Normalizer
 from parc_core.motion.dataset.dataset_file import read_motions_yaml
 from parc_core.storage.references import local_path, missing
 from parc_core.supervisor.supervise import TrainerCrashed
@@ -92,12 +98,19 @@ def test_merges_of_the_same_folders_with_other_settings_do_not_collide(dataset_k
     assert merge_motions.fn(dataset_keys) == first
 
 
+def write_parent(path, seed):
+    """A model with the networks of the tracker config."""
+    torch.manual_seed(seed)
+    nets = ActorCritic(10, 28, [64, 32], [64, 32], ModelConfig().actor_std_type)
+    write_model_file(path, Agent(nets, Normalizer(10), Normalizer(28)))
+
+
 @pytest.fixture
 def configs(tracker_config, dataset_keys, tmp_path):
     """Emitted configs of a training from another model, with a character of its own, in a given folder."""
     character = tmp_path / "own.xml"
     character.write_bytes((PROJECT_ROOT / "data/assets/humanoid.xml").read_bytes())
-    (tmp_path / "parent.pt").write_bytes(b"one")
+    write_parent(tmp_path / "parent.pt", 1)
     env = yaml.safe_load((PROJECT_ROOT / "data/configs/demo/env.yaml").read_text())
     env["env"]["char_file"] = str(character)
     change(
@@ -117,7 +130,7 @@ def emitted(tracker_config, dataset):
 def test_another_parent_model_is_evaluated_anew(configs, tmp_path):
     trained = {"model": {"uri": "file:///model.pt", "sha256": "1"}}
     keys = [evaluate.key(configs), evaluate.key({**configs, **trained})]
-    (tmp_path / "parent.pt").write_bytes(b"two")
+    write_parent(tmp_path / "parent.pt", 2)
     again = emitted(tmp_path / "tracker.yaml", configs["dataset"])
     assert evaluate.key(again) != keys[0]
     assert evaluate.key({**again, **trained}) == keys[1]
