@@ -128,7 +128,9 @@ class TrainingArtifacts:
         if event.get("event") == "output":
             self._latest = event
         if event.get("event") != "heartbeat":
-            self._state = {"output": "training", "checkpoint": "training"}.get(event["event"], event["event"])
+            self._state = {"output": "training", "checkpoint": "training", "restored": "training"}.get(
+                event["event"], event["event"]
+            )
             self._changed.set()
 
     def _send_for_ever(self) -> None:

@@ -129,7 +129,7 @@ class _Progress:
 
     def see(self, event: Event) -> None:
         samples = event.get("samples")
-        if isinstance(samples, (int, float)) and not event.get("restored"):  # those are of another machine
+        if isinstance(samples, (int, float)):
             self._first = samples if self._first is None else self._first
             self.advanced = self.advanced or samples > self._first
         if event.get("event") == "error":

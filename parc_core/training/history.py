@@ -13,7 +13,7 @@ Row = Dict[str, Number]
 
 LOG, PROGRESS = "log.txt", "progress.jsonl"
 _LARGEST = 2**63
-_OF_EVENTS = ("event", "time", "samples", "iteration", "restored")  # beside the columns
+_OF_EVENTS = ("event", "time", "samples", "iteration")  # beside the columns
 
 
 def read_history(folder: Path, samples: float = math.inf) -> List[Row]:
@@ -49,7 +49,7 @@ def read_outputs(path: Path) -> List[Row]:
         kind, samples = event.get("event"), _number(event.get("samples"))
         if kind in ("start", "rollback"):
             _drop(rows, samples + 1)
-        elif kind == "output":
+        elif kind in ("output", "restored"):
             row = {key: _number(value) for key, value in event.items() if key not in _OF_EVENTS}
             row.setdefault("Samples", samples)
             if math.isfinite(row["Samples"]):

@@ -237,16 +237,13 @@ class Logger:
         untold = [not agree(row, events.get(row["Samples"], _NOTHING)) for row in self._rows]
         first = untold.index(True) if any(untold) else len(untold)
         for row in self._rows[first:]:
-            self._write_event(row, restored=True)
-
-    def _write_event(self, row: Row, **fields: Any) -> None:
-        self.progress.write("output", int(row["Samples"]), _whole(row.get("Iteration")), **row, **fields)
+            self.progress.write("restored", None, None, **row)
 
     def output(self, row: Dict[str, Number]) -> None:
         """One output iteration, to every place."""
         self.console.row(row)
         self._rows.append(dict(row))
-        self._write_event(row)
+        self.progress.write("output", int(row["Samples"]), int(row["Iteration"]), **row)
         self._table.add(row)
         self._curves.add(row)
 
@@ -259,10 +256,6 @@ class Logger:
     def close(self) -> None:
         """Closes the curves; the progress file stays with its owner."""
         self._curves.close()
-
-
-def _whole(value: Optional[Number]) -> Optional[int]:
-    return int(value) if value is not None and math.isfinite(value) else None
 
 
 def _with_columns(columns: List[str], row: Row) -> List[str]:

@@ -93,8 +93,8 @@ class Trainer:
         self._guard = DivergenceGuard(
             options.output_dir, env, self.agent, config.max_diverged_share, self.samples
         )
-        self._log = Logger(options.output_dir, progress, config.use_tensorboard, self.samples, TERM_COLUMNS)
         self._event("start", resumed_from=resumed, max_samples=options.max_samples, num_envs=env.num_envs)
+        self._log = Logger(options.output_dir, progress, config.use_tensorboard, self.samples, TERM_COLUMNS)
 
     # -- the loop -----------------------------------------------------------------------------------
 

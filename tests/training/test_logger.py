@@ -47,11 +47,11 @@ def story_of_events(out: Path) -> Story:
         event = json.loads(line)
         if event["event"] in ("start", "rollback"):
             story = {key: value for key, value in story.items() if key[1] <= event["samples"]}
-        elif event["event"] == "output":
-            story = {key: value for key, value in story.items() if key[1] < event["samples"]}
+        elif event["event"] in ("output", "restored"):
+            story = {key: value for key, value in story.items() if key[1] < event["Samples"]}
             for name, value in event.items():
                 if (name[0].isupper() or name.endswith("_r")) and name != "Samples" and value is not None:
-                    story[name, event["samples"]] = value
+                    story[name, event["Samples"]] = value
     return story
 
 
@@ -136,6 +136,14 @@ def test_on_another_machine_with_what_comes_from_the_store(tmp_path: Path) -> No
     shutil.copy(one / "log.txt", two)
     train(two, 6 * ITERATION, config=config())
     assert assert_one_story(two) == [1, 2, 3, 4, 5, 6]
+    said = [json.loads(line)["event"] for line in (two / "progress.jsonl").read_text().splitlines()]
+    assert said[:5] == [
+        "start",
+        "restored",
+        "restored",
+        "restored",
+        "output",
+    ]  # what was trained here is told apart
     for path in (two / "checkpoints").glob(f"checkpoint_{6 * ITERATION}.pt*"):
         shutil.copy(path, one / "checkpoints")
     shutil.copy(two / "log.txt", one)
