@@ -32,6 +32,12 @@ def samples_lost(*progress: Path) -> Tuple[int, int]:
     return lost, starts
 
 
+def starts(progress: Path) -> List[int]:
+    """Samples at which the trainer started, each time."""
+    events = [event for event in _events(progress) if event.get("event") == "start"]
+    return [event["samples"] for event in events if isinstance(event.get("samples"), int)]
+
+
 def newest_samples(progress: Path) -> int:
     """Samples of the last whole line, 0 without one."""
     newest = 0

@@ -9,12 +9,14 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Callable, Dict, List, Tuple
 
+from benchmarks.faults.account import starts
 from benchmarks.faults.processes import end_all, send, trainers
 from benchmarks.faults.scene import Scene
 from parc_core.storage.store import Store
-from parc_core.supervisor.checkpoint_mirror import POINTER
+from parc_core.supervisor.checkpoint_mirror import POINTER, recorded_sha256
+from parc_core.training.checkpoint import list_checkpoints
 
 DOWN_SECONDS = 6.0
 SLOW_SECONDS = 10.0
@@ -106,14 +108,22 @@ def slow_network(scene: Scene, chance: random.Random) -> Felt:
 
 def corrupt_newest_checkpoint(scene: Scene, chance: random.Random) -> Felt:
     """The running training's newest checkpoint is cut or altered on disk, then the trainer dies."""
-    folder = scene.work / "runs" / _running(scene) / "checkpoints"
-    _wait_for(scene, lambda: bool(_checkpoints(folder)))
+    run = scene.work / "runs" / _running(scene)
+    _wait_for(scene, lambda: bool(_checkpoints(run / "checkpoints")))
     kill_flow(scene, chance)
     _wait_for_no_trainer(scene)
-    said = scene.log_mark()
-    _spoil(_checkpoints(folder)[-1:], chance)
-    # The store has the same one, good: that, or an older one of this disk.
-    return lambda: scene.says(said, "resuming from the checkpoint in the store", "skipped a checkpoint")
+    said, begun = scene.log_mark(), len(starts(run / "progress.jsonl"))
+    samples, newest = _checkpoints(run / "checkpoints")[0]
+    _spoil(newest, chance)
+
+    def felt() -> bool:
+        """The store had the same one, good, or the training went back to an older one."""
+        after = starts(run / "progress.jsonl")[begun:]
+        return scene.says(said, "resuming from the checkpoint in the store") or (
+            bool(after) and after[0] < samples
+        )
+
+    return felt
 
 
 def lose_the_machine(scene: Scene, chance: random.Random) -> Felt:
@@ -208,20 +218,18 @@ def _signal_trainer(scene: Scene, number: int) -> Felt:
     return lambda: True
 
 
-def _checkpoints(folder: Path) -> List[Path]:
-    """Those in a folder that a training can resume from, newest last; older ones have no SHA-256 beside."""
-    found = [path.with_suffix("") for path in folder.glob("*.pt.sha256")]
-    return sorted(found, key=lambda path: path.stat().st_mtime)
+def _checkpoints(folder: Path) -> List[Tuple[int, Path]]:
+    """(samples, file) of those in a folder that a training can resume from, newest first."""
+    return [(samples, path) for samples, path in list_checkpoints(folder) if recorded_sha256(path)]
 
 
-def _spoil(paths: List[Path], chance: random.Random) -> None:
-    for path in paths:
-        data = bytearray(path.read_bytes())
-        if chance.random() < 0.5:
-            data = data[: chance.randrange(1, len(data))]
-        else:
-            data[chance.randrange(len(data))] ^= 0xFF
-        path.write_bytes(data)
+def _spoil(path: Path, chance: random.Random) -> None:
+    data = bytearray(path.read_bytes())
+    if chance.random() < 0.5:
+        data = data[: chance.randrange(1, len(data))]
+    else:
+        data[chance.randrange(len(data))] ^= 0xFF
+    path.write_bytes(data)
 
 
 def _wait_for_no_trainer(scene: Scene) -> None:

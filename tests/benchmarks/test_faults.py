@@ -22,6 +22,8 @@ from benchmarks.faults.processes import end_all, of_hosts, send, trainers
 from benchmarks.faults.proxy import SlowProxy
 from benchmarks.faults.scene import Scene
 from parc_core.storage.store import Store
+from parc_core.system.files import sha256_file
+from parc_core.training.checkpoint import checkpoint_path
 
 
 def events(path, *pairs):
@@ -135,6 +137,26 @@ def test_a_damaged_stored_checkpoint_is_that_of_the_running_training(training):
     assert len(training.store().read_bytes("runs/now/state/100-00/checkpoint.pt")) < 9000
     assert not felt()
     training.log += "note: skipped a checkpoint of the store: damaged"
+    assert felt()
+
+
+def test_a_damaged_checkpoint_on_disk_is_felt_where_the_training_goes_back(training):
+    run = training.work / "runs" / "now"
+    for key, samples in (("before", 9000), ("now", 100), ("now", 200)):
+        path = checkpoint_path(training.work / "runs" / key / "checkpoints", samples)
+        path.write_bytes(b"x" * 9000)
+        path.with_name(path.name + ".sha256").write_text(f"{sha256_file(path)}  {path.name}\n")
+    events(run / "progress.jsonl", ("start", 0), ("output", 200))
+    training.trainer.kill()
+    training.trainer.wait()
+    felt = FAULTS["bad checkpoint"].harm(training, random.Random(0))
+    assert [path for path in training.work.rglob("*.pt") if path.read_bytes() != b"x" * 9000] == [
+        checkpoint_path(run / "checkpoints", 200)
+    ]
+    assert not felt()
+    events(run / "progress.jsonl", ("start", 0), ("output", 200), ("start", 200))
+    assert not felt()
+    events(run / "progress.jsonl", ("start", 0), ("output", 200), ("start", 100))
     assert felt()
 
 
