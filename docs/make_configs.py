@@ -28,6 +28,9 @@ Written by `python docs/make_configs.py` from the dataclasses in `parc_core/conf
 
 - A missing key takes its default. An unknown key, a wrong type or a number out of range is an error that names the
   file and the key (for an unknown one also the nearest known one); a key given twice is an error, too.
+- Every YAML file, `motions.yaml` too, is read strictly: `1:30` (90 to base 60) and `010` (octal 8) are errors, dates
+  stay texts, and neither depth nor aliases may make a file cost more than its size. Numbers have to be finite.
+  Seeds go from 0 to 4294967295: torch's generator drops what is above 32 bits.
 - **ours** marks keys that PARC's configs do not have. Their defaults are PARC's behaviour; all other keys and defaults
   of environment and agent are PARC's.
 - Keys without effect are accepted, so that PARC's files work as they are. One that is set to something else than its

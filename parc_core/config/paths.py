@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Optional, Type
 
-import yaml
-
-from parc_core.errors import ConfigError
+from parc_core.config.yaml_reader import parse_yaml, read_text, shown
+from parc_core.errors import ConfigError, ParcError
 from parc_core.system.files import PathLike
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +24,8 @@ _USER_CONFIGS = (USER_CONFIG, f"data/configs/{USER_CONFIG}")
 """Its places, the latter PARC's."""
 _ALIAS, _MEANT = Path("data/configs/tracker_config"), Path("data/configs/parc_3_tracker")
 """A folder that PARC's configs for setting an iteration up name, and the one of its files."""
+
+_MAX_NAME, _MAX_PATH = 255, 4095
 
 _DATA_DIR = re.compile(r"\$DATA_DIR(?![A-Za-z0-9_])|\$\{DATA_DIR\}")
 
@@ -42,7 +43,7 @@ def data_dir() -> Optional[str]:
         if value is None:
             continue
         if not isinstance(value, str) or not value:
-            raise ConfigError(f"{path}: 'DATA_DIR' must be the path of a folder, but is {value!r}")
+            raise ConfigError(f"{path}: 'DATA_DIR' must be the path of a folder, but is {shown(value)}")
         # A relative folder in the file means relative to the file, wherever the command is run.
         return str((path.parent / os.path.expanduser(value)).absolute())
     return None
@@ -58,11 +59,32 @@ def expand(text: str) -> str:
         folder = data_dir()
         if folder is None:
             raise ConfigError(
-                f"'{text}': DATA_DIR is not set; set the environment variable DATA_DIR to your data folder,"
+                f"'{shown(text)}': DATA_DIR is not set; set the environment variable DATA_DIR to your data folder,"
                 f" or write 'DATA_DIR: /your/folder' into {USER_CONFIG}"
             )
         text = _DATA_DIR.sub(lambda _: folder or "", text)
     return os.path.expanduser(text) if text.startswith("~") else text
+
+
+def checked_path(text: str, error: Type[ParcError] = ConfigError) -> str:
+    """The text, where a file can have this path: systems raise their own errors for others at the first look.
+
+    Raises:
+        ParcError: `error`: too long, or it holds a NUL or half a character.
+    """
+    problem = ""
+    try:
+        encoded = os.fsencode(text)
+    except UnicodeEncodeError:
+        problem = "holds characters that are not Unicode text"
+    else:
+        if b"\0" in encoded:
+            problem = "holds a NUL"
+        elif len(encoded) > _MAX_PATH or any(len(name) > _MAX_NAME for name in encoded.split(b"/")):
+            problem = f"is too long (names have at most {_MAX_NAME} bytes, paths {_MAX_PATH})"
+    if problem:
+        raise error(f"'{shown(text)}' names no file: it {problem}")
+    return text
 
 
 def resolve(path: PathLike) -> Path:
@@ -70,8 +92,11 @@ def resolve(path: PathLike) -> Path:
 
     The project's file is taken only where the working folder has none; a path that exists nowhere (an output
     yet to be written) counts as relative to the working folder.
+
+    Raises:
+        ConfigError: no file can have such a name; see also `expand`.
     """
-    expanded = Path(expand(os.fspath(path)))
+    expanded = Path(expand(checked_path(os.fspath(path))))
     if expanded.is_absolute():
         return expanded
     here = Path.cwd() / expanded
@@ -120,41 +145,12 @@ def read_mapping(path: Path) -> Dict[str, Any]:
     Raises:
         ConfigError: missing or unreadable file, broken YAML (with its line), not a mapping.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such config file; check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as a config ({_one_line(error)})") from None
-    try:
-        data = yaml.load(text, Loader=_UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or _one_line(error)
-        raise ConfigError(f"{path}{line}: broken YAML: {problem}") from None
+    data = parse_yaml(read_text(path), str(path))
     if data is None:
         return {}
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values, but is a {type(data).__name__}")
     return data
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, where plain YAML silently takes the last."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Dict[Any, Any]:
-        seen: List[Any] = []
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key '{key}' is given twice", key_node.start_mark
-                )
-            seen.append(key)
-        return super().construct_mapping(node, deep=deep)
 
 
 def _expand_all(value: Any) -> Any:
@@ -165,7 +161,3 @@ def _expand_all(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _expand_all(item) for key, item in value.items()}
     return value
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
+import reprlib
 from typing import (
     Any,
     Callable,
@@ -24,11 +25,14 @@ from typing import (
 )
 
 from parc_core.config.values import Mismatch, convert, describe
+from parc_core.config.yaml_reader import shown
 from parc_core.errors import ConfigError
 
 T = TypeVar("T")
 
 _MISSING = dataclasses.MISSING
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
 
 
 def setting(
@@ -176,7 +180,7 @@ def no_effect_warnings(cfg: Any, heeded: Container[str] = ()) -> List[str]:
 
 def nearest_key(name: Any, known: List[str]) -> str:
     """The known key that is spelled most like `name`."""
-    return difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)[0]
+    return difflib.get_close_matches(str(name)[:100], known, n=1, cutoff=0.0)[0]
 
 
 def _checked(hint: Any, value: Any, where: str, path: str, limits: Any) -> Any:
@@ -213,7 +217,13 @@ def _check_limits(value: Any, where: str, path: str, limits: Any) -> None:
         for name, words, holds in tests:
             bound = limits.get(name)
             if bound is not None and not holds(bound):
-                raise ConfigError(f"{where}: '{path}' is {value:g}, but must be {words} {bound:g}")
+                raise ConfigError(
+                    f"{where}: '{path}' is {_digits(value)}, but must be {words} {_digits(bound)}"
+                )
+
+
+def _digits(value: Any) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def default_of(field: Any) -> Any:
@@ -228,7 +238,7 @@ def _join(key: str, name: Any) -> str:
 
 
 def _wrong_type(where: str, path: str, wanted: str, value: Any) -> ConfigError:
-    got = repr(value)
+    got = _SHORT.repr(value)  # of what aliases repeat the whole `repr` might never end
     got = got if len(got) <= 60 else got[:57] + "..."
     kind = "null" if value is None else f"{got} ({type(value).__name__})"
     return ConfigError(f"{where}: '{path}' must be {wanted}, but is {kind}")
@@ -236,4 +246,6 @@ def _wrong_type(where: str, path: str, wanted: str, value: Any) -> ConfigError:
 
 def _unknown_key_message(name: Any, known: List[str], where: str, key: str) -> str:
     inside = f" under '{key}'" if key else ""
-    return f"{where}: unknown key '{name}'{inside}; the nearest known key is '{nearest_key(name, known)}'"
+    return (
+        f"{where}: unknown key '{shown(name)}'{inside}; the nearest known key is '{nearest_key(name, known)}'"
+    )

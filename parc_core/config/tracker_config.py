@@ -9,6 +9,9 @@ from parc_core.config.paths import PathLike, load_yaml
 from parc_core.config.schema import from_mapping, setting
 from parc_core.errors import ConfigError
 
+LARGEST_SEED = 2**32 - 1
+"""torch's generator on the CPU, which makes the networks, takes 32 bits and drops the others without a word."""
+
 _OPTIONAL_PATHS = ("in_model_file", "output_dir", "dataset_file", "create_dataset_config", "trainer_python")
 
 
@@ -22,7 +25,7 @@ class TrackerConfig:
     """Agent file."""
     output_dir: Optional[str] = None
     """Folder of the training's results; null = `runs/<key>` in the store, the key made from what is trained."""
-    num_envs: int = setting(2048, at_least=1)
+    num_envs: int = setting(2048, at_least=1, at_most=10_000_000)
     """Environments that are simulated at once."""
     max_samples: int = setting(10_000_000_000, at_least=0)
     """Training ends after this many control steps over all environments."""
@@ -38,7 +41,7 @@ class TrackerConfig:
     `@best`, `@3`); null or none = from scratch."""
     create_dataset_config: Optional[str] = None
     """Dataset creation file; null = dataset_file is there already."""
-    seed: int = setting(0, at_least=0, ours=True)
+    seed: int = setting(0, at_least=0, at_most=LARGEST_SEED, ours=True)
     """Seed of networks, motion sampling and exploration."""
     model_name: str = setting("tracker", ours=True)
     """Name under which the registry keeps the trained model."""

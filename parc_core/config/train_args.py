@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from parc_core.config.paths import PathLike, expand, resolve
 from parc_core.config.schema import from_mapping, nearest_key, setting
-from parc_core.config.tracker_config import check_device_name, none_or_path
+from parc_core.config.tracker_config import LARGEST_SEED, check_device_name, none_or_path
 from parc_core.errors import ConfigError
 from parc_core.system.files import write_text
 
@@ -51,7 +51,7 @@ class TrainArgs:
     """Agent file (`agent_config.yaml`)."""
     output_dir: str
     """Folder of the results."""
-    num_envs: int = setting(2048, at_least=1)
+    num_envs: int = setting(2048, at_least=1, at_most=10_000_000)
     """Environments that are simulated at once."""
     max_samples: int = setting(10_000_000_000, at_least=0)
     """Training ends after this many control steps over all environments."""
@@ -61,7 +61,7 @@ class TrainArgs:
     """Physics; auto takes mujoco_warp on CUDA and mujoco otherwise."""
     in_model_file: Optional[str] = None
     """Model to start from; None = from scratch."""
-    seed: int = setting(0, at_least=0)
+    seed: int = setting(0, at_least=0, at_most=LARGEST_SEED)
     """Seed of networks, motion sampling and exploration."""
     ignored: Tuple[str, ...] = field(default=(), compare=False)
     """One line for each argument that was given and has no effect; not written to the file."""

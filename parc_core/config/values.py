@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Callable, Dict, Literal, Tuple, Union, get_args, get_origin
 
 
@@ -21,6 +20,10 @@ def describe(hint: Any) -> str:
     if origin is dict:
         return f"a mapping, each value {describe(args[1])}"
     return "a mapping of keys to values"
+
+
+_LARGEST_FLOAT = 3.4e38
+"""Arrays are float32: a larger number would become infinite."""
 
 
 class Mismatch(Exception):
@@ -71,21 +74,23 @@ def _to_float(value: Any) -> float:
         number = float(value)
     except (ValueError, OverflowError):
         raise Mismatch from None
-    if not math.isfinite(number):
+    if not abs(number) <= _LARGEST_FLOAT:  # nor NaN
         raise Mismatch
     return number
 
 
 def _to_int(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
+    number = value
     if isinstance(value, str):
         try:
-            return int(value)  # exact for any size; 3e8 goes the way below
+            number = int(value)  # exact where a float is not; 3e8 goes the way below
         except ValueError:
-            pass
-    number = _to_float(value)
-    if number != int(number):
+            number = value
+    if isinstance(number, bool) or not isinstance(number, int):
+        number = _to_float(value)
+        if number != int(number):
+            raise Mismatch
+    if not -(2**63) <= number < 2**63:  # what arrays and generators take
         raise Mismatch
     return int(number)
 

@@ -106,7 +106,10 @@ def test_load_yaml_expands_every_string(work, monkeypatch):
         ("a: 1\nb: [1, 2\nc: 3\n", "line 3: broken YAML"),
         ("a: 1\nb: 2\na: 3\n", "line 3: broken YAML: key 'a' is given twice"),
         ("- 1\n", "must be a mapping"),
-        ("a: !!python/object/apply:os.getcwd []\n", "line 1: broken YAML: could not determine a constructor"),
+        (
+            "a: !!python/object/apply:os.getcwd []\n",
+            "line 1: broken YAML: the tag tag:yaml.org,2002:python/object",
+        ),
         ("a: $DATA_DIR\n", "DATA_DIR is not set"),
     ],
 )

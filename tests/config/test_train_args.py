@@ -132,3 +132,23 @@ def test_parcs_program_reads_ours(tmp_path):
     path.write_text(path.read_text().replace(f"--seed {args.seed}", "--seed 99"))
     assert read_train_args(path).seed == 99
     assert read_train_args(path, {"in_model_file": "/other.pt"}).in_model_file == "/other.pt"
+
+
+@pytest.mark.parametrize(
+    "seed", ["-1", str(2**32), str(1 + 2**32), str(2**63), str(2**64), "1e30", "9" * 5000]
+)
+def test_seeds_beyond_what_the_generators_take(tmp_path, seed):
+    """torch's generator on the CPU drops all but 32 bits: two seeds would give the same model."""
+    with pytest.raises(ConfigError, match=r"'seed' (is|must be)") as caught:
+        read_train_args(
+            write(tmp_path, f"--env_config e --agent_config a --output_dir o --device cpu --seed {seed}\n")
+        )
+    assert len(str(caught.value)) < 300 + len(str(tmp_path))
+    assert caught.value.exit_code == 78
+
+
+def test_the_largest_seed(tmp_path):
+    path = write(
+        tmp_path, f"--env_config e --agent_config a --output_dir o --device cpu --seed {2**32 - 1}\n"
+    )
+    assert read_train_args(path).seed == 2**32 - 1

@@ -6,17 +6,26 @@ import json
 import math
 import os
 import re
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
-from parc_core.config.paths import expand
+from parc_core.config.paths import checked_path, expand
+from parc_core.config.schema import nearest_key
+from parc_core.config.yaml_reader import parse_yaml, read_text, shown
 from parc_core.errors import DataError
 from parc_core.system.files import PathLike, write_text
 
 # An entry as `write_motions_yaml` writes it, as long as YAML takes its path and number for what they look like.
 _PLAIN_ENTRY = re.compile(r"- file: (/[\w./+-]*)\n  weight: ([0-9]+\.[0-9]+(?:e[+-][0-9]+)?)\n", re.ASCII)
 _PLAIN_HEAD = "motions:\n"
+
+MAX_BYTES = 256 << 20
+"""A dataset file is never larger; a million motions take half of it."""
+MAX_WEIGHT = 1e30
+_SMALLEST = 1e-30  # of float32 numbers with all their digits
+_SHORT = reprlib.Repr()
 
 
 @dataclass(frozen=True)
@@ -47,28 +56,30 @@ def read_motions_yaml(path: PathLike) -> MotionsFile:
         ConfigError: a path holds `$DATA_DIR`, which is not set.
     """
     where = str(path)
-    text = _read_text(Path(path), where)
+    text = read_text(path, DataError, "dataset", MAX_BYTES, "check the path, or create the dataset first")
     plain = _plain_entries(text)
     if plain is not None:
         return _checked(MotionsFile(plain), where)
-    data = _load_yaml(text, where)
+    data = parse_yaml(text, where, DataError)
     if not isinstance(data, dict) or not isinstance(data.get("motions"), list):
         raise DataError(f"{where}: not a dataset file, it needs a list 'motions' of file and weight")
-    unknown = sorted(set(map(str, data)) - {"motions", "terrain"})
-    if unknown:
-        raise DataError(f"{where}: unknown key '{unknown[0]}'; known are motions and terrain")
+    _check_keys(data, ("motions", "terrain"), where)
     folder = Path(path).parent
     entries = [_entry(item, i, where, folder) for i, item in enumerate(data["motions"])]
     terrain = data.get("terrain")
     if terrain is not None and not isinstance(terrain, str):
-        raise DataError(f"{where}: terrain is {terrain!r}, a path is needed")
+        raise DataError(f"{where}: terrain is {_SHORT.repr(terrain)}, a path is needed")
     return _checked(MotionsFile(entries, None if terrain is None else _place(terrain, folder)), where)
 
 
 def _checked(motions: MotionsFile, where: str) -> MotionsFile:
     if not motions.entries:
         raise DataError(f"{where}: motions is empty; a dataset needs at least one")
-    if not any(entry.weight > 0 for entry in motions.entries):
+    if not all(
+        entry.weight <= MAX_WEIGHT for entry in motions.entries
+    ):  # of plain ones; the others are checked
+        raise DataError(f"{where}: a weight is not from 0 to {MAX_WEIGHT:g}")
+    if not any(entry.weight >= _SMALLEST for entry in motions.entries):
         raise DataError(f"{where}: all weights are 0; at least one motion must be drawn")
     return motions
 
@@ -133,45 +144,34 @@ def _names_of_manifest(path: Path) -> Dict[str, str]:
         return {}  # names are a convenience: a dataset without manifest, or with a foreign one, is fine
 
 
-def _read_text(path: Path, where: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DataError(
-            f"{where}: no such dataset file; check the path, or create the dataset first"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{where}: cannot be read ({error})") from error
-
-
-def _load_yaml(text: str, where: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"line {mark.line + 1}: " if mark else ""
-        raise DataError(f"{where}: {line}broken YAML ({getattr(error, 'problem', error)})") from error
-
-
 def _entry(item: Any, index: int, where: str, folder: Path) -> MotionEntry:
     at = f"{where}: motions[{index}]"
     if not isinstance(item, dict) or not isinstance(item.get("file"), str):
         raise DataError(f"{at} has no 'file'; each motion needs a file and a weight")
+    _check_keys(item, ("file", "weight"), at)
     weight = item.get("weight", 1.0)
     try:
         # YAML 1.1 reads 5e-5 (no dot) as text.
-        number = float(weight) if not isinstance(weight, bool) else math.nan
-    except (TypeError, ValueError):
+        number = math.nan if isinstance(weight, (bool, list, dict)) else float(weight)
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not math.isfinite(number) or number < 0:
-        raise DataError(f"{at} ({item['file']}): weight is {weight!r}, a number of at least 0 is needed")
+    if not 0 <= number <= MAX_WEIGHT:
+        raise DataError(
+            f"{at} ({shown(item['file'])}): weight is {_SHORT.repr(weight)}, a number from 0 to {MAX_WEIGHT:g} "
+            "is needed"
+        )
     return MotionEntry(_place(item["file"], folder), number)
 
 
+def _check_keys(data: Dict[Any, Any], known: Sequence[str], where: str) -> None:
+    unknown = [key for key in data if key not in known]
+    if unknown:
+        near = nearest_key(unknown[0], list(known))
+        raise DataError(f"{where}: unknown key '{shown(unknown[0])}'; the nearest known key is '{near}'")
+
+
 def _place(text: str, folder: Path) -> str:
-    expanded = expand(text)
+    expanded = checked_path(expand(checked_path(text, DataError)), DataError)
     if os.path.isabs(expanded):
         return _tidy(expanded)
     path = Path(expanded)

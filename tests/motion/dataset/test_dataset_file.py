@@ -54,7 +54,7 @@ def test_data_dir_unset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("motions: [", r"m\.yaml: line \d+: broken YAML"),
+        ("motions: [", r"m\.yaml, line \d+: broken YAML"),
         ("- a", "needs a list 'motions'"),
         ("motions: 3", "needs a list 'motions'"),
         ("motions: []", "motions is empty"),
@@ -64,7 +64,19 @@ def test_data_dir_unset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ("motions: [{file: a, weight: much}]", "weight is 'much'"),
         ("motions: [{file: a, weight: true}]", "weight is True"),
         ("motions: [{file: a, weight: 0}]", "all weights are 0"),
-        ("motions: [{file: a}]\nterain: x", "unknown key 'terain'"),
+        ("motions: [{file: a}]\nterain: x", "unknown key 'terain'; the nearest known key is 'terrain'"),
+        ("motions: [{file: a, weigth: 5}]", r"motions\[0\]: unknown key 'weigth'; .* is 'weight'"),
+        ("motions: [{file: a}]\nmotions: [{file: b}]", "line 2: broken YAML: key 'motions' is given twice"),
+        ("motions: [{file: a, weight: 1, weight: 2}]", "key 'weight' is given twice"),
+        ("motions: [{file: a, weight: 1:30}]", "'1:30' means a number to base 60"),
+        ("motions: [{file: a, weight: 010}]", "'010' means an octal number"),
+        ("motions: [{file: a, weight: 1.0e+999}]", "weight is inf, a number from 0 to 1e\\+30"),
+        ("motions: [{file: a, weight: 1.0e+39}]", "weight is 1e\\+39"),
+        ("motions: [{file: a, weight: 1.0e-60}]", "all weights are 0"),
+        ("motions:\n- file: /a.pkl\n  weight: 1.0e+999\n", "weight is not from 0"),  # as we write entries
+        ("motions: [{file: a, weight: [1]}]", r"weight is \[1\]"),
+        ("motions: [{file: %s}]" % ("x" * 100_000), "names no file: it is too long"),
+        ('motions: [{file: "a\\0b"}]', "names no file: it holds a NUL"),
         ("motions: [{file: a}]\nterrain: 3", "terrain is 3, a path"),
     ],
 )
@@ -76,7 +88,9 @@ def test_bad_files(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none\.yaml: no such dataset file"):
+    with pytest.raises(
+        DataError, match=r"none\.yaml: there is no such dataset file; check the path, or create"
+    ):
         read_motions_yaml(tmp_path / "none.yaml")
 
 
