@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow
 
+from parc_core.config.tracker_config import NEEDS_FOLDERS
+from parc_core.errors import ConfigError
+from parc_core.storage.references import local_path
 from tasks.cancel import RunEnded, watching_for_cancel
 from tasks.configs import emit_configs
 from tasks.dataset import build_dataset, given_dataset
 from tasks.evaluate import evaluate
 from tasks.merge import merge_motions, name_what_was_left_out
+from tasks.record import record_motions
 from tasks.register import register
 from tasks.results import Result
 from tasks.settings import Settings, load_settings
@@ -23,22 +28,47 @@ FLOW_NAME = "parc"
 
 
 @flow(name=FLOW_NAME, persist_result=False)
-def tracker_iteration(config: str, refresh: Sequence[str] = ()) -> Any:
+def tracker_iteration(config: str, refresh: Sequence[str] = (), iterations: int = 1) -> Any:
     """Merges motions, trains a tracker on them, evaluates it before and after, and registers it.
 
     Args:
         config: Path of the tracker config.
         refresh: Stages to re-run, ignoring their cached results, by the names of their functions; train resumes
             from its checkpoints all the same.
+        iterations: Of several, each but the first trains on the motions that the model before it has recorded, too,
+            and starts from that model.
 
     Returns:
-        The results of the stages by name: `dataset`, `training`, `before`, `after`, `model`.
+        The results of the last iteration's stages by name: `dataset`, `training`, `before`, `after`, `model`,
+        `recording` (None where none was asked for); and `iterations`, those of all.
     """
     try:
         with refreshing(refresh), watching_for_cancel():
-            return _iteration(load_settings(config))
+            return _iterations(load_settings(config), iterations)
     except RunEnded as error:
         return error.state()
+
+
+def _iterations(settings: Settings, count: int) -> dict[str, Any]:
+    if count > 1 and settings.create_dataset is None:
+        raise ConfigError(NEEDS_FOLDERS)
+    results: list[dict[str, Any]] = []
+    for number in range(1, count + 1):
+        if count > 1:
+            settings = dataclasses.replace(settings, record=True)
+        results.append(_iteration(settings if number == 1 else _following(settings, results[-1], number)))
+    return {**results[-1], "iterations": results}
+
+
+def _following(settings: Settings, done: dict[str, Any], number: int) -> Settings:
+    """The first iteration's settings for a later one: its motions, what the last model recorded, and that model."""
+    create_dataset = dict(settings.create_dataset or {})
+    if done["model"]["recordings"] is not None:
+        create_dataset["folder_paths"] = [*create_dataset["folder_paths"], done["model"]["recordings"]]
+    tracker = {**settings.tracker, "in_model_file": str(local_path(done["model"]["model"]))}
+    if tracker.get("output_dir"):
+        tracker["output_dir"] += f"_iteration_{number}"
+    return dataclasses.replace(settings, tracker=tracker, create_dataset=create_dataset)
 
 
 def _iteration(settings: Settings) -> dict[str, Any]:
@@ -47,8 +77,20 @@ def _iteration(settings: Settings) -> dict[str, Any]:
     before = evaluate(configs, dataset)
     training = train(configs, dataset, settings.max_samples, settings.trainer_python)
     after = evaluate(configs, dataset, training["model"], before, settings.model_name, training["log"])
-    model = register(settings.model_name, training, configs, dataset, before, after, settings.gate)
-    return {"dataset": dataset, "training": training, "before": before, "after": after, "model": model}
+    recording = None
+    if (
+        settings.record
+    ):  # before the model is registered: its manifest, which never changes, names the recording
+        recording = record_motions(configs, dataset, training["model"], settings.record_limits)
+    model = register(settings.model_name, training, configs, dataset, before, after, settings.gate, recording)
+    return {
+        "dataset": dataset,
+        "training": training,
+        "before": before,
+        "after": after,
+        "recording": recording,
+        "model": model,
+    }
 
 
 def dataset_of(settings: Settings) -> Result:

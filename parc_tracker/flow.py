@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.markup import escape
 from rich.table import Table
 
-from parc_core.errors import Interrupted
+from parc_core.config.tracker_config import NEEDS_FOLDERS
+from parc_core.errors import ConfigError, Interrupted
 from parc_core.system.signals import raising
 from parc_tracker.configured_server import check_server, without_unusable_proxies
 from parc_tracker.embedded_server import EmbeddedServer
@@ -28,12 +29,13 @@ Numbers = tuple[float, float, float]
 RESUME = "run the same command to resume from the last checkpoint"
 
 
-def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
+def run_flow(config: Path, refresh: Sequence[str] = (), iterations: int = 1) -> dict[str, Any]:
     """Runs the flow in this process, with Prefect's embedded server unless one is configured.
 
     Args:
         config: a tracker config.
         refresh: stages to re-run, ignoring their cached results.
+        iterations: how many, each with what the last model recorded.
     """
     from parc_core.supervisor.preflight import check_runnable
     from tasks.stage_names import check_stages
@@ -42,7 +44,9 @@ def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
         _terminated, [signal.SIGTERM]
     ):  # Prefect, which catches it during a flow, passes it on to us
         check_stages(refresh)
-        check_runnable(config)  # said in one line, before a server starts
+        tracker = check_runnable(config)  # said in one line, before a server starts
+        if iterations > 1 and tracker.create_dataset_config is None:
+            raise ConfigError(NEEDS_FOLDERS)
         with working("starting Prefect"):
             dropped = without_unusable_proxies()
             server = EmbeddedServer()
@@ -58,7 +62,7 @@ def run_flow(config: Path, refresh: Sequence[str] = ()) -> dict[str, Any]:
             is_own = server.wait()
         with _with_own_server() if is_own else contextlib.nullcontext():
             try:
-                return cast(dict[str, Any], tracker_iteration(str(config), list(refresh)))
+                return cast(dict[str, Any], tracker_iteration(str(config), list(refresh), iterations))
             except CancelledRun as error:  # what Prefect makes of the flow's state Cancelled
                 raise Interrupted(f"the run was cancelled; {RESUME}") from error
 
@@ -86,21 +90,52 @@ def show_result(result: dict[str, Any], as_json: bool = False) -> None:
     """A table of the motions before and after, and where things lie; as JSON for programs."""
     from parc_core.evaluation.result import load
     from parc_core.storage.references import local_path
+    from tasks.record import address
 
     before, after = (load(local_path(result[name]["evaluation"])) for name in ("before", "after"))
     model = result["model"]
     refs = {"model": model["model"], "report": result["after"]["report"], "video": result["after"]["video"]}
     places = {name: str(local_path(ref)) for name, ref in refs.items() if ref is not None}
+    recording = result["recording"]
+    if recording is not None:
+        places["recorded"] = address(recording)
     if as_json:
         registered = {name: model[name] for name in ("name", "version")}
-        print_json(
-            {"model": registered, "before": before.to_json(), "after": after.to_json(), "files": places}
-        )
+        numbers = {"before": before.to_json(), "after": after.to_json()}
+        recorded = recording and recording["summary"]
+        print_json({"model": registered, **numbers, "recording": recorded, "files": places})
         return
     print_table(comparison(before, after))
+    if len(result["iterations"]) > 1:
+        print_table(iterations_table(result["iterations"]))
     for name, place in places.items():
         print(f"{name:<8} {place}")
     print(f"{'registry':<8} {model['name']} version {model['version']}")
+
+
+def iterations_table(iterations: Sequence[dict[str, Any]]) -> Table:
+    """One row per iteration: its motions, how well they are tracked, how many were recorded and how well."""
+    from parc_core.evaluation.result import percent
+
+    table = Table(title="Iterations, each on the motions that the one before has recorded, too")
+    table.add_column("iteration", justify="right")
+    table.add_column("model")
+    for name in ("completed", "tracked", "joint error (m)", "recorded", "penetration (m)", "skating (m/s)"):
+        table.add_column(name, justify="right")
+    for number, each in enumerate(iterations, start=1):
+        after, recorded = each["after"]["summary"], each["recording"]["summary"]
+        quality = recorded["quality"]
+        numbers = (quality[name] for name in ("penetration_mean_m", "foot_skating_m_s"))
+        table.add_row(
+            str(number),
+            f"{escape(each['model']['name'])} version {each['model']['version']}",
+            f"{after['completed']} of {after['clips']}",
+            percent(after["mean_completed_fraction"]),
+            f"{after['joint_error_m']:.3f}",
+            f"{recorded['recorded']} of {recorded['motions']}",
+            *("-" if number is None else f"{number:.3f}" for number in numbers),
+        )
+    return table
 
 
 def comparison(before: EvalResult, after: EvalResult) -> Table:

@@ -90,6 +90,14 @@ def run(
             help="Force a stage to re-run, ignoring its cached result, such as evaluate; repeatable.",
         ),
     ] = None,
+    iterations: Annotated[
+        int,
+        typer.Option(
+            "--iterations",
+            min=1,
+            help="Of several, each adds the motions that its last model recorded, and starts from that model.",
+        ),
+    ] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Run the whole pipeline as a flow: merge, dataset, configs, training, evaluation, registry."""
@@ -97,7 +105,7 @@ def run(
     from parc_tracker.tables import only_json
 
     with only_json(as_json):
-        result = run_flow(config, refresh or ())
+        result = run_flow(config, refresh or (), iterations)
     show_result(result, as_json)
 
 

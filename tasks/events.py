@@ -12,7 +12,8 @@ MODEL_REGISTERED = "parc.model.registered"
 def model_registered(model: dict[str, Any]) -> None:
     """Says that a model is in the registry, so that an automation can start what follows (PARC's stage 4).
 
-    The event's payload: `model` (`registry:NAME@VERSION`), `name`, `version`, `manifest` (its address).
+    The event's payload: `model` (`registry:NAME@VERSION`), `name`, `version`, `manifest` (its address), `recordings`
+    (address of the folder of motion classes that the model has recorded, or None).
 
     Args:
         model: the result of the stage `register`.
@@ -28,5 +29,6 @@ def model_registered(model: dict[str, Any]) -> None:
             "name": model["name"],
             "version": model["version"],
             "manifest": model["manifest"]["uri"],
+            "recordings": model["recordings"],
         },
     )

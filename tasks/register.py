@@ -19,6 +19,7 @@ from tasks.code_version import code_version
 from tasks.configs import write_here
 from tasks.events import model_registered
 from tasks.links import file_line, pull_command
+from tasks.record import address
 from tasks.results import Result
 from tasks.stage import by_result, stage
 
@@ -36,6 +37,7 @@ def _inputs(parameters: dict[str, Any]) -> Any:
         parameters["dataset"]["sha256"],
         [parameters[name]["summary"] for name in ("before", "after")],
         parameters.get("gate") or {},
+        parameters.get("recording") and parameters["recording"]["recording"],
     ]
 
 
@@ -48,6 +50,7 @@ def register(
     before: Result,
     after: Result,
     gate: dict[str, float] | None = None,
+    recording: Result | None = None,
 ) -> Result:
     """Makes the model the next version of `model_name`, `latest` if it passes the gate, `best` if it is better.
 
@@ -59,9 +62,11 @@ def register(
         before: the evaluation of the model that the training started from.
         after: the evaluation of the trained model.
         gate: least and largest values of its numbers (`min_completed: 0.9`) for becoming `latest`.
+        recording: the result of `record_motions`, where the model was recorded.
 
     Returns:
-        `name`, `version`, `manifest` (reference), `model` (reference to the registered model.pt).
+        `name`, `version`, `manifest` (reference), `model` (reference to the registered model.pt), `recordings` (address
+        of the folder of recorded motions, or None).
     """
     files: dict[str, PathLike] = {
         "model.pt": local_path(training["model"]),
@@ -80,6 +85,7 @@ def register(
             "parent": configs["in_model_file"],
             "configs": configs,
             "samples": training["samples"],
+            "recording": recording,
             "code": code_version("parc_core"),
             "parc_tracker": __version__,
         },
@@ -107,6 +113,7 @@ def register(
         "version": model["version"],
         "manifest": model["ref"],
         "model": model["files"]["model.pt"],
+        "recordings": address(recording) if recording and recording["summary"]["recorded"] else None,
     }
     show_page("model", _page(model, means), f"{model_name} version {model['version']}, and how to get it")
     model_registered(result)

@@ -36,6 +36,9 @@ class Settings:
     gate: dict[str, float]
     """What the model has to reach to become `latest`."""
     trainer_python: str | None
+    record: bool
+    """Whether the model performs its motions for the next iteration."""
+    record_limits: dict[str, float]
 
 
 def _same_model_at_a_retry(reference: str) -> Path:
@@ -77,4 +80,6 @@ def load_settings(config: str) -> Settings:
         model_name=tracker.model_name,
         gate=tracker.gate,
         trainer_python=tracker.trainer_python,
+        record=tracker.record,
+        record_limits=tracker.record_limits,
     )

@@ -12,6 +12,11 @@ from parc_core.errors import ConfigError
 LARGEST_SEED = 2**32 - 1
 """torch's generator on the CPU, which makes the networks, takes 32 bits and drops the others without a word."""
 
+NEEDS_FOLDERS = (
+    "iterations: the config names a dataset_file, to which no recorded motions can be added; give it a "
+    "create_dataset_config"
+)
+"""Why a config is refused for several iterations."""
 _OPTIONAL_PATHS = ("in_model_file", "output_dir", "dataset_file", "create_dataset_config", "trainer_python")
 
 
@@ -49,6 +54,11 @@ class TrackerConfig:
     """What the model has to reach to become `latest` or `best`: `min_…` or `max_…` with completed (share of clips),
     tracked, joint_error (m), return or another number of its evaluation, such as `min_completed: 0.9`; it is registered
     anyway. Without one every model becomes `latest`, and `best` only one that completes a clip."""
+    record: bool = setting(False, ours=True)
+    """Let the trained model perform its motions and keep those that it can do as motions for the next iteration (in the
+    pipeline; by hand `parc-tracker record`)."""
+    record_limits: Dict[str, float] = setting({}, ours=True)
+    """Recordings that exceed one of these are rejected, see the recording config's limits."""
     trainer_python: Optional[str] = setting(None, ours=True)
     """Python interpreter of the training process; null = this one."""
 
