@@ -13,7 +13,9 @@ from prefect.runtime import flow_run
 from parc_core.config.dataset_config import load_dataset_config
 from parc_core.config.paths import expand, resolve
 from parc_core.config.schema import to_mapping
+from parc_core.errors import ConfigError
 from parc_core.registry.names import model_on_this_machine, resolve_reference
+from parc_core.registry.recordings import is_recordings, recordings_folder
 from parc_core.storage.store import Store
 from parc_core.supervisor.preflight import check_runnable, tracker_warnings
 from parc_core.system.files import dump_json, sha256_bytes
@@ -54,6 +56,34 @@ def _same_model_at_a_retry(reference: str) -> Path:
     return model_on_this_machine(str(store.read_json(key)["model"]))
 
 
+def _folders(paths: list[str]) -> list[str]:
+    """Motion folders, with what a model has recorded as the folder that it was when the run started."""
+    found = []
+    for path in paths:
+        folder = _same_recordings_at_a_retry(path) if is_recordings(expand(path)) else path
+        if folder is None:
+            get_run_logger().info("%s: nothing is recorded yet; going without", path)
+        else:
+            found.append(folder)
+    if not found:
+        raise ConfigError(
+            f"folder_paths: {', '.join(paths)}: nothing is recorded yet, and no other folder is named"
+        )
+    return found
+
+
+def _same_recordings_at_a_retry(path: str) -> str | None:
+    """As `_same_model_at_a_retry`: the latest recordings may be the run's own when it is started again."""
+    run_id, store = flow_run.get_id(), Store()
+    if run_id is None:
+        return recordings_folder(expand(path), store)
+    key = f"results/recordings-{run_id}-{sha256_bytes(path.encode())[:8]}.json"
+    if not store.exists(key):
+        store.create(key, dump_json({"folder": recordings_folder(expand(path), store)}).encode())
+    folder = store.read_json(key)["folder"]
+    return None if folder is None else str(folder)
+
+
 def load_settings(config: str) -> Settings:
     """Reads a tracker config and all that it names.
 
@@ -72,6 +102,7 @@ def load_settings(config: str) -> Settings:
     create_dataset = None
     if tracker.create_dataset_config is not None:
         create_dataset = to_mapping(load_dataset_config(tracker.create_dataset_config))
+        create_dataset["folder_paths"] = _folders(create_dataset["folder_paths"])
     return Settings(
         tracker=to_mapping(tracker),
         create_dataset=create_dataset,

@@ -15,7 +15,8 @@ class DatasetConfig:
     """Which motion files make up a dataset."""
 
     folder_paths: List[str]
-    """Folders whose first-level folders are the motion classes; every .pkl below a class belongs to it."""
+    """Folders whose first-level folders are the motion classes; every .pkl below a class belongs to it. Addresses of
+    object storage, too, and `recordings:NAME` for what the latest model of that name has recorded."""
     save_path: str = "output/datasets/motions.yaml"
     """The dataset file to write."""
     char_filepath: str = "data/assets/humanoid.xml"

@@ -16,7 +16,9 @@ from parc_core.config.tracker_config import TrackerConfig, load_tracker_config
 from parc_core.engines.devices import check_device
 from parc_core.engines.registry import check_engine_name, heeds_physx
 from parc_core.errors import ConfigError
-from parc_core.registry.names import is_reference
+from parc_core.registry.names import is_reference, parse_name
+from parc_core.registry.recordings import PREFIX as RECORDINGS
+from parc_core.registry.recordings import is_recordings
 from parc_core.storage.addresses import local_root
 from parc_core.storage.store import Store
 from parc_core.supervisor.interpreter import check_trainer_python
@@ -101,6 +103,9 @@ def _check_motion_folders(path: PathLike) -> None:
     config = load_dataset_config(path)
     for folder in config.folder_paths:
         text = expand(folder)
+        if is_recordings(text):
+            parse_name(text[len(RECORDINGS) :])
+            continue
         resolved = local_root(text) if "://" in text else resolve(text)
         if resolved is None:
             Store(text)  # says what is wrong with the address; what lies there shows at the merge

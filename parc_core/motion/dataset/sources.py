@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import List, Optional, Sequence, Set, Tuple
 
 from parc_core.config.paths import expand, resolve
@@ -9,7 +10,10 @@ from parc_core.errors import DataError
 from parc_core.motion.dataset.inputs import InputFile, Progress
 from parc_core.motion.dataset.local_folders import find_local
 from parc_core.motion.dataset.remote_folders import find_remote
+from parc_core.registry.recordings import is_recordings, recordings_folder
 from parc_core.storage.addresses import local_root
+
+_LOG = logging.getLogger(__name__)
 
 
 def find_motions(
@@ -21,7 +25,8 @@ def find_motions(
     known yet are fetched, because what they hold decides what they count as.
 
     Args:
-        folder_paths: the roots, as in the config: folders and addresses (`s3://bucket/iteration_3/recorded`).
+        folder_paths: the roots, as in the config: folders, addresses (`s3://bucket/iteration_3/recorded`), and what a
+            registered model has recorded (`recordings:NAME`, `recordings:NAME@3`).
         progress: of the fetch.
 
     Raises:
@@ -32,6 +37,12 @@ def find_motions(
     files: List[InputFile] = []
     for entry in folder_paths:
         text = expand(entry)
+        if is_recordings(text):
+            recorded = recordings_folder(text)
+            if recorded is None:
+                _LOG.warning("%s: nothing is recorded yet; going without", text)
+                continue
+            text = entry = recorded
         folder = local_root(text) if "://" in text else resolve(entry).absolute()
         if folder is None:
             found = find_remote(text, progress)
