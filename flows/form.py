@@ -194,6 +194,12 @@ class Registration(Group):
         description="In metres, to become latest; empty = any.",
         gt=0,
     )
+    record: bool = Field(
+        default=True,
+        title="Record its motions",
+        description="Let the model perform its motions and keep those that it can do as motions for the next "
+        "iteration: recordings:NAME among the motion folders means them.",
+    )
 
 
 class Form(Group):

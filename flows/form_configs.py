@@ -62,7 +62,12 @@ def form_from_config(config: PathLike) -> Form:
         },
         "learning": {"agent_config": _portable_path(tracker.agent_config)},
         "environment": {"env_config": _portable_path(tracker.env_config)},
-        "registration": {"model_name": tracker.model_name, **tracker.gate},
+        # Deployments record, unless the config says that they shall not.
+        "registration": {
+            "model_name": tracker.model_name,
+            "record": tracker.record if "record" in data else True,
+            **tracker.gate,
+        },
     }
     try:
         return Form.model_validate(values)
@@ -88,7 +93,8 @@ def write_configs(form: Form, folder: Path) -> Path:
         "env_config": _changed_env(form.environment, out / "env.yaml"),
         "agent_config": _changed_agent(form.learning, out / "agent.yaml"),
         "model_name": form.registration.model_name,
-        "gate": form.registration.model_dump(exclude={"model_name"}, exclude_none=True),
+        "gate": form.registration.model_dump(exclude={"model_name", "record"}, exclude_none=True),
+        "record": form.registration.record,
         **form.training.model_dump(),
     }
     if form.motions.dataset_file is not None:
@@ -136,7 +142,7 @@ def _changed_env(environment: Environment, target: Path) -> str:
 
 def _portable_path(path: str | None) -> str | None:
     """A path as it can be used on another machine or in another working folder."""
-    if path is None or "://" in path or path.startswith(("$", "~", "registry:")):
+    if path is None or "://" in path or path.startswith(("$", "~", "registry:", "recordings:")):
         return path
     return portable(resolve(path))
 

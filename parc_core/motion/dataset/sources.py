@@ -42,8 +42,8 @@ def find_motions(
             if recorded is None:
                 _LOG.warning("%s: nothing is recorded yet; going without", text)
                 continue
-            text = entry = recorded
-        folder = local_root(text) if "://" in text else resolve(entry).absolute()
+            text = recorded
+        folder = local_root(text) if "://" in text else resolve(text).absolute()
         if folder is None:
             found = find_remote(text, progress)
             classes.update(file.motion_class for file in found if file.motion_class)
