@@ -137,7 +137,7 @@ def make_motions(
         list[str] | None, typer.Option("--kind", help="A kind of motion; repeatable. Default: all.")
     ] = None,
     count: Annotated[int, typer.Option("--count", min=1, help="Motions per kind.")] = 4,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same motions.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same motions; 0 to 2^32 - 1.")] = 0,
     out: Annotated[Path, typer.Option("--out", help="Output folder, with one folder per kind.")] = Path(
         "output/motions"
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import Type, Union
 
 import torch
@@ -19,6 +18,7 @@ from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.dataset.loading import LoadedDataset, load_dataset
 from parc_core.motion.dataset.slips import warn_of_slips
+from parc_core.motion.formats import torch_file
 from parc_core.motion.library import MotionLibrary
 
 
@@ -88,14 +88,7 @@ def load_motions(config: EnvFileConfig, num_bodies: int) -> LoadedDataset:
 
 def _load_fail_rates(path: str) -> torch.Tensor:
     file = resolve(path)
-    try:
-        rates = torch.load(file, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise DataError(f"{file}: cannot read failure rates ({error.strerror})") from error
-    except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise DataError(
-            f"{file}: is not a tensor written by torch.save; name a file of failure rates"
-        ) from error
+    rates = torch_file.load(file)
     if not isinstance(rates, torch.Tensor) or rates.ndim != 1:
         raise DataError(f"{file}: failure rates must be one tensor (num_motions,)")
     return rates

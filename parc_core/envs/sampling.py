@@ -11,6 +11,9 @@ from parc_core.errors import DataError
 from parc_core.motion.library import MotionLibrary
 from parc_core.system.world import World
 
+_ROUNDING = 1e-3
+"""By which a running mean of shares may pass 1."""
+
 RATE = 0.01  # share of one finished episode in the failure rate
 
 
@@ -85,10 +88,23 @@ class MotionSampler:
             self.counts.zero_()
 
     def set_fail_rates(self, rates: Tensor, where: str) -> None:
-        """Starts from given failure rates (M,)."""
+        """Starts from given failure rates (M,), each from 0 to 1.
+
+        Raises:
+            DataError: of another number of motions, or one is no share; `where` names the source.
+        """
         if tuple(rates.shape) != tuple(self.fail_rates.shape):
             raise DataError(
                 f"{where}: failure rates of {rates.numel()} motions, but the dataset has "
                 f"{self.fail_rates.numel()}; use those of the same dataset"
+            )
+        if rates.layout != torch.strided or rates.is_quantized or rates.is_complex():
+            raise DataError(f"{where}: failure rates must be a plain tensor of real numbers")
+        bad = ~((rates >= 0) & (rates <= 1 + _ROUNDING))  # so is NaN, of 0/0
+        if bool(bad.any()):
+            number = int(bad.nonzero()[0, 0])
+            raise DataError(
+                f"{where}: the failure rate of motion {number} is {float(rates[number]):g}, but must be a share from "
+                "0 to 1; use another file"
             )
         self.fail_rates.copy_(rates)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import torch
@@ -16,6 +13,8 @@ from parc_core.learning.agent import Agent
 from parc_core.learning.networks import ActorCritic
 from parc_core.learning.normalizer import Normalizer
 from parc_core.learning.plain_values import with_floats
+from parc_core.motion.formats import torch_file
+from parc_core.motion.formats.safe_pickle import printable
 from parc_core.system.files import PathLike, atomic_write
 
 CHECKPOINT_FORMAT = "parc-tracker checkpoint 1"
@@ -50,48 +49,64 @@ def load_tensors(path: PathLike) -> Any:
     Raises:
         DataError: the file is missing, damaged or holds other objects.
     """
-    if not Path(path).is_file():
-        raise DataError(f"{path}: no such file; name an existing model or checkpoint")
     try:
-        return with_floats(torch.load(str(path), map_location="cpu", weights_only=True))
-    except (
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-    ) as error:
-        # PyTorch's own text for a refused pickle advises to switch its safety off.
-        refused = isinstance(error, pickle.UnpicklingError)
-        reason = (
-            "damaged, or other objects than tensors in it" if refused else str(error).split("\n")[0][:160]
-        )
-        raise DataError(
-            f"{path}: not readable as a PyTorch file of tensors ({reason}); use another file"
-        ) from error
+        return with_floats(torch_file.load(path))
+    except (ValueError, RuntimeError) as error:
+        raise DataError(f"{path}: not readable as a PyTorch file of tensors ({error}); use another file") from error
 
 
 def read_model_file(path: PathLike) -> ModelFile:
     """Reads PARC's or our model.pt, or one of our checkpoints.
 
     Raises:
-        DataError: unreadable, keys missing or numbers not finite.
+        DataError: unreadable, keys missing, arrays of another kind or shape, or numbers not finite.
     """
     content = load_tensors(path)
     moments = None
     if isinstance(content, dict) and content.get("format") == CHECKPOINT_FORMAT:
-        content, moments = content["agent"], content["obs_moments"]
+        content, moments = content.get("agent"), content.get("obs_moments")
     missing = [key for key in REQUIRED_KEYS if not isinstance(content, dict) or key not in content]
     if missing:
         raise DataError(
             f"{path}: is not a tracker model ('{missing[0]}' is missing); give PARC's or our model.pt"
         )
     for key, value in content.items():
-        if not isinstance(value, Tensor) or (value.is_floating_point() and not torch.isfinite(value).all()):
-            raise DataError(f"{path}: '{key}' is not a tensor of finite numbers; use an earlier model")
+        fault = _fault(str(key), value)
+        if fault:
+            raise DataError(f"{path}: '{printable(str(key))}' {fault}; use an earlier model")
+    if moments is not None and not _are_moments(moments, content["_obs_norm._mean"]):
+        raise DataError(f"{path}: 'obs_moments' are not those of a normalizer; use an earlier checkpoint")
     return ModelFile(str(path), dict(content), moments)
+
+
+def _fault(key: str, value: Any) -> str:
+    """What is wrong with an array of a model, or nothing."""
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_quantized:
+        return "is not a tensor of finite numbers"
+    kind = torch.int64 if key.endswith("_count") else torch.float32
+    if value.dtype != kind:
+        return f"holds {_words(value.dtype)} numbers, not {_words(kind)} ones"
+    if value.numel() == 0 or value.ndim != (2 if key.endswith(".weight") else 1):
+        return f"has the shape {list(value.shape)[:8]}"
+    if not torch.isfinite(value).all():
+        return "is not a tensor of finite numbers"
+    if (kind == torch.int64 and int(value.min()) < 0) or (key.endswith("_std") and float(value.min()) <= 0):
+        return "holds a count or standard deviation below its least"
+    return ""
+
+
+def _words(dtype: torch.dtype) -> str:
+    return str(dtype).rpartition(".")[2]
+
+
+def _are_moments(moments: Any, mean: Tensor) -> bool:
+    if not isinstance(moments, dict) or not isinstance(moments.get("count"), int) or moments["count"] < 0:
+        return False
+    parts = [moments.get("mean"), moments.get("m2")]
+    return all(
+        isinstance(part, Tensor) and part.shape == mean.shape and bool(torch.isfinite(part).all())
+        for part in parts
+    )
 
 
 def write_model_file(path: PathLike, agent: Agent) -> None:

@@ -25,11 +25,18 @@ def with_marked_floats(state: Any) -> Any:
 
 
 def with_floats(state: Any) -> Any:
-    """The inverse; what has no marks comes out as it is."""
+    """The inverse; what has no marks comes out as it is.
+
+    Raises:
+        ValueError: a mark without a number.
+    """
 
     def unmark(value: Any) -> Any:
         if isinstance(value, dict) and value.keys() == {MARK}:
-            return float(value[MARK])
+            number = value[MARK]
+            if not isinstance(number, torch.Tensor) or number.numel() != 1 or number.is_complex():
+                raise ValueError(f"'{MARK}' without a number")
+            return float(number)
         return value
 
     return _mapped(state, unmark)

@@ -105,7 +105,7 @@ def load_checkpoint(path: Path) -> State:
     sidecar = _sidecar(path)
     if not path.is_file() or not sidecar.is_file():
         raise DataError(f"{path}: the file or its {sidecar.name} is missing; use another checkpoint")
-    if sidecar.read_text(encoding="utf-8").split()[:1] != [sha256_file(path)]:
+    if sidecar.read_text(encoding="utf-8", errors="replace").split()[:1] != [sha256_file(path)]:
         raise DataError(
             f"{path}: does not match its {sidecar.name}, so it is damaged; use another checkpoint"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,28 @@ def test_failure_rates_from_a_file(mixed: Path, tmp_path: Path) -> None:
     ignoring = env_of(mixed, dm={"fail_rates_path": str(path), "ignore_fail_rates": True})
     assert ignoring.fail_rates.tolist() == [1.0, 1.0]
     path.write_bytes(b"no tensor")
-    one_line(mixed, r"rates\.pt: is not a tensor", dm={"fail_rates_path": str(path)})
+    one_line(mixed, r"rates\.pt: not readable as a PyTorch file", dm={"fail_rates_path": str(path)})
     torch.save({"a": 1}, path)
     one_line(mixed, r"rates\.pt: failure rates must be one tensor", dm={"fail_rates_path": str(path)})
     path.unlink()
-    one_line(mixed, r"rates\.pt: cannot read failure rates", dm={"fail_rates_path": str(path)})
+    one_line(mixed, r"rates\.pt: no such file", dm={"fail_rates_path": str(path)})
+
+
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        ([0.5, math.nan], r"rates\.pt: the failure rate of motion 1 is nan"),
+        ([math.inf, 0.5], r"rates\.pt: the failure rate of motion 0 is inf"),
+        ([0.5, -0.1], "motion 1 is -0.1, but must be a share"),
+        ([0.5, 1.5], "motion 1 is 1.5, but must be a share"),
+        ([0.5, 0.5j], "real numbers"),
+        ([0.5], "of 1 motions, but the dataset has 2"),
+    ],
+)
+def test_failure_rates_that_are_none(mixed: Path, tmp_path: Path, rates: list[Any], message: str) -> None:
+    path = tmp_path / "rates.pt"
+    torch.save(torch.tensor(rates), path)
+    one_line(mixed, message, dm={"fail_rates_path": str(path)})
 
 
 def test_one_terrain_for_all_motions(tmp_path: Path) -> None:

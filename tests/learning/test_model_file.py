@@ -137,3 +137,55 @@ def test_fine_tuning_keeps_the_normalizer(tmp_path, std):
     changed = [key for key in came if not torch.equal(tuned[key], came[key])]
     assert "_model._actor_layers.0.weight" in changed
     assert any("_logstd_net" in key for key in changed) == (std != "FIXED")
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "message"),
+    [
+        ("_model._actor_layers.0.weight", lambda v: v.half(), "holds float16 numbers, not float32"),
+        ("_model._actor_layers.0.weight", lambda v: v[0], "has the shape"),
+        ("_model._actor_layers.0.weight", lambda v: v[:0], "has the shape"),
+        ("_model._actor_layers.0.weight", lambda v: v.to_sparse(), "is not a tensor of finite numbers"),
+        ("_model._critic_out.weight", lambda v: v * float("nan"), "is not a tensor of finite numbers"),
+        ("_obs_norm._mean", lambda v: v + float("inf"), "is not a tensor of finite numbers"),
+        ("_obs_norm._std", lambda v: v * 0, "below its least"),
+        ("_obs_norm._count", lambda v: v - 10**6, "below its least"),
+        ("_obs_norm._count", lambda v: v.float(), "holds float32 numbers, not int64"),
+    ],
+)
+def test_arrays_that_are_not_a_models(tmp_path, key, change, message):
+    state = agent_of().model_state()
+    torch.save({**state, key: change(state[key])}, tmp_path / "model.pt")
+    with pytest.raises(DataError, match=message) as caught:
+        read_model_file(tmp_path / "model.pt")
+    assert key in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"format": "parc-tracker checkpoint 1"},
+        {"format": "parc-tracker checkpoint 1", "agent": None},
+        {"format": "parc-tracker checkpoint 1", "agent": [1]},
+        {"python float": None},
+        {"a": {"python float": torch.zeros(2)}},
+    ],
+)
+def test_checkpoints_without_a_model(tmp_path, content):
+    torch.save(content, tmp_path / "model.pt")
+    with pytest.raises(DataError, match="is not a tracker model|not readable"):
+        read_model_file(tmp_path / "model.pt")
+
+
+def test_moments_of_another_normalizer(tmp_path):
+    agent = agent_of()
+    moments = {**agent.obs_norm.moments(), "mean": torch.zeros(3)}
+    state = {"format": "parc-tracker checkpoint 1", "agent": agent.model_state(), "obs_moments": moments}
+    torch.save(state, tmp_path / "model.pt")
+    with pytest.raises(DataError, match="'obs_moments' are not those"):
+        read_model_file(tmp_path / "model.pt")
+
+
+def test_a_model_that_is_a_folder(tmp_path):
+    with pytest.raises(DataError, match="is a folder"):
+        read_model_file(tmp_path)

@@ -1,0 +1,139 @@
+"""Files of torch.save: what hostile ones cost, and what they say."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import time
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from parc_core.errors import DataError
+from parc_core.motion.formats import torch_file
+
+
+def written(path: Path, value: Any, **options: Any) -> Path:
+    torch.save(value, path, **options)
+    return path
+
+
+def archive(path: Path, data: bytes, names: tuple[str, ...] = ("archive/data.pkl",), **options: Any) -> Path:
+    """A file of torch.save's outer form around any pickle."""
+    with zipfile.ZipFile(path, "w", **options) as parts:
+        for name in names:
+            parts.writestr(name, data)
+        parts.writestr("archive/version", "3\n")
+        parts.writestr("archive/byteorder", "little")
+    return path
+
+
+def memo_bomb(levels: int, opcode: bytes) -> bytes:
+    """A tuple or list of two times the same tuple or list, so many levels deep."""
+    steps = b"".join(b"h" + bytes([i]) + b"h" + bytes([i]) + opcode + b"q" + bytes([i + 1]) for i in range(levels))
+    return b"\x80\x02)q\x00" + steps + b"."
+
+
+@pytest.mark.parametrize("old_format", [False, True])
+def test_plain_files(tmp_path: Path, old_format: bool) -> None:
+    layer = torch.nn.Linear(3, 2)
+    shared = torch.arange(6.0)
+    value = {
+        "state": layer.state_dict(),  # an OrderedDict with a state of its own
+        "parameter": layer.weight,
+        "views": [shared[:3], shared[3:], shared.reshape(2, 3).T],
+        "kinds": (torch.ones(2, dtype=torch.float64), torch.tensor(3), torch.zeros(0), torch.tensor([True])),
+        "plain": [1, 2.5, "ü", None, True, 2**70],
+        "optimizer": torch.optim.Adam(layer.parameters()).state_dict(),
+        "size": torch.Size([2, 3]),
+    }
+    path = written(tmp_path / "a.pt", value, _use_new_zipfile_serialization=not old_format)
+    again = torch_file.load(path)
+    assert isinstance(again["state"], OrderedDict) and again.keys() == value.keys()
+    assert torch.equal(again["state"]["weight"], layer.weight)
+    assert torch.equal(again["views"][2], shared.reshape(2, 3).T)
+    assert again["plain"] == value["plain"]
+
+
+def hostile(kind: str, path: Path) -> Path:  # noqa: C901, PLR0911 - one line for each kind
+    if kind == "expanded":
+        return written(path, {"a": torch.zeros(1).expand(6_000_000_000)})
+    if kind == "underflow":
+        return archive(path, b"\x80\x02\x85\x86.")
+    if kind == "memo bomb of tuples":
+        return archive(path, memo_bomb(60, b"\x86"))
+    if kind == "memo bomb as a key":
+        return archive(path, b"\x80\x02}" + memo_bomb(60, b"\x86")[2:-1] + b"K\x01s.")
+    if kind == "holds itself":
+        return archive(path, b"\x80\x02]q\x00h\x00a.")
+    if kind == "deep":
+        return archive(path, b"\x80\x02" + b"]" * 20_000 + b"a" * 19_999 + b".")
+    if kind == "storage beyond the file":
+        data = torch_bytes({"a": torch.zeros(7)}, _use_new_zipfile_serialization=False)
+        path.write_bytes(data.replace(b"K\x07", b"J\xff\xff\xff\x7f").replace(b"\x8a\x01\x07", b"J\xff\xff\xff\x7f"))
+        return path
+    if kind == "code":
+        return archive(path, b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.")
+    if kind == "two pickles":
+        return archive(path, b"\x80\x02}.", ("a/data.pkl", "b/data.pkl"))
+    if kind == "zip bomb":
+        return archive(path, b"\x80\x02}." + bytes(500_000_000), compression=zipfile.ZIP_DEFLATED)
+    if kind == "bad archive":
+        path.write_bytes(b"PK\x03\x04 and no more")
+        return path
+    if kind == "empty":
+        path.write_bytes(b"")
+        return path
+    if kind == "plain pickle":
+        path.write_bytes(pickle.dumps({"a": 1}))
+        return path
+    if kind == "folder":
+        path.mkdir()
+        return path
+    raise ValueError(kind)
+
+
+def torch_bytes(value: Any, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(value, buffer, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("expanded", "not readable"),
+        ("underflow", "not readable"),
+        ("memo bomb of tuples", "grows beyond all measure"),
+        ("memo bomb as a key", "not readable"),
+        ("holds itself", "too deep"),
+        ("deep", "too deep"),
+        ("storage beyond the file", "not readable"),
+        ("code", "other objects than tensors"),
+        ("two pickles", "2 pickles in its archive"),
+        ("zip bomb", "not readable"),
+        ("bad archive", "not readable"),
+        ("empty", "not readable"),
+        ("plain pickle", "not readable"),
+        ("folder", "is a folder; name a file in it"),
+    ],
+)
+def test_hostile_files(tmp_path: Path, kind: str, message: str) -> None:
+    path = hostile(kind, tmp_path / "a.pt")
+    start = time.monotonic()
+    with pytest.raises(DataError, match=message) as caught:
+        torch_file.load(path)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+    assert time.monotonic() - start < 5.0
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    import os
+
+    os.mkfifo(tmp_path / "a.pt")
+    with pytest.raises(DataError, match="a named pipe"):
+        torch_file.load(tmp_path / "a.pt")
