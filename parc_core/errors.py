@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+
 EXIT_DONE = 0
 EXIT_BAD_DATA = 65
 EXIT_UNREACHABLE = 69
@@ -13,11 +15,22 @@ EXIT_CRASH = 70
 EXIT_INTERRUPTED = 75
 EXIT_BAD_CONFIG = 78
 
+_LONGEST = 4000
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters but tabs and line ends, and halves of characters, which no encoding has."""
+
 
 class ParcError(Exception):
     """Base: the message is one line that says what, where and what to do."""
 
     exit_code = EXIT_CRASH
+
+    def __str__(self) -> str:
+        """The message as every terminal and log can take it: what a file says in it is cut, and steers nothing."""
+        text = super().__str__()
+        if len(text) > _LONGEST:
+            text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
+        return _UNPRINTABLE.sub("?", text)
 
 
 class DataError(ParcError):

@@ -30,6 +30,7 @@ from parc_core.recording.names import FOLDER, recording_places
 from parc_core.recording.quality import check_limits
 from parc_core.recording.recorder import Progress, Recorder, RecordOptions
 from parc_core.recording.result import FILE, MotionRecord, Recording, resumed
+from parc_core.system import json_text
 from parc_core.system.files import PathLike, sha256_file, unwritable, write_text
 from parc_core.system.locks import try_lock
 from parc_core.training.fingerprint import dataset_content, shaping_settings
@@ -188,7 +189,7 @@ def _write_parc_files(
 def _source_folders(motions_yaml: Path, motions: MotionsFile) -> List[str]:
     """Folders of motion classes that a dataset was made of: as its manifest says, else above its files' folders."""
     try:
-        manifest = json.loads(manifest_path(motions_yaml).read_text(encoding="utf-8"))
+        manifest = json_text.parse(manifest_path(motions_yaml).read_text(encoding="utf-8"))
         return [str(folder) for folder in manifest["settings"]["folder_paths"]]
     except (OSError, ValueError, KeyError, TypeError):
         above = [str(Path(entry.file).absolute().parent.parent) for entry in motions.entries]

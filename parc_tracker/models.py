@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from parc_core.errors import ConfigError, DataError
+from parc_core.system import json_text
 from parc_tracker.json_option import JsonOption
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _metrics_of(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json_text.parse(path.read_text(encoding="utf-8"))
         summary = dict(content["summary"])
         clips = sorted((str(clip["name"]), float(clip["length_s"])) for clip in content.get("clips", ()))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:

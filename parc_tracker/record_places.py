@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import posixpath
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from parc_core.recording.result import FILE, load_recording
 from parc_core.registry.names import is_reference, resolve_reference
 from parc_core.storage.references import work_folder
 from parc_core.storage.store import Store, local_root
+from parc_core.system import json_text
 from parc_core.system.files import sha256_bytes
 from parc_tracker.pull import pull_model
 
@@ -153,7 +153,7 @@ class Output:
         """The dataset of motion folders, made in the output folder; and a line for each file left out."""
         target = self.folder / MOTIONS_FILE
         built = create_dataset(dataclasses.replace(config, save_path=str(target)))
-        listed = json.loads(Path(built["manifest"]).read_text(encoding="utf-8"))["rejected"]
+        listed = json_text.parse(Path(built["manifest"]).read_text(encoding="utf-8"))["rejected"]
         return target, [f"skipped: {item['path']}: {item['reason']}" for item in listed]
 
     def publish(self) -> None:

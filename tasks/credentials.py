@@ -10,13 +10,13 @@ block with JSON as text fails the run, and a worker's own key would lose against
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from parc_core.errors import ConfigError, StoreUnreachable
 from parc_core.storage.redact import masked
+from parc_core.system import json_text
 
 VARIABLE = "PARC_STORE_BLOCK"
 PREFECT_DEFAULTS = {
@@ -104,7 +104,7 @@ def variables_of(data: Mapping[str, Any], name: str) -> Dict[str, str]:
 def _object(value: Any) -> Optional[Dict[str, Any]]:
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = json_text.parse(value)
         except (ValueError, RecursionError):
             return None
     return dict(value) if isinstance(value, dict) else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Dict, List, Optional, Sequence
 
 from parc_core.errors import DataError
-from parc_core.system.files import PathLike, write_json
+from parc_core.system import json_text
+from parc_core.system.files import PathLike, read_regular, write_json
 
 SCHEMA = "parc-tracker evaluation 1"
 COMPLETED = "completed"
@@ -157,8 +157,21 @@ def from_json(data: Any, where: str = "evaluation") -> EvalResult:
     """
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise DataError(f"{where}: not an evaluation of this version ('{SCHEMA}'); evaluate again")
-    clips = [ClipResult(**clip) for clip in data["clips"]]
-    return EvalResult(clips, Summary(**data["summary"]), data["settings"])
+    try:
+        clips = [_checked(ClipResult(**clip)) for clip in data["clips"]]
+        return EvalResult(clips, _checked(Summary(**data["summary"])), dict(data["settings"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{where}: not an evaluation ({str(error)[:200]}); evaluate again") from None
+
+
+def _checked(part: Any) -> Any:
+    """A clip or summary as it is, where its numbers and names are such."""
+    for each in fields(part):
+        value = getattr(part, each.name)
+        wanted = {"float": (int, float), "int": int, "str": str}.get(str(each.type))
+        if wanted and (not isinstance(value, wanted) or isinstance(value, bool)):  # type: ignore[arg-type]
+            raise ValueError(f"'{each.name}' is a {type(value).__name__}")
+    return part
 
 
 def load(path: PathLike) -> EvalResult:
@@ -168,8 +181,7 @@ def load(path: PathLike) -> EvalResult:
         DataError: missing, broken or of another schema.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            data = json.load(file)
+        data = json_text.parse(read_regular(path))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as an evaluation ({error}); evaluate again") from error
     return from_json(data, str(path))

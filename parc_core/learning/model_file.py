@@ -52,7 +52,9 @@ def load_tensors(path: PathLike) -> Any:
     try:
         return with_floats(torch_file.load(path))
     except (ValueError, RuntimeError) as error:
-        raise DataError(f"{path}: not readable as a PyTorch file of tensors ({error}); use another file") from error
+        raise DataError(
+            f"{path}: not readable as a PyTorch file of tensors ({error}); use another file"
+        ) from error
 
 
 def read_model_file(path: PathLike) -> ModelFile:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Set, Tuple
 
 from parc_core.motion.dataset.dataset_file import MotionsFile, manifest_path
+from parc_core.system import json_text
 from parc_core.system.files import PathLike
 
 FOLDER = "recorded_motions"
@@ -83,7 +83,7 @@ def _named_by_path(file: str) -> Tuple[str, str]:
 def _named_by_manifest(path: Path) -> Dict[str, Tuple[str, str]]:
     """Class and stem by the file name of the copy; empty without a manifest, or with a foreign one."""
     try:
-        motions = json.loads(path.read_text(encoding="utf-8"))["motions"]
+        motions = json_text.parse(path.read_text(encoding="utf-8"))["motions"]
         return {
             os.path.basename(item["file"]): (str(item["motion_class"]), Path(str(item["source"])).stem)
             for item in motions

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.recording.quality import Quality, mean_quality
+from parc_core.system import json_text
 from parc_core.system.files import PathLike, content_sha256, write_json
 
 SCHEMA = "parc-tracker recording 1"
@@ -107,7 +107,7 @@ def load_recording(folder: PathLike) -> Optional[Recording]:
     """
     path = Path(folder) / FILE
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json_text.parse(path.read_text(encoding="utf-8"))
         if data["schema"] != SCHEMA:
             raise ValueError(f"schema {data['schema']!r}")
         motions = [_motion(item) for item in data["motions"]]

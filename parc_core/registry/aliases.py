@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
 import time
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Callable, Dict, Optional
 from parc_core.errors import DataError, StoreUnreachable
 from parc_core.registry.manifest import NAME, checked_alias
 from parc_core.storage.store import Ref, Store
+from parc_core.system import json_text
 from parc_core.system.files import dump_json
 
 _TRIES = 100
@@ -114,7 +114,7 @@ def _version(data: bytes) -> int:
 
 def _parsed(data: bytes, where: str) -> Alias:
     try:
-        value = json.loads(data.decode("utf-8"))
+        value = json_text.parse(data)
     except (ValueError, RecursionError):
         value = None
     version = checked_alias(value, where)

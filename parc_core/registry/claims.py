@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -10,6 +9,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from parc_core.registry.aliases import aliased_digests
 from parc_core.registry.manifest import NAME, SHA256, VERSION
 from parc_core.storage.store import Store
+from parc_core.system import json_text
 from parc_core.system.files import dump_json
 
 PENDING = "pending.json"
@@ -61,7 +61,7 @@ def read_claim(store: Store, name: str, version: int) -> Optional[Claim]:
     """What claim.json says; None where it is damaged or absent."""
     found = store.read_versioned(_key(name, version))
     try:
-        value = json.loads(found[0].decode("utf-8")) if found is not None else None
+        value = json_text.parse(found[0]) if found is not None else None
     except (ValueError, RecursionError):
         return None
     if not isinstance(value, dict) or not isinstance(value.get("by"), str):

@@ -7,7 +7,6 @@ are compared: a waiting worker measures with its own how long the file has staye
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import threading
@@ -19,6 +18,7 @@ from typing import Any, Callable, Dict, Optional
 
 from parc_core.errors import ParcError
 from parc_core.storage.store import Store
+from parc_core.system import json_text
 from parc_core.system.files import dump_json
 
 
@@ -174,7 +174,7 @@ class _Holder:
     def read(data: bytes) -> Optional[_Holder]:
         """The holder that a lease names; None where it is free or no lease."""
         try:
-            holder = json.loads(data)["holder"]
+            holder = json_text.parse(data)["holder"]
             return None if holder is None else _Holder(**holder)
         except (ValueError, KeyError, TypeError):
             return None
@@ -188,7 +188,7 @@ class _Holder:
 
 def _token(data: bytes) -> Optional[str]:
     try:
-        content: Any = json.loads(data)
+        content: Any = json_text.parse(data)
     except ValueError:
         return None
     return content.get("token") if isinstance(content, dict) else None

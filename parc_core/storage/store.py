@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from pathlib import Path
@@ -25,6 +24,7 @@ from parc_core.storage.transfers import (
     in_threads,
     not_there,
 )
+from parc_core.system import json_text
 from parc_core.system.files import PathLike, atomic_write, dump_json, sha256_bytes, sha256_file
 
 Ref = Dict[str, str]
@@ -249,7 +249,7 @@ class Store:
             DataError: as `get_file`, or not JSON.
         """
         try:
-            return json.loads(self.read_bytes(key, sha256).decode("utf-8"))
+            return json_text.parse(self.read_bytes(key, sha256))
         except (ValueError, RecursionError) as error:
             raise DataError(f"{self.uri(key)}: not JSON ({error}); the file is damaged") from error
 

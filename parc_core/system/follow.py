@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Dict, List, Optional
+
+from parc_core.system import json_text
 
 Event = Dict[str, Any]
 
@@ -44,7 +45,7 @@ class JsonLines(Lines):
 
 def _parse(line: bytes) -> Optional[Event]:
     try:
-        event = json.loads(line)
+        event = json_text.parse(line)
     except ValueError:
         return None
     return event if isinstance(event, dict) else None

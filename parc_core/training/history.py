@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any, Dict, List, Union
+
+from parc_core.system import json_text
 
 Number = Union[int, float]
 Row = Dict[str, Number]
@@ -85,7 +86,7 @@ def _lines(path: Path) -> List[str]:
 def _parsed(line: str) -> Dict[str, Any]:
     """Nothing for the line that was being written when the process died."""
     try:
-        event = json.loads(line)
+        event = json_text.parse(line)
     except (ValueError, RecursionError):
         return {}
     return event if isinstance(event, dict) else {}

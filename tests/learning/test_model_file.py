@@ -173,7 +173,7 @@ def test_arrays_that_are_not_a_models(tmp_path, key, change, message):
 )
 def test_checkpoints_without_a_model(tmp_path, content):
     torch.save(content, tmp_path / "model.pt")
-    with pytest.raises(DataError, match="is not a tracker model|not readable"):
+    with pytest.raises(DataError, match=r"is not a tracker model|not readable"):
         read_model_file(tmp_path / "model.pt")
 
 

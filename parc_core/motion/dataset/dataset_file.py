@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -15,6 +14,7 @@ from parc_core.config.paths import checked_path, expand
 from parc_core.config.schema import nearest_key
 from parc_core.config.yaml_reader import parse_yaml, read_text, shown
 from parc_core.errors import DataError
+from parc_core.system import json_text
 from parc_core.system.files import PathLike, write_text
 
 # An entry as `write_motions_yaml` writes it, as long as YAML takes its path and number for what they look like.
@@ -137,7 +137,7 @@ def display_names(motions_yaml: PathLike, motions: MotionsFile) -> List[str]:
 
 def _names_of_manifest(path: Path) -> Dict[str, str]:
     try:
-        motions = json.loads(path.read_text(encoding="utf-8"))["motions"]
+        motions = json_text.parse(path.read_text(encoding="utf-8"))["motions"]
         names = {os.path.basename(item["file"]): str(item["name"]) for item in motions}
         return {**names, **{str(item["file"]): str(item["name"]) for item in motions}}
     except (OSError, ValueError, KeyError, TypeError):

@@ -97,7 +97,7 @@ class FileIndex:
             loaded = json.loads(self.path.read_text(encoding="utf-8"))
             if isinstance(loaded, dict):
                 self._files = {k: v for k, v in loaded.items() if isinstance(v, dict)}
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             pass
 
     def lookup(self, path: str, file_stamp: Optional[str] = None) -> Optional[FileFacts]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Dict, List
 
 from parc_core.errors import DataError
 from parc_core.motion.dataset.file_index import FileFacts
+from parc_core.system import json_text
 from parc_core.system.files import PathLike, write_json
 
 _FACTS = ("sha256", "frames", "fps", "nx", "ny", "dx")
@@ -109,7 +109,7 @@ def read_merge_result(path: PathLike) -> MergeResult:
         DataError: missing, or not such a file.
     """
     try:
-        data: Dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        data: Dict[str, Any] = json_text.parse(Path(path).read_text(encoding="utf-8"))
         data["motions"] = [_nested(item) for item in data["motions"]]
         data["rejected"] = [Rejected(**item) for item in data["rejected"]]
         data["duplicates"] = [Duplicate(**item) for item in data["duplicates"]]

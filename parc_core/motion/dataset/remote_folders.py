@@ -142,7 +142,7 @@ class _Index:
         try:
             for key, (tag, size, sha256) in json.loads(self._path.read_text(encoding="utf-8")).items():
                 self._known[key] = (str(tag), int(size), str(sha256))
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             self._known = {}
 
     def known(self, item: Listed) -> Optional[str]:

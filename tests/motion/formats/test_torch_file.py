@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import time
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,9 @@ def archive(path: Path, data: bytes, names: tuple[str, ...] = ("archive/data.pkl
 
 def memo_bomb(levels: int, opcode: bytes) -> bytes:
     """A tuple or list of two times the same tuple or list, so many levels deep."""
-    steps = b"".join(b"h" + bytes([i]) + b"h" + bytes([i]) + opcode + b"q" + bytes([i + 1]) for i in range(levels))
+    steps = b"".join(
+        b"h" + bytes([i]) + b"h" + bytes([i]) + opcode + b"q" + bytes([i + 1]) for i in range(levels)
+    )
     return b"\x80\x02)q\x00" + steps + b"."
 
 
@@ -59,42 +63,42 @@ def test_plain_files(tmp_path: Path, old_format: bool) -> None:
     assert again["plain"] == value["plain"]
 
 
-def hostile(kind: str, path: Path) -> Path:  # noqa: C901, PLR0911 - one line for each kind
-    if kind == "expanded":
-        return written(path, {"a": torch.zeros(1).expand(6_000_000_000)})
-    if kind == "underflow":
-        return archive(path, b"\x80\x02\x85\x86.")
-    if kind == "memo bomb of tuples":
-        return archive(path, memo_bomb(60, b"\x86"))
-    if kind == "memo bomb as a key":
-        return archive(path, b"\x80\x02}" + memo_bomb(60, b"\x86")[2:-1] + b"K\x01s.")
-    if kind == "holds itself":
-        return archive(path, b"\x80\x02]q\x00h\x00a.")
-    if kind == "deep":
-        return archive(path, b"\x80\x02" + b"]" * 20_000 + b"a" * 19_999 + b".")
-    if kind == "storage beyond the file":
-        data = torch_bytes({"a": torch.zeros(7)}, _use_new_zipfile_serialization=False)
-        path.write_bytes(data.replace(b"K\x07", b"J\xff\xff\xff\x7f").replace(b"\x8a\x01\x07", b"J\xff\xff\xff\x7f"))
-        return path
-    if kind == "code":
-        return archive(path, b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.")
-    if kind == "two pickles":
-        return archive(path, b"\x80\x02}.", ("a/data.pkl", "b/data.pkl"))
-    if kind == "zip bomb":
-        return archive(path, b"\x80\x02}." + bytes(500_000_000), compression=zipfile.ZIP_DEFLATED)
-    if kind == "bad archive":
-        path.write_bytes(b"PK\x03\x04 and no more")
-        return path
-    if kind == "empty":
-        path.write_bytes(b"")
-        return path
-    if kind == "plain pickle":
-        path.write_bytes(pickle.dumps({"a": 1}))
-        return path
-    if kind == "folder":
-        path.mkdir()
-        return path
-    raise ValueError(kind)
+def too_large_a_storage(path: Path) -> Path:
+    data = torch_bytes({"a": torch.zeros(7)}, _use_new_zipfile_serialization=False)
+    path.write_bytes(data.replace(b"K\x07", b"J\xff\xff\xff\x7f"))
+    return path
+
+
+def of_bytes(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+HOSTILE: dict[str, Callable[[Path], Path]] = {
+    "expanded": lambda path: written(path, {"a": torch.zeros(1).expand(6_000_000_000)}),
+    "underflow": lambda path: archive(path, b"\x80\x02\x85\x86."),
+    "memo bomb of tuples": lambda path: archive(path, memo_bomb(60, b"\x86")),
+    "memo bomb as a key": lambda path: archive(
+        path, b"\x80\x02}" + memo_bomb(60, b"\x86")[2:-1] + b"K\x01s."
+    ),
+    "holds itself": lambda path: archive(path, b"\x80\x02]q\x00h\x00a."),
+    "deep": lambda path: archive(path, b"\x80\x02" + b"]" * 20_000 + b"a" * 19_999 + b"."),
+    "storage beyond the file": too_large_a_storage,
+    "code": lambda path: archive(path, b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R."),
+    "two pickles": lambda path: archive(path, b"\x80\x02}.", ("a/data.pkl", "b/data.pkl")),
+    "zip bomb": lambda path: archive(
+        path, b"\x80\x02}." + bytes(200_000_000), compression=zipfile.ZIP_DEFLATED
+    ),
+    "bad archive": lambda path: of_bytes(path, b"PK\x03\x04 and no more"),
+    "empty": lambda path: of_bytes(path, b""),
+    "plain pickle": lambda path: of_bytes(path, pickle.dumps({"a": 1})),
+    "folder": folder,
+}
 
 
 def torch_bytes(value: Any, **options: Any) -> bytes:
@@ -123,7 +127,7 @@ def torch_bytes(value: Any, **options: Any) -> bytes:
     ],
 )
 def test_hostile_files(tmp_path: Path, kind: str, message: str) -> None:
-    path = hostile(kind, tmp_path / "a.pt")
+    path = HOSTILE[kind](tmp_path / "a.pt")
     start = time.monotonic()
     with pytest.raises(DataError, match=message) as caught:
         torch_file.load(path)
@@ -132,8 +136,6 @@ def test_hostile_files(tmp_path: Path, kind: str, message: str) -> None:
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    import os
-
     os.mkfifo(tmp_path / "a.pt")
     with pytest.raises(DataError, match="a named pipe"):
         torch_file.load(tmp_path / "a.pt")
