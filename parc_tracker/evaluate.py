@@ -171,7 +171,7 @@ def table(result: EvalResult) -> Table:
             f"{clip.end_time_s:.2f}/{clip.length_s:.2f}",
             f"{clip.joint_error_m:.3f}",
             f"{clip.episode_return:.1f}",
-            clip.end_reason,
+            escape(clip.end_reason),
         )
     mean = result.summary
     rows.add_section()

@@ -150,7 +150,7 @@ def comparison(before: EvalResult, after: EvalResult) -> Table:
         earlier = old[clip.name]
         ended = [earlier.end_reason, clip.end_reason]
         numbers = _cells(_clip_numbers(earlier), _clip_numbers(clip))
-        table.add_row(escape(clip.name), *numbers, " → ".join(dict.fromkeys(ended)))
+        table.add_row(escape(clip.name), *numbers, escape(" → ".join(dict.fromkeys(ended))))
     table.add_section()
     summaries = (before.summary, after.summary)
     means = [(each.shown_tracked_share, each.joint_error_m, each.mean_return) for each in summaries]

@@ -16,7 +16,7 @@ def counting_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr, for work that reports (done, total)."""
     console = Console(stderr=True)
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

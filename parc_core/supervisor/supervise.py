@@ -243,7 +243,15 @@ def _environment(python: str, run_dir: Path) -> Dict[str, str]:
 
 def _last_line(output: Path, start: int) -> str:
     """The last line that is not blank of what was written from `start` on."""
-    with open(output, "rb") as file:
+    try:
+        file = open(output, "rb")  # noqa: SIM115 - what follows reads it
+    except FileNotFoundError:
+        folder = output.parent.parent
+        return (
+            f"output_dir {folder}: was moved or removed while training; move it back and start again: training goes on "
+            "from its last checkpoint"
+        )
+    with file:
         file.seek(max(start, file.seek(0, os.SEEK_END) - 4096))
         lines = file.read().decode("utf-8", "replace").splitlines()
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -62,9 +62,22 @@ def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
         if error.errno in _DISK_ERRORS:
             raise unwritable(target, error) from error
         raise
-    except BaseException:
+    except BaseException as error:
         _remove_quietly(temp)
+        cause = _disk_error(error)
+        if cause is not None:
+            raise unwritable(target, cause) from error
         raise
+
+
+def _disk_error(error: Optional[BaseException]) -> Optional[OSError]:
+    """The full or failing disk behind an error: torch's writer tells of a write that failed as "unexpected pos"."""
+    seen = 0
+    while error is not None and seen < 20:
+        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+            return error
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return None
 
 
 def cut_bytes(text: str, count: int) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, TextIO
 
 from parc_core.errors import ConfigError
-from parc_core.system.files import write_text
+from parc_core.system.files import unwritable, write_text
 from parc_core.system.locks import try_lock
 from parc_core.training.history import LOG, PROGRESS, Number, Row, agree, as_text, read_history, read_outputs
 
@@ -70,12 +70,35 @@ class ProgressFile:
             self._file.flush()
 
     def write(self, event: str, samples: Optional[int], iteration: Optional[int], **fields: Any) -> None:
-        """Appends one event; numbers that JSON lacks (NaN) become null."""
+        """Appends one event; numbers that JSON lacks (NaN) become null.
+
+        Raises:
+            ConfigError: the disk is full.
+        """
         self.written_at = time.monotonic()
         record = {"event": event, "time": time.time(), "samples": samples, "iteration": iteration}
         record.update({key: _json_number(value) for key, value in fields.items()})
-        self._file.write(json.dumps(record, allow_nan=False) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(record, allow_nan=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+    def check_place(self) -> None:
+        """Looks whether the folder is where it was: what is written now would go to another one.
+
+        Raises:
+            ConfigError: it was moved or removed.
+        """
+        try:
+            there: Optional[os.stat_result] = os.stat(self.path)
+        except OSError:
+            there = None
+        if there is None or not os.path.samestat(there, os.fstat(self._file.fileno())):
+            raise ConfigError(
+                f"output_dir {self.path.parent}: was moved or removed while training; move it back and start again: "
+                "training goes on from its last checkpoint"
+            )
 
     def close(self) -> None:
         """Closes the file, which gives the folder free."""
@@ -240,7 +263,12 @@ class Logger:
             self.progress.write("restored", None, None, **row)
 
     def output(self, row: Dict[str, Number]) -> None:
-        """One output iteration, to every place."""
+        """One output iteration, to every place.
+
+        Raises:
+            ConfigError: the output folder is no longer there, or its disk is full.
+        """
+        self.progress.check_place()
         self.console.row(row)
         self._rows.append(dict(row))
         self.progress.write("output", int(row["Samples"]), int(row["Iteration"]), **row)

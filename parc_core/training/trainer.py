@@ -223,6 +223,7 @@ class Trainer:
         checkpoints.set_rng_state(state["rng"])
 
     def _checkpoint(self) -> None:
+        self._progress.check_place()
         kept, models = self.config.num_checkpoints_kept, self.config.num_models_kept
         path = checkpoints.save_checkpoint(self._folder, self._state(), kept, models)
         write_model_file(self._model_path, self.agent)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
+import resource
+import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from parc_core.errors import ConfigError
 from parc_core.storage.store import Store
@@ -136,3 +141,24 @@ def test_what_a_killed_write_leaves_is_known_as_such(tmp_path: Path, monkeypatch
     monkeypatch.undo()
     remove_stale_in(tmp_path)
     assert not left.exists()
+
+
+def _save_on_a_full_disk(path: Path, answers: Any) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    try:
+        with atomic_write(path) as file:
+            torch.save({"a": torch.zeros(1_000_000)}, file)
+    except ConfigError as error:
+        answers.put(str(error))
+
+
+def test_a_disk_that_is_full_while_torch_writes(tmp_path: Path) -> None:
+    """Torch's own word for it is "unexpected pos 64 vs 0"."""
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    child = context.Process(target=_save_on_a_full_disk, args=(tmp_path / "a.pt", answers))
+    child.start()
+    assert "a.pt: cannot be written (File too large)" in answers.get(timeout=60)
+    child.join()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,69 @@
+"""Broken and hostile files for every reader, and the harness that reads them."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import fuzz
+from parc_core.errors import DataError
+
+
+def test_no_reader_falls_over() -> None:
+    rows = fuzz.measure(seed=0, count=440)
+    assert [row["number"] for row in rows] == list(range(440))
+    short = [row for row in rows if row["outcome"] not in ("value", "refused")]
+    assert not short
+    values = {row["reader"] for row in rows if row["outcome"] == "value"}
+    assert {
+        "motion",
+        "legacy",
+        "npz",
+        "motions.yaml",
+        "model",
+        "manifest",
+        "log",
+    } <= values
+
+
+def crash(_: Path) -> None:
+    raise IndexError("underflow")
+
+
+def refuse(path: Path) -> None:
+    raise DataError(f"{path}: no")
+
+
+def hang(_: Path) -> None:
+    time.sleep(60)
+
+
+def die(_: Path) -> None:
+    os._exit(3)
+
+
+def run_code(path: Path) -> None:
+    (path.parent / "executed").touch()
+
+
+@pytest.mark.parametrize(
+    ("reader", "outcome"),
+    [
+        (crash, "raw traceback"),
+        (refuse, "refused"),
+        (hang, "over budget"),
+        (die, "over budget"),
+        (run_code, "executed"),
+    ],
+)
+def test_the_harness_tells_what_a_reader_does(
+    reader: Any, outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fuzz, "READERS", {"log": ("log.txt", reader)})
+    monkeypatch.setattr(fuzz, "BUDGET_S", 0.3)
+    rows = fuzz.measure(seed=0, count=2)
+    assert rows[-1]["outcome"] == outcome
