@@ -8,7 +8,6 @@ import pytest
 
 from parc_core.config.train_args import (
     TrainArgs,
-    args_from_mapping,
     output_folder,
     parse_tokens,
     read_train_args,

@@ -15,7 +15,7 @@ import torch
 from parc_core.character.mjcf import load_character
 from parc_core.character.model import Character
 from parc_core.config.paths import DATA_ROOT
-from parc_core.config.tracker_config import MAX_SEED
+from parc_core.config.tracker_config import LARGEST_SEED
 from parc_core.errors import ConfigError
 from parc_core.motion.formats.container import write_motion_terrain
 from parc_core.motion.synthetic.generate import check_kind, make_motion
@@ -55,9 +55,9 @@ def make_dataset(
     Raises:
         ConfigError: unknown kind, count, seed or max_seconds out of range, or a folder that cannot be written.
     """
-    if count < 1 or seed < 0 or seed + count - 1 > MAX_SEED:
+    if count < 1 or seed < 0 or seed + count - 1 > LARGEST_SEED:
         raise ConfigError(
-            f"count is {count} and seed is {seed}; count must be at least 1, and seeds from 0 to {MAX_SEED}"
+            f"count is {count} and seed is {seed}; count must be at least 1, and seeds from 0 to {LARGEST_SEED}"
         )
     if not max_seconds > 0:
         raise ConfigError(f"max_seconds is {max_seconds}; it must be above 0")
