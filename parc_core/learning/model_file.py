@@ -67,7 +67,9 @@ def read_model_file(path: PathLike) -> ModelFile:
     moments = None
     if isinstance(content, dict) and content.get("format") == CHECKPOINT_FORMAT:
         content, moments = content.get("agent"), content.get("obs_moments")
-    missing = [key for key in REQUIRED_KEYS if not isinstance(content, dict) or key not in content]
+    if not isinstance(content, dict):
+        content = {}
+    missing = [key for key in REQUIRED_KEYS if key not in content]
     if missing:
         raise DataError(
             f"{path}: is not a tracker model ('{missing[0]}' is missing); give PARC's or our model.pt"

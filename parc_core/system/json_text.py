@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Union
+from typing import Any, List, Union
 
 MAX_DEPTH = 100
 """Containers inside each other; ours have about six."""
@@ -32,7 +32,7 @@ def _check(value: Any) -> None:
     while level:
         if depth > MAX_DEPTH:
             raise ValueError(f"more than {MAX_DEPTH} levels inside each other")
-        inner = []
+        inner: List[Any] = []
         for item in level:
             if isinstance(item, dict):
                 for key in item:

@@ -123,7 +123,7 @@ def _split(data: bytes) -> List[bytes]:
     for _ in range(_PICKLES_OF_OLD_FORMAT):
         for _ in opcodes(data):
             pass  # refuses what takes too many steps, before the ends are looked for
-        end = next(place for opcode, _, place in pickletools.genops(data) if opcode.name == "STOP") + 1
+        end = next(place or 0 for opcode, _, place in pickletools.genops(data) if opcode.name == "STOP") + 1
         found.append(data[:end])
         data = data[end:]
     return found
