@@ -63,10 +63,11 @@ def read_model_file(path: PathLike) -> ModelFile:
     Raises:
         DataError: unreadable, keys missing, arrays of another kind or shape, or numbers not finite.
     """
-    content = load_tensors(path)
-    moments = None
+    content: Any = load_tensors(path)
+    moments: Any = None
     if isinstance(content, dict) and content.get("format") == CHECKPOINT_FORMAT:
-        content, moments = content.get("agent"), content.get("obs_moments")
+        moments = content.get("obs_moments")
+        content = content.get("agent")
     if not isinstance(content, dict):
         content = {}
     missing = [key for key in REQUIRED_KEYS if key not in content]
