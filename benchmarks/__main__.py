@@ -1,7 +1,8 @@
 """`python -m benchmarks [physics] [environment]`: prints a table each and writes it as JSON.
 
 Those with options of their own: `python -m benchmarks train_throughput --help`, the same with compare_trees,
-learning_curves, sweep, update_step, data_scale, faults, engine_agreement, preprocessing, fuzz, iterations and recording.
+learning_curves, sweep, update_step, data_scale, faults, engine_agreement, preprocessing, fuzz, iterations and
+recording.
 """
 
 from __future__ import annotations
