@@ -82,3 +82,22 @@ def test_the_command(recording_config, store, tmp_path) -> None:
     refused = CliRunner().invoke(app, arguments)
     assert refused.exit_code == ConfigError.exit_code
     assert "no recorded motions can be added" in refused.stderr
+
+
+REAL = PROJECT_ROOT.parent / "shared" / "data" / "motions"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"real clips are not there: {REAL}")
+def test_real_and_synthetic_clips(recording_config, prefect_server, store, motions, tmp_path) -> None:
+    """Ten real clips and two synthetic ones: what was recorded of them is merged and trained on as it is."""
+    dataset = yaml.safe_load((tmp_path / "dataset.yaml").read_text())
+    dataset["folder_paths"] = [str(REAL / "mocap_flat"), str(REAL / "parc_initial"), str(motions)]
+    (tmp_path / "dataset.yaml").write_text(yaml.safe_dump(dataset))
+    first, second = tracker_iteration(str(recording_config), iterations=2)["iterations"]
+    assert first["dataset"]["motions"] == 12
+    summary = first["recording"]["summary"]
+    # One has 15 frames, fewer than the next stage needs.
+    assert summary["recorded"] == 11 and summary["by_start_fraction"] == {"0": 11}
+    assert second["dataset"]["motions"] == 23
+    assert second["recording"]["summary"]["recorded"] == 22
+    assert all(number >= 0 for number in summary["quality"].values())
