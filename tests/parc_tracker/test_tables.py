@@ -137,7 +137,15 @@ def pipeline_result(tmp_path: Path, monkeypatch):
         clips = [clip("sie/[/]run", share, 0.1, 30.0), clip("sie/run_2", 0.995, 0.2, 20.0)]
         EvalResult(clips, summarize(clips)).save(tmp_path / f"{name}.json")
         refs[name] = {"evaluation": file_ref(tmp_path / f"{name}.json"), "report": None, "video": None}
-    return {**refs, "model": {"name": "tiny", "version": 3, "model": file_ref(tmp_path / "before.json")}}
+    model = {"name": "tiny", "version": 3, "model": file_ref(tmp_path / "before.json")}
+    numbers = {"completed": 1, "clips": 2, "mean_completed_fraction": 0.995, "joint_error_m": 0.1}
+    quality = {"penetration_mean_m": 0.01, "foot_skating_m_s": None}
+    recording = {
+        "folder": "recordings/k/recorded_motions",
+        "summary": {"recorded": 1, "motions": 2, "quality": quality},
+    }
+    results = {"model": model, "recording": recording, "after": {"summary": numbers}}
+    return {**refs, "model": model, "recording": recording, "iterations": [results, results]}
 
 
 def test_the_pipelines_result(pipeline_result, capsys):
@@ -145,7 +153,10 @@ def test_the_pipelines_result(pipeline_result, capsys):
     text = capsys.readouterr().out
     assert "sie/[/]run" in text and "50% → 100%" in text and "0 → 1 of 2 completed" in text
     assert "99% → 99%" in text and "completed %" not in text
+    assert text.count("tiny version 3") == 3 and "1 of 2" in text and "0.010" in text
     show_result(pipeline_result, as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert (found["model"], found["before"]["summary"]["completed"]) == ({"name": "tiny", "version": 3}, 0)
     assert found["after"]["clips"][0]["name"] == "sie/[/]run" and Path(found["files"]["model"]).is_file()
+    assert found["recording"]["recorded"] == 1
+    assert found["files"]["recorded"].endswith("recordings/k/recorded_motions")
