@@ -65,7 +65,8 @@ def read_model_file(path: PathLike) -> ModelFile:
     """
     content: Any = load_tensors(path)
     moments: Any = None
-    if isinstance(content, dict) and content.get("format") == CHECKPOINT_FORMAT:
+    of_checkpoint = isinstance(content, dict) and content.get("format") == CHECKPOINT_FORMAT
+    if of_checkpoint:
         moments = content.get("obs_moments")
         content = content.get("agent")
     if not isinstance(content, dict):
@@ -79,8 +80,8 @@ def read_model_file(path: PathLike) -> ModelFile:
         fault = _fault(str(key), value)
         if fault:
             raise DataError(f"{path}: '{printable(str(key))}' {fault}; use an earlier model")
-    if moments is not None and not _are_moments(moments, content["_obs_norm._mean"]):
-        raise DataError(f"{path}: 'obs_moments' are not those of a normalizer; use an earlier checkpoint")
+    if of_checkpoint:
+        check_moments(str(path), moments, content["_obs_norm._mean"])
     return ModelFile(str(path), dict(content), moments)
 
 
@@ -104,13 +105,31 @@ def _words(dtype: torch.dtype) -> str:
     return str(dtype).rpartition(".")[2]
 
 
+def check_moments(path: str, moments: Any, mean: Tensor) -> None:
+    """Refuses what a checkpoint gives as a normalizer's moments and is not.
+
+    Args:
+        path: of the checkpoint, for the message.
+        moments: see `Normalizer.moments`.
+        mean: (dim,) of the same normalizer.
+
+    Raises:
+        DataError: missing, of another kind or shape, or out of bounds.
+    """
+    if not _are_moments(moments, mean):
+        raise DataError(f"{path}: 'obs_moments' are not those of a normalizer; use an earlier checkpoint")
+
+
 def _are_moments(moments: Any, mean: Tensor) -> bool:
-    if not isinstance(moments, dict) or not isinstance(moments.get("count"), int) or moments["count"] < 0:
+    """Whether it is what `Normalizer.moments` gives: count, and mean and m2 of the shape of `mean`, float64."""
+    if not isinstance(moments, dict) or type(moments.get("count")) is not int:
         return False
-    parts = [moments.get("mean"), moments.get("m2")]
-    return all(
-        isinstance(part, Tensor) and part.shape == mean.shape and bool(torch.isfinite(part).all())
-        for part in parts
+    parts: List[Any] = [moments.get("mean"), moments.get("m2")]
+    return (
+        0 <= moments["count"] < 2**63  # model files hold it as int64
+        and all(isinstance(part, Tensor) and part.dtype == torch.float64 for part in parts)
+        and all(part.shape == mean.shape and bool(torch.isfinite(part).all()) for part in parts)
+        and bool((parts[1] >= 0).all())
     )
 
 

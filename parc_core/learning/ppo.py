@@ -17,7 +17,7 @@ from parc_core.envs.vec_env import VecEnv
 from parc_core.learning.agent import make_agent
 from parc_core.learning.cuda_graph import GraphedStep
 from parc_core.learning.distribution import DiagGaussian
-from parc_core.learning.model_file import check_architecture
+from parc_core.learning.model_file import check_architecture, check_moments
 from parc_core.learning.networks import ActorCritic
 from parc_core.learning.optimizers import (
     LearningRate,
@@ -257,8 +257,10 @@ class PPO:
 
         Raises:
             ConfigError: another architecture; `where` says whose.
+            DataError: the normalizer's moments are missing or out of bounds.
         """
         check_architecture(where, state["agent"], self.agent.state_dict())
+        check_moments(where, state.get("obs_moments"), state["agent"]["_obs_norm._mean"])
         self.agent.load_state_dict(state["agent"])
         self.agent.obs_norm.load_moments(state["obs_moments"])
         load_optimizer_state(self._optimizer, state["optimizer"])

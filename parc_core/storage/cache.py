@@ -9,10 +9,11 @@ import uuid
 from pathlib import Path
 from typing import Iterator, List, Optional, Tuple
 
-from parc_core.errors import ConfigError
+from parc_core.system.environment_numbers import real
 from parc_core.system.files import PathLike, sha256_file, unwritable
 
 DEFAULT_GB = 50.0
+_MAX_GB = 1_000_000
 IN_USE_S = 3600.0
 """What was used within the last hour may be in use by another process and stays."""
 _NOTE_AFTER_S = 300.0  # a use is noted once in five minutes, not for each of thousands of files again
@@ -28,16 +29,9 @@ def cache_limit() -> int:
     """Bytes: `$PARC_CACHE_GB` (10⁹ bytes), else 50 GB.
 
     Raises:
-        ConfigError: no number, or negative.
+        ConfigError: no number, or out of bounds.
     """
-    text = os.environ.get("PARC_CACHE_GB", "")
-    try:
-        size = float(text) if text else DEFAULT_GB
-    except ValueError:
-        size = -1.0
-    if not size >= 0:
-        raise ConfigError(f"PARC_CACHE_GB: invalid size '{text}': expected a number of GB")
-    return int(size * 1e9)
+    return int(real("PARC_CACHE_GB", DEFAULT_GB, 0, _MAX_GB, "a size in GB") * 1e9)
 
 
 class LocalCache:

@@ -10,11 +10,13 @@ from typing import Any, Awaitable, Callable, Iterator, Optional, Tuple, TypeVar
 
 from parc_core.errors import ConfigError, ParcError, StoreUnreachable
 from parc_core.storage.redact import masked
+from parc_core.system.environment_numbers import real
 
 T = TypeVar("T")
 
 RETRY_TIMEOUT_S = 60.0
 """How long a store may be out of reach; `$PARC_STORE_RETRY_TIMEOUT` (seconds) overrides it."""
+MAX_RETRY_TIMEOUT_S = 7 * 86400
 TIMEOUT_VARIABLES = ("PARC_STORE_RETRY_TIMEOUT", "PARC_STORE_PATIENCE")
 """The first that is set counts; the second is its earlier name."""
 
@@ -78,17 +80,10 @@ def retry_timeout() -> float:
     """Seconds.
 
     Raises:
-        ConfigError: `PARC_STORE_RETRY_TIMEOUT` is not a number.
+        ConfigError: `PARC_STORE_RETRY_TIMEOUT` is no number, or out of bounds.
     """
     name = next((name for name in TIMEOUT_VARIABLES if os.environ.get(name)), TIMEOUT_VARIABLES[0])
-    text = os.environ.get(name, "")
-    try:
-        seconds = float(text) if text else RETRY_TIMEOUT_S
-    except ValueError:
-        seconds = -1.0
-    if not seconds >= 0:  # nor NaN, which would never end
-        raise ConfigError(f"{name}: invalid number of seconds '{text}'")
-    return seconds
+    return real(name, RETRY_TIMEOUT_S, 0, MAX_RETRY_TIMEOUT_S, "seconds")
 
 
 class Attempts:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Optional
+
+from parc_core.system.environment_numbers import whole
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+_MAX_PROCESSES = 65536
 
 
 class World:
@@ -37,10 +40,15 @@ class World:
 
         Args:
             device: of this process; on CUDA the processes talk through NCCL, else through gloo.
+
+        Raises:
+            ConfigError: a variable is no number, or out of bounds.
         """
-        size = int(os.environ.get("WORLD_SIZE", "1"))
+        size = whole("WORLD_SIZE", 1, 1, _MAX_PROCESSES, "the number of processes")
         if size == 1:
             return cls(device=device)
+        whole("RANK", 0, 0, size - 1, "the number of this process")
+        whole("MASTER_PORT", 0, 0, 65535, "a port")
         import torch.distributed as dist
 
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")

@@ -28,7 +28,8 @@ def golden(golden_dir):
 
 @pytest.fixture(scope="module")
 def clips(golden, golden_dir):
-    return [read_motion_terrain(golden_dir / "files" / f"{name}.pkl").motion for name in golden["files"]]
+    files = [name if name.endswith(".pkl") else f"{name}.pkl" for name in golden["files"].tolist()]
+    return [read_motion_terrain(golden_dir / "files" / name).motion for name in files]
 
 
 def build(golden, clips, loop_mode):

@@ -10,7 +10,7 @@ import pytest
 
 def test_every_file_has_a_reader(golden_dir: Path) -> None:
     """Files are read under the names that stand in the tests of this folder, with `*` for any characters."""
-    sources = "".join(path.read_text() for path in Path(__file__).parent.glob("test_0*.py"))
+    sources = "".join(path.read_text() for path in Path(__file__).parent.glob("test_[0-9]*.py"))
     named = re.findall(r"[\"/{ ]((?:0|1|\w+_)[\w.{}*]*\.(?:npz|pt))", sources)
     patterns = [re.compile(re.sub(r"\\\*|\\\{.*?\\\}", ".*", re.escape(name))) for name in named]
     files = [path.name for path in golden_dir.iterdir() if path.suffix in (".npz", ".pt")]

@@ -145,7 +145,6 @@ def test_fine_tuning_keeps_the_normalizer(tmp_path, std):
         ("_model._actor_layers.0.weight", lambda v: v.half(), "holds float16 numbers, not float32"),
         ("_model._actor_layers.0.weight", lambda v: v[0], "has the shape"),
         ("_model._actor_layers.0.weight", lambda v: v[:0], "has the shape"),
-        ("_model._actor_layers.0.weight", lambda v: v.to_sparse(), "is not a tensor of finite numbers"),
         ("_model._critic_out.weight", lambda v: v * float("nan"), "is not a tensor of finite numbers"),
         ("_obs_norm._mean", lambda v: v + float("inf"), "is not a tensor of finite numbers"),
         ("_obs_norm._std", lambda v: v * 0, "below its least"),
@@ -177,15 +176,49 @@ def test_checkpoints_without_a_model(tmp_path, content):
         read_model_file(tmp_path / "model.pt")
 
 
-def test_moments_of_another_normalizer(tmp_path):
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"mean": torch.zeros(3)},
+        {"mean": torch.zeros(8)},  # float32
+        {"mean": torch.full((8,), float("nan"), dtype=torch.float64)},
+        {"m2": -torch.ones(8, dtype=torch.float64)},
+        {"m2": None},
+        {"count": 1e30},
+        {"count": 10**30},
+        {"count": -1},
+        {"count": True},
+    ],
+)
+def test_moments_of_another_normalizer(tmp_path, change):
+    moments = {**agent_of().obs_norm.moments(), **change}
+    check_refused_moments(tmp_path, {"obs_moments": moments})
+
+
+@pytest.mark.parametrize("state", [{}, {"obs_moments": None}, {"obs_moments": [1]}, {"obs_moments": {}}])
+def test_checkpoints_without_moments(tmp_path, state):
+    check_refused_moments(tmp_path, state)
+
+
+def check_refused_moments(folder, state):
+    """As a model to start from; a resume asks the same question."""
     agent = agent_of()
-    moments = {**agent.obs_norm.moments(), "mean": torch.zeros(3)}
-    state = {"format": "parc-tracker checkpoint 1", "agent": agent.model_state(), "obs_moments": moments}
-    torch.save(state, tmp_path / "model.pt")
-    with pytest.raises(DataError, match="'obs_moments' are not those"):
-        read_model_file(tmp_path / "model.pt")
+    state = {"format": "parc-tracker checkpoint 1", "agent": agent.model_state(), **state}
+    torch.save(state, folder / "model.pt")
+    with pytest.raises(DataError, match="'obs_moments' are not those") as caught:
+        read_model_file(folder / "model.pt")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_model_that_is_a_folder(tmp_path):
     with pytest.raises(DataError, match="is a folder"):
         read_model_file(tmp_path)
+
+
+def test_a_resume_refuses_such_moments(tmp_path):
+    ppo = train(tmp_path / "out", 256)._ppo
+    state = ppo.state()
+    ppo.load_state(state, "a.pt")
+    for moments in (None, {**state["obs_moments"], "count": 1e30}):
+        with pytest.raises(DataError, match=r"a\.pt: 'obs_moments' are not those"):
+            ppo.load_state({**state, "obs_moments": moments}, "a.pt")

@@ -94,7 +94,7 @@ def test_the_retry_timeout_and_its_earlier_name(monkeypatch: pytest.MonkeyPatch)
     assert retry_timeout() == 3.0
     for name in ("PARC_STORE_RETRY_TIMEOUT", "PARC_STORE_PATIENCE"):
         monkeypatch.setenv(name, "nan")
-        with pytest.raises(ConfigError, match=f"{name}: invalid number of seconds 'nan'"):
+        with pytest.raises(ConfigError, match=f"{name} is 'nan': set it to seconds"):
             retry_timeout()
         monkeypatch.delenv(name)
 

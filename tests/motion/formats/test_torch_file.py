@@ -139,3 +139,66 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.pt")
     with pytest.raises(DataError, match="a named pipe"):
         torch_file.load(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("torch", "FloatTensor"),
+        ("torch", "DoubleTensor"),
+        ("torch", "FloatStorage"),
+        ("torch", "Tensor"),
+        ("torch", "BoolTensor"),
+        ("torch.storage", "UntypedStorage"),
+        ("torch.storage", "TypedStorage"),
+        ("torch.sparse", "FloatTensor"),
+        ("torch", "float32"),
+        ("torch._utils", "_rebuild_meta_tensor_no_storage"),
+        ("builtins", "bytearray"),
+        ("collections", "Counter"),
+        ("collections", "OrderedDict"),
+    ],
+)
+@pytest.mark.parametrize("build", [b"R", b"\x81"])
+def test_no_call_reserves_what_a_file_says(
+    tmp_path: Path, module: str, name: str, build: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = b"c" + module.encode() + b"\n" + name.encode() + b"\nJ\x00\x00\x00\x40\x85"  # of 2**30
+    path = archive(tmp_path / "a.pt", b"\x80\x02" + call + build + b".")
+    monkeypatch.setattr(torch, "load", lambda *_args, **_options: pytest.fail("given to torch"))
+    with pytest.raises(DataError, match="not readable"):
+        torch_file.load(path)
+
+
+@pytest.mark.parametrize("old_format", [False, True])
+def test_every_kind_of_numbers(tmp_path: Path, old_format: bool) -> None:
+    kinds = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.complex128]
+    kinds += [torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool]
+    value = {"kinds": kinds, "tensors": [torch.ones(5).to(kind) for kind in kinds]}
+    path = written(tmp_path / "a.pt", value, _use_new_zipfile_serialization=not old_format)
+    again = torch_file.load(path)
+    assert again["kinds"] == kinds
+    assert all(torch.equal(*pair) for pair in zip(again["tensors"], value["tensors"]))
+
+
+def test_other_tensors_than_dense_ones(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.pt", {"a": torch.eye(3).to_sparse()})
+    with pytest.raises(DataError, match="other objects than tensors"):
+        torch_file.load(path)
+
+
+def test_a_torchscript_program(tmp_path: Path) -> None:
+    """As `torch.jit.save` writes it: beside its data a folder of code, and its constants."""
+    with zipfile.ZipFile(tmp_path / "a.pt", "w") as parts:
+        for name in ("a/data.pkl", "a/constants.pkl", "a/code/__torch__.py", "a/version"):
+            parts.writestr(name, b"\x80\x02}.")
+    with pytest.raises(DataError) as caught:
+        torch_file.load(tmp_path / "a.pt")
+    assert "a TorchScript program" in str(caught.value) and "weights_only" not in str(caught.value)
+
+
+def test_a_real_torchscript_program(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), str(tmp_path / "a.pt"))
+    with pytest.raises(DataError, match="a TorchScript program") as caught:
+        torch_file.load(tmp_path / "a.pt")
+    assert "weights_only" not in str(caught.value)
