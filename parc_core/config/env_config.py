@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Dict, List, Literal, Optional, Union
 
 from parc_core.config.paths import PathLike, load_yaml, resolve
-from parc_core.config.schema import from_mapping, no_effect_warnings, section, setting
+from parc_core.config.schema import fixed, from_mapping, no_effect_warnings, section, setting, unheeded
+from parc_core.config.sim_config import PHYSX, SimConfig
 from parc_core.errors import ConfigError
 
 PerBody = Union[List[float], Dict[str, float]]
@@ -16,25 +17,14 @@ PerBody = Union[List[float], Dict[str, float]]
 
 _VIEWER = "it is a setting of PARC's viewer"
 _CLASSES = "the class of a motion comes from the dataset's manifest"
-_PHYSX = "MuJoCo has a solver of its own"
 _ONE_FRICTION = "MuJoCo has one coefficient, the dynamic one"
 _NO_BOUNCE = "MuJoCo's contacts do not bounce"
-_HEEDED_BY_PHYSX = (_PHYSX, _ONE_FRICTION, _NO_BOUNCE)
+_HEEDED_BY_PHYSX = (PHYSX, _ONE_FRICTION, _NO_BOUNCE)
 _ROUNDING = 1e-6  # cells; 2.1 / 0.3 is 7.000000000000001
 _BESIDE = 0.4  # of the terrain window's side, on each side of the root: 0.8 m of 2 m
 _NARROW_WINDOW = 1.6  # m; a stretched leg reaches 0.8 m from the root
 _OTHER_ENV = "it belongs to PARC's other sub-environments"
 _RECORDER = "recordings are made by `parc-tracker record`"
-
-
-def _fixed(default: Any, reason: str) -> Any:
-    """A key of PARC's of which another value would change what is learned."""
-    return setting(default, only_default=reason, shapes_training=False)
-
-
-def _unheeded(default: Any, reason: str) -> Any:
-    """A key of PARC's without effect here, which therefore may change between two parts of a training."""
-    return setting(default, no_effect=reason, shapes_training=False)
 
 
 @dataclass(frozen=True)
@@ -73,11 +63,11 @@ class DeepMimicConfig:
     """File with a tensor (num_motions,) of failure rates to start from; without it each starts at 1."""
     ignore_fail_rates: bool = False
     """Draw motions by their weights only."""
-    random_reset_pos: bool = _fixed(False, "episodes start at their motion's place")
-    record_motion_frame_hist: Any = _unheeded(False, _RECORDER)
-    mdm_model: Any = _unheeded(None, _OTHER_ENV)
-    target_xy_future_time_min: Any = _unheeded(None, _OTHER_ENV)
-    target_xy_future_time_max: Any = _unheeded(None, _OTHER_ENV)
+    random_reset_pos: bool = fixed(False, "episodes start at their motion's place")
+    record_motion_frame_hist: Any = unheeded(False, _RECORDER)
+    mdm_model: Any = unheeded(None, _OTHER_ENV)
+    target_xy_future_time_min: Any = unheeded(None, _OTHER_ENV)
+    target_xy_future_time_max: Any = unheeded(None, _OTHER_ENV)
 
 
 @dataclass(frozen=True)
@@ -220,22 +210,22 @@ class EnvConfig:
     demo_mode: Any = setting(False, no_effect=_VIEWER)
     debug_visuals: Any = setting(False, no_effect=_VIEWER)
     start_paused: Any = setting(False, no_effect=_VIEWER)
-    camera_mode: Any = _unheeded("track", _VIEWER)
+    camera_mode: Any = unheeded("track", _VIEWER)
     write_agent_states: Any = setting(False, no_effect=_RECORDER)
     enable_replan_timer_obs: Any = setting(False, no_effect=_OTHER_ENV)
     mgdm: Any = setting(None, no_effect=_OTHER_ENV)
-    output_motion_dir: Any = _unheeded(None, _RECORDER)
-    gravity_z: float = _fixed(-9.81, "physics has the earth's gravity")
-    never_done: bool = _fixed(False, "episodes end")
-    enable_tar_obs: bool = _fixed(True, "the reference is observed")
-    has_target_xy_obs: bool = _fixed(False, "only motions are tracked, no targets")
-    view_targets: Any = _unheeded(False, _VIEWER)
-    rel_deepmimic_w: Any = _unheeded(None, _OTHER_ENV)
-    rel_task_w: Any = _unheeded(None, _OTHER_ENV)
-    task1_w: Any = _unheeded(None, _OTHER_ENV)
-    task2_w: Any = _unheeded(None, _OTHER_ENV)
-    target_radius: Any = _unheeded(None, _OTHER_ENV)
-    target_motion_height_buffer: Any = _unheeded(None, _OTHER_ENV)
+    output_motion_dir: Any = unheeded(None, _RECORDER)
+    gravity_z: float = fixed(-9.81, "physics has the earth's gravity")
+    never_done: bool = fixed(False, "episodes end")
+    enable_tar_obs: bool = fixed(True, "the reference is observed")
+    has_target_xy_obs: bool = fixed(False, "only motions are tracked, no targets")
+    view_targets: Any = unheeded(False, _VIEWER)
+    rel_deepmimic_w: Any = unheeded(None, _OTHER_ENV)
+    rel_task_w: Any = unheeded(None, _OTHER_ENV)
+    task1_w: Any = unheeded(None, _OTHER_ENV)
+    task2_w: Any = unheeded(None, _OTHER_ENV)
+    target_radius: Any = unheeded(None, _OTHER_ENV)
+    target_motion_height_buffer: Any = unheeded(None, _OTHER_ENV)
 
     @property
     def window_cells(self) -> int:
@@ -256,53 +246,13 @@ class EnvConfig:
         if len(self.ref_char_offset) != 3:
             raise ConfigError(f"'env.ref_char_offset' must be 3 numbers, but is {self.ref_char_offset}")
         weights = {
-            name: w for name, w in vars(self).items() if name.endswith("_w") and isinstance(w, (int, float))
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name.endswith("_w") and field.type == "float"  # PARC's others have no effect
         }
         if sum(weights.values()) <= 0:
             *names, last = (f"'{name}'" for name in weights)  # of the reward's terms; joint_err_w is a list
             raise ConfigError(f"'env.{', '.join(names)[1:]} and {last} are all 0; set one above")
-
-
-@dataclass(frozen=True)
-class PhysxConfig:
-    """Solver settings of Isaac Gym's PhysX; the MuJoCo engines have their own."""
-
-    bounce_threshold_velocity: float = setting(0.2, no_effect=_PHYSX)
-    """Relative speed under which contacts do not bounce, m/s."""
-    contact_offset: float = setting(0.02, no_effect=_PHYSX)
-    """Distance at which contacts are generated, m."""
-    default_buffer_size_multiplier: float = setting(10.0, no_effect=_PHYSX)
-    """Growth of the GPU contact buffers."""
-    max_depenetration_velocity: float = setting(10.0, no_effect=_PHYSX)
-    """Speed limit of penetration recovery, m/s."""
-    num_position_iterations: int = setting(4, at_least=0, no_effect=_PHYSX)
-    """Position iterations of the solver."""
-    num_threads: int = setting(4, at_least=0, no_effect=_PHYSX)
-    """CPU threads."""
-    num_velocity_iterations: int = setting(0, at_least=0, no_effect=_PHYSX)
-    """Velocity iterations of the solver."""
-    rest_offset: float = setting(0.0, no_effect=_PHYSX)
-    """Distance at which shapes rest, m."""
-    solver_type: int = setting(1, at_least=0, at_most=1, no_effect=_PHYSX)
-    """0 = PGS, 1 = TGS."""
-    max_gpu_contact_pairs: int = setting(
-        8 * 1024**2, at_least=1, ours=True, shapes_training=False, no_effect=_PHYSX
-    )
-    """Room for contacts on a GPU, of all environments together; what does not fit is lost."""
-    contact_collection: int = setting(2, at_least=0, at_most=2, ours=True, no_effect=_PHYSX)
-    """Contacts that are told of: 0 = none, 1 = those of the last substep, 2 = those of all substeps."""
-    num_subscenes: int = _unheeded(0, "each simulation is one scene")
-    drive_efforts: Literal["asset", "motors"] = setting("asset", ours=True, no_effect=_PHYSX)
-    """Largest torques of the drives: as Isaac Gym reads the file (PARC), or the motors' gears, as MuJoCo has them."""
-
-
-@dataclass(frozen=True)
-class SimConfig:
-    """Physics stepping."""
-
-    physx: PhysxConfig = section(PhysxConfig)
-    substeps: int = setting(2, at_least=1)
-    """Physics steps per call: sim_freq 60 × substeps 2 = 120 Hz."""
 
 
 @dataclass(frozen=True)

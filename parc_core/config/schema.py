@@ -84,6 +84,16 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def fixed(default: Any, reason: str) -> Any:
+    """A key of PARC's of which another value would change what is learned, in a way that there is not here."""
+    return setting(default, only_default=reason, shapes_training=False)
+
+
+def unheeded(default: Any, reason: str) -> Any:
+    """A key of PARC's without effect here, which therefore may change between two parts of a training."""
+    return setting(default, no_effect=reason, shapes_training=False)
+
+
 def section(cls: Callable[[], T]) -> T:
     """A nested config that takes its own defaults where the YAML lacks it."""
     nested: Any = dataclasses.field(default_factory=cls)

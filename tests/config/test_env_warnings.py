@@ -9,11 +9,10 @@ from parc_core.config.env_config import (
     EnvConfig,
     EnvFileConfig,
     HeightmapConfig,
-    PhysxConfig,
     PlaneConfig,
-    SimConfig,
     env_warnings,
 )
+from parc_core.config.sim_config import PhysxConfig, SimConfig
 
 
 def test_physx_settings_count_with_physx_alone() -> None:

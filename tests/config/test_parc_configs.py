@@ -128,6 +128,13 @@ def test_a_users_old_agent_file_with_every_optional_key():
         ({"tar_obs_steps": []}, "'env.tar_obs_steps' is empty"),
         ({"ref_char_offset": [1, 2]}, "must be 3 numbers"),
         (dict.fromkeys(["pose_w", "vel_w", "root_pos_w", "root_vel_w", "key_pos_w"], 0), "are all 0"),
+        (
+            {
+                **dict.fromkeys(["pose_w", "vel_w", "root_pos_w", "root_vel_w", "key_pos_w"], 0),
+                "rel_task_w": 1.0,
+            },
+            "key_pos_w' are all 0",  # the weights of PARC's other parts make up no reward
+        ),
         ({"joint_error_w": []}, "the nearest known key is 'joint_err_w'"),
     ],
 )

@@ -16,8 +16,9 @@ from torch.testing import assert_close
 pytest.importorskip("mypy", reason="the development tools are not installed")
 
 from parc_core.character.kinematics import Kinematics
-from parc_core.config.env_config import EnvConfig, EnvFileConfig, PhysxConfig, PlaneConfig, SimConfig
+from parc_core.config.env_config import EnvConfig, EnvFileConfig, PlaneConfig
 from parc_core.config.resolve import write_yaml
+from parc_core.config.sim_config import PhysxConfig, SimConfig
 from parc_core.engines.engine import ResetState
 from parc_core.engines.isaac_gym.engine import IsaacGymEngine
 from parc_core.envs.factory import make_env
