@@ -9,6 +9,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from flows.deployed import tracker_iteration_deployed
+from flows.form_configs import form_from_config
 from flows.tracker_iteration import tracker_iteration
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.errors import ConfigError
@@ -101,3 +103,20 @@ def test_real_and_synthetic_clips(recording_config, prefect_server, store, motio
     assert second["dataset"]["motions"] == 23
     assert second["recording"]["summary"]["recorded"] == 22
     assert all(number >= 0 for number in summary["quality"].values())
+
+
+def test_a_scheduled_run_finds_the_recordings_by_itself(recording_config, prefect_server, store) -> None:
+    """`recordings:tiny` among the folders: nothing in the first night, the first model's recordings in the second."""
+    form = form_from_config(recording_config)
+    assert form.registration.record
+    form.motions.folders = [*form.motions.folders, "recordings:tiny"]
+    form.only_new_motions = True
+    groups = {name: getattr(form, name) for name in type(form).model_fields}
+    for night in (1, 2):
+        assert tracker_iteration_deployed(**groups, return_state=True).name == "Completed"
+        assert resolve_model(Store(), "tiny")["version"] == night
+    first, second = (resolve_model(Store(), "tiny", version) for version in (1, 2))
+    assert first["lineage"]["dataset"]["motions"] == 2
+    assert second["lineage"]["dataset"]["motions"] == 4
+    assert second["lineage"]["parent"]["sha256"] == first["files"]["model.pt"]["sha256"]
+    assert second["lineage"]["recording"]["summary"]["recorded"] == 4
