@@ -22,6 +22,7 @@ import warnings
 import zipfile
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -29,11 +30,15 @@ import torch
 from rich.markup import escape
 from rich.table import Table
 
+from benchmarks import fuzz_values
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
 from parc_core.config.env_config import load_env_config
 from parc_core.config.paths import DATA_ROOT
 from parc_core.config.tracker_config import load_tracker_config
+from parc_core.config.train_args import read_train_args
+from parc_core.envs.factory import _load_fail_rates
+from parc_core.envs.sampling import MotionSampler
 from parc_core.errors import ParcError
 from parc_core.evaluation.result import SCHEMA
 from parc_core.evaluation.result import load as load_evaluation
@@ -46,7 +51,11 @@ from parc_core.motion.dataset.merge_result import read_merge_result
 from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.motion.formats.legacy import converted_bytes, read_any
 from parc_core.motion.synthetic.generate import make_motion
+from parc_core.recording.result import load_recording
+from parc_core.registry.aliases import read_alias
+from parc_core.registry.claims import read_claim
 from parc_core.registry.manifest import checked_manifest
+from parc_core.storage.lease import _Holder, _token
 from parc_core.storage.store import Store
 from parc_core.training.history import read_history
 from parc_tracker.tables import print_table
@@ -78,6 +87,23 @@ def _manifest(path: Path) -> Any:
     return checked_manifest(Store(path.parent).read_json(path.name), "m", 1, path.name)
 
 
+def _lease(path: Path) -> Any:
+    """What waits for a lease asks of its file: who holds it, and whether that is somebody who runs no more."""
+    data = path.read_bytes()
+    holder = _Holder.read(data)
+    return _token(data), holder is not None and holder.is_dead_here(_Holder.here())
+
+
+def _rates(path: Path) -> Any:
+    _sampler().set_fail_rates(_load_fail_rates(str(path)), str(path))
+
+
+@functools.lru_cache(maxsize=None)
+def _sampler() -> MotionSampler:
+    library: Any = SimpleNamespace(weights=torch.ones(3))  # all that it takes of one
+    return MotionSampler(library, 0.01, torch.Generator(), True)
+
+
 def _history(path: Path) -> Any:
     return read_history(path.parent)
 
@@ -93,6 +119,12 @@ READERS: Dict[str, Tuple[str, Callable[[Path], Any]]] = {
     "manifest": ("manifest.json", _manifest),
     "evaluation": ("evaluation.json", load_evaluation),
     "merge result": ("manifest.json", read_merge_result),
+    "train args": ("train_args.txt", read_train_args),
+    "claim": ("models/m/1/claim.json", lambda path: read_claim(Store(path.parents[3]), "m", 1)),
+    "alias": ("models/m/aliases/best.json", lambda path: read_alias(Store(path.parents[3]), "m", "best")),
+    "lease": ("lease.json", _lease),
+    "failure rates": ("rates.pt", _rates),
+    "recording": ("recording.json", lambda path: load_recording(path.parent)),
     "log": ("log.txt", _history),
 }
 
@@ -109,12 +141,18 @@ def cases(seed: int, count: int, trap: Path) -> Iterator[Case]:
     """(reader, bytes) of so many inputs; their code, if it ran, would make the file `trap`."""
     chance = random.Random(seed)
     samples = {name: _samples(name, trap) for name in READERS}
+    structures = fuzz_values.valid()
     names = list(READERS)
     for number in range(count):
         name = names[number % len(names)]
-        pool = samples[name]
+        pool, values = samples[name], structures.get(name, [])
         whole = number // len(names)  # each sample as it is, then changed ones
-        yield name, pool[whole] if whole < len(pool) else _changed(chance.choice(pool), chance)
+        if whole < len(pool):
+            yield name, pool[whole]
+        elif values and chance.random() < 0.5:
+            yield name, fuzz_values.changed(chance.choice(values), chance)
+        else:
+            yield name, _changed(chance.choice(pool), chance)
 
 
 def _changed(data: bytes, chance: random.Random) -> bytes:
@@ -166,9 +204,15 @@ _TOKENS += [
 
 def _samples(name: str, trap: Path) -> List[bytes]:
     kind = READERS[name][0].rpartition(".")[2]
-    return {"pkl": _pickles, "npz": _archives, "yaml": _yaml, "pt": _tensors, "json": _json, "txt": _logs}[
-        kind
-    ](trap)
+    valid = [fuzz_values.encoded(case) for case in fuzz_values.valid().get(name, [])]
+    return valid + {
+        "pkl": _pickles,
+        "npz": _archives,
+        "yaml": _yaml,
+        "pt": _tensors,
+        "json": _json,
+        "txt": _logs,
+    }[kind](trap)
 
 
 def _tuple_bomb() -> bytes:
@@ -328,6 +372,7 @@ def _alarm(*_: Any) -> None:
 def outcome(name: str, data: bytes, folder: Path) -> Tuple[str, str]:
     """What a reader makes of an input: one of `OUTCOMES`, and the error's class and beginning."""
     path = folder / READERS[name][0]
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     signal.signal(signal.SIGALRM, _alarm)
     signal.setitimer(signal.ITIMER_REAL, BUDGET_S)
@@ -372,9 +417,12 @@ def measure(seed: int, count: int) -> List[Dict[str, Any]]:
             child = context.Process(target=_work, args=(seed, count, len(rows), folder, theirs), daemon=True)
             child.start()
             theirs.close()
-            rows += _answers(ours)
+            found = _answers(ours)
             child.kill()
             child.join()
+            if not found:
+                raise RuntimeError(f"no answer for input {len(rows)}: the harness itself has failed")
+            rows += found
         if (folder / _TRAP).exists():
             rows[-1] = {**rows[-1], "outcome": "executed", "error": "code of an input ran"}
     return rows
@@ -386,7 +434,7 @@ def _answers(pipe: Any) -> List[Dict[str, Any]]:
     at: Optional[Tuple[int, str]] = None
     while True:
         try:
-            answer = pipe.recv() if pipe.poll(4 * BUDGET_S) else EOFError
+            answer: Any = pipe.recv() if pipe.poll(4 * BUDGET_S) else EOFError
         except EOFError:
             answer = EOFError
         if answer is EOFError:

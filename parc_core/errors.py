@@ -18,6 +18,7 @@ EXIT_BAD_CONFIG = 78
 _LONGEST = 4000
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters but tabs and line ends, and halves of characters, which no encoding has."""
+_LINE_END = re.compile("[\t\n\u2028\u2029]+")
 
 
 class ParcError(Exception):
@@ -30,7 +31,7 @@ class ParcError(Exception):
         text = super().__str__()
         if len(text) > _LONGEST:
             text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
-        return _UNPRINTABLE.sub("?", text)
+        return _UNPRINTABLE.sub("?", _LINE_END.sub(" ", text))
 
 
 class DataError(ParcError):

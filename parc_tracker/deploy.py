@@ -6,11 +6,10 @@ import asyncio
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
 
 from parc_tracker.configured_server import check_server, without_unusable_proxies
-from parc_tracker.tables import only_json, print_json, print_table
+from parc_tracker.tables import cell, only_json, print_json, print_table
 
 
 def run_deploy(
@@ -66,7 +65,7 @@ def run_deploy(
     for column in ("", "name", "state"):
         table.add_column(column)
     for item in items:
-        table.add_row(item.kind, escape(item.name), escape(item.state))
+        table.add_row(item.kind, cell(item.name), cell(item.state))
     print_table(table)
     print(f"store: {settings.store}")
     print(f"a worker: parc-tracker worker --pool {pool}")

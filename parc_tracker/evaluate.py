@@ -6,7 +6,6 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
 
 from parc_core.character.mjcf import load_character
@@ -28,7 +27,7 @@ from parc_core.registry.names import is_reference
 from parc_core.system.files import write_json
 from parc_tracker.progress import counting_bar
 from parc_tracker.record_places import model_folder
-from parc_tracker.tables import only_json, print_json, print_table
+from parc_tracker.tables import cell, only_json, print_json, print_table
 
 COMMAND = "parc-tracker eval"
 
@@ -166,12 +165,12 @@ def table(result: EvalResult) -> Table:
     rows.add_column("ended by")
     for clip in result.clips:
         rows.add_row(
-            escape(clip.name),
+            cell(clip.name),
             percent(clip.shown_share),
             f"{clip.end_time_s:.2f}/{clip.length_s:.2f}",
             f"{clip.joint_error_m:.3f}",
             f"{clip.episode_return:.1f}",
-            escape(clip.end_reason),
+            cell(clip.end_reason),
         )
     mean = result.summary
     rows.add_section()

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from rich.markup import escape
 from rich.table import Table
 
 from parc_core.config.tracker_config import NEEDS_FOLDERS
@@ -19,7 +18,7 @@ from parc_core.system.signals import raising
 from parc_tracker.configured_server import check_server, without_unusable_proxies
 from parc_tracker.embedded_server import EmbeddedServer
 from parc_tracker.progress import working
-from parc_tracker.tables import print_json, print_table
+from parc_tracker.tables import cell, print_json, print_table
 
 if TYPE_CHECKING:
     from parc_core.evaluation.result import ClipResult, EvalResult
@@ -128,7 +127,7 @@ def iterations_table(iterations: Sequence[dict[str, Any]]) -> Table:
         numbers = (quality[name] for name in ("penetration_mean_m", "foot_skating_m_s"))
         table.add_row(
             str(number),
-            f"{escape(each['model']['name'])} version {each['model']['version']}",
+            cell(f"{each['model']['name']} version {each['model']['version']}"),
             f"{after['completed']} of {after['clips']}",
             percent(after["mean_completed_fraction"]),
             f"{after['joint_error_m']:.3f}",
@@ -150,7 +149,7 @@ def comparison(before: EvalResult, after: EvalResult) -> Table:
         earlier = old[clip.name]
         ended = [earlier.end_reason, clip.end_reason]
         numbers = _cells(_clip_numbers(earlier), _clip_numbers(clip))
-        table.add_row(escape(clip.name), *numbers, escape(" → ".join(dict.fromkeys(ended))))
+        table.add_row(cell(clip.name), *numbers, cell(" → ".join(dict.fromkeys(ended))))
     table.add_section()
     summaries = (before.summary, after.summary)
     means = [(each.shown_tracked_share, each.joint_error_m, each.mean_return) for each in summaries]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.evaluation.result import percent
 from parc_core.registry.gate import metrics_of
 from parc_core.registry.models import heal_aliases, list_aliases, list_models, list_versions, resolve_model
 from parc_core.storage.store import Store
+from parc_tracker.tables import cell, printable
 
 _METRICS = ("clips", "completed_share", "mean_completed_fraction", "joint_error_completed_m", "mean_return")
 
@@ -68,7 +69,7 @@ def _row(store: Store, name: str, version: int, aliases: dict[str, int]) -> dict
 
 def models_table(store: Store, rows: list[dict[str, Any]], every_version: bool) -> Table:
     """One row per model, or per version of one."""
-    table = Table(title=f"Models in {escape(store.url)}")
+    table = Table(title=cell(f"Models in {store.url}"))
     for heading in ("model", "version", "aliases", "created", *_HEADINGS, "gate"):
         table.add_column(heading, justify="right" if heading in ("version", *_HEADINGS) else "left")
     for row in rows:
@@ -79,10 +80,10 @@ def models_table(store: Store, rows: list[dict[str, Any]], every_version: bool) 
         ]
         cells = [row["name"], str(row["version"]), ", ".join(words)]
         if row["error"]:
-            table.add_row(*cells, "", *("" for _ in _HEADINGS), f"[red]{escape(printable(row['error']))}")
+            table.add_row(*cells, "", *("" for _ in _HEADINGS), Text(printable(row["error"]), style="red"))
         else:
             cells += [shown_time(row), *_numbers(row["metrics"]), _gate(row["gate"])]
-            table.add_row(*(escape(cell) for cell in cells))
+            table.add_row(*map(cell, cells))
     return table
 
 
@@ -116,25 +117,20 @@ def shown_time(manifest: dict[str, Any]) -> str:
     return printable(manifest["created"])[:16].replace("T", " ")
 
 
-def printable(text: object) -> str:
-    """Without control characters: a manifest must not steer the terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(text))
-
-
 def model_table(manifest: dict[str, Any], aliases: list[str]) -> Table:
     """All that is known of one model."""
-    table = Table(title=f"{manifest['name']} version {manifest['version']}", show_header=False)
+    table = Table(title=cell(f"{manifest['name']} version {manifest['version']}"), show_header=False)
     table.add_column(style="bold")
     table.add_column()
     table.add_row("aliases", ", ".join(aliases) or "none")
-    table.add_row("created", escape(shown_time(manifest)))
+    table.add_row("created", cell(shown_time(manifest)))
     for part in ("machine", "metrics", "gate", "lineage"):
         for key, value in _flat(manifest.get(part) or {}, part):
-            table.add_row(escape(key), escape(value))
+            table.add_row(cell(key), cell(value))
     sizes = manifest.get("sizes", {})
     for file, ref in manifest["files"].items():
-        table.add_row(escape(file), f"{sizes.get(file, 0):,} bytes, SHA-256 {ref['sha256']}")
-    table.add_row("manifest", escape(manifest["ref"]["uri"]))
+        table.add_row(cell(file), f"{sizes.get(file, 0):,} bytes, SHA-256 {ref['sha256']}")
+    table.add_row("manifest", cell(manifest["ref"]["uri"]))
     return table
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.spinner import Spinner
+from rich.text import Text
 
 
 @contextlib.contextmanager
@@ -37,7 +38,11 @@ def working(what: str, console: Console | None = None) -> Iterator[None]:
     console = console or Console(stderr=True)
     # Without redirection: a logger that is set up meanwhile keeps the stream that it finds.
     sign = Live(
-        Spinner("dots", what), console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+        Spinner("dots", Text(what)),
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
     )
     with sign if console.is_terminal else contextlib.nullcontext():
         yield

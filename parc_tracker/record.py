@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from parc_core.config.agent_config import AgentConfig, load_agent_config
@@ -27,7 +26,7 @@ from parc_core.recording.recorder import RecordOptions
 from parc_core.recording.result import FILE, Recording
 from parc_tracker.progress import counting_bar
 from parc_tracker.record_places import Output, dataset_on_this_machine, model_folder
-from parc_tracker.tables import only_json, print_json, print_table
+from parc_tracker.tables import cell, only_json, print_json, print_table
 
 COMMAND = "parc-tracker record"
 
@@ -171,7 +170,7 @@ def table(recording: Recording) -> Table:
         by_class.setdefault(motion.motion_class, []).append(motion)
     for name, motions in sorted(by_class.items()):
         part = Recording("", {}, motions)
-        rows.add_row(escape(name), *_cells(part.summary(), fractions))
+        rows.add_row(cell(name), *_cells(part.summary(), fractions))
     rows.add_section()
     rows.add_row("all", *_cells(summary, fractions))
     return rows

@@ -43,6 +43,16 @@ def print_table(table: Table, console: Console | None = None) -> None:
             wide.print(part, crop=False, soft_wrap=part is not table, highlight=False)
 
 
+def printable(text: object) -> str:
+    """Without control characters and halves of characters: what a file says must not steer the terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text))
+
+
+def cell(text: object) -> Text:
+    """A text as a table shows it, with nothing of it interpreted."""
+    return Text(printable(text))
+
+
 def _frame(table: Table) -> int:
     return _FRAME_PER_COLUMN * len(table.columns) + _FRAME
 

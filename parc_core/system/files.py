@@ -170,7 +170,9 @@ def write_json(path: PathLike, value: Any) -> None:
 
 def dump_json(value: Any) -> str:
     """The JSON text that `write_json` writes: two spaces, the order of the keys as given."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # Halves of characters, which names of files can hold, have no UTF-8.
+    return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half.group()):04x}", text)
 
 
 def sha256_bytes(data: bytes) -> str:

@@ -96,6 +96,6 @@ def _number(value: Any) -> Number:
     if isinstance(value, (int, float)):
         return value if abs(value) < _LARGEST else math.nan
     try:
-        return int(value) if value.isdigit() else float(value)
+        return _number(int(value)) if value.isdigit() else float(value)
     except (AttributeError, ValueError):  # null, text
         return math.nan

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import fuzz
+from benchmarks import fuzz, fuzz_values
 from parc_core.errors import DataError
 
 
 def test_no_reader_falls_over() -> None:
-    rows = fuzz.measure(seed=0, count=440)
-    assert [row["number"] for row in rows] == list(range(440))
+    rows = fuzz.measure(seed=0, count=680)
+    assert [row["number"] for row in rows] == list(range(680))
     short = [row for row in rows if row["outcome"] not in ("value", "refused")]
     assert not short
     values = {row["reader"] for row in rows if row["outcome"] == "value"}
@@ -27,7 +28,24 @@ def test_no_reader_falls_over() -> None:
         "model",
         "manifest",
         "log",
+        "evaluation",
+        "merge result",
+        "recording",
+        "train args",
+        "claim",
+        "alias",
+        "lease",
+        "failure rates",
     } <= values
+
+
+def test_values_inside_valid_files_are_exchanged() -> None:
+    chance = random.Random(0)
+    for name, cases in fuzz_values.valid().items():
+        for case in cases:
+            whole = fuzz_values.encoded(case)
+            found = {fuzz_values.changed(case, chance) for _ in range(20)}
+            assert len(found - {whole}) >= 10, name
 
 
 def crash(_: Path) -> None:

@@ -114,7 +114,7 @@ def read_merge_result(path: PathLike) -> MergeResult:
         data["rejected"] = [Rejected(**item) for item in data["rejected"]]
         data["duplicates"] = [Duplicate(**item) for item in data["duplicates"]]
         return MergeResult(**data)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not the result of a merge ({error}); merge again") from error
 
 
