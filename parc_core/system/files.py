@@ -14,7 +14,7 @@ import uuid
 from pathlib import Path
 from typing import IO, Any, Dict, Iterator, Optional, Tuple, Union
 
-from parc_core.errors import ConfigError
+from parc_core.errors import ConfigError, DataError
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -169,10 +169,16 @@ def write_json(path: PathLike, value: Any) -> None:
 
 
 def dump_json(value: Any) -> str:
-    """The JSON text that `write_json` writes: two spaces, the order of the keys as given."""
+    """The JSON text that `write_json` writes: two spaces, the order of the keys as given.
+
+    Raises:
+        DataError: a text holds half a character.
+    """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    # Halves of characters, which names of files can hold, have no UTF-8.
-    return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half.group()):04x}", text)
+    half = re.search("[\ud800-\udfff]", text)
+    if half:  # has no UTF-8, and readers refuse it
+        raise DataError(f"text with half a character (a lone surrogate) in what is to be written; correct it")
+    return text
 
 
 def sha256_bytes(data: bytes) -> str:
