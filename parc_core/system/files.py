@@ -177,7 +177,7 @@ def dump_json(value: Any) -> str:
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     half = re.search("[\ud800-\udfff]", text)
     if half:  # has no UTF-8, and readers refuse it
-        raise DataError(f"text with half a character (a lone surrogate) in what is to be written; correct it")
+        raise DataError("text with half a character (a lone surrogate) in what is to be written; correct it")
     return text
 
 
