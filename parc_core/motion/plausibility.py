@@ -29,7 +29,7 @@ MAX_AFLOAT = 2.0
 MIN_UPRIGHT = -0.5
 """Cosine between the root's z axis and up, median over the frames (real clips: 0.04, a crawl)."""
 MAX_OFF_TERRAIN = 5.0
-"""m that the root may leave its terrain (real clips: 0)."""
+"""m that the root may leave its terrain, or the lowest body be above or below it all along (real clips: 0)."""
 CELL_SIZES = (0.01, 5.0)
 """m of a terrain's cells (published data: 0.4)."""
 MAX_TERRAIN_HEIGHT = 200.0
@@ -39,6 +39,8 @@ FRAME_RATES = (5, 500)
 MAX_COARSENESS = 1e-3
 """m that neighbouring float32 numbers may lie apart at the motion's place (reached 8 km from zero)."""
 
+_ELSEWHERE = "motion and terrain are probably not of one place: move one to the other"
+_UNITS = {"centimetres": 0.01, "millimetres": 0.001}
 _TRUNK_HEIGHT = (0.3, 1.5)  # m of a person's root above the ground
 _LYING = 0.3  # as MIN_UPRIGHT, of a body that is not upright
 _LEANING = 0.9  # the same, of one that leans by 26 degrees all the time
@@ -174,20 +176,35 @@ def _causes(clip: MotionClip, terrain: Optional[Heightfield], skeleton: Optional
             yield "the rotations are probably those of another skeleton or order of joints; retarget the motion"
         if _root_is_wxyz(clip, terrain, skeleton):
             yield "root_rot is probably stored as wxyz, xyzw is needed"
-    for name, scale in (("centimetres", 0.01), ("millimetres", 0.001)):
+        if _y_is_up(clip, terrain, skeleton):
+            yield "y is probably up, z is needed"
+        if terrain is not None and _at_another_height(clip, terrain, skeleton):
+            yield _ELSEWHERE
+    yield from _causes_of_size(clip, terrain)
+    if _of_place(clip, terrain):
+        yield _ELSEWHERE
+
+
+def _causes_of_size(clip: MotionClip, terrain: Optional[Heightfield]) -> Iterator[str]:
+    """What the root's numbers alone tell."""
+    for name, scale in _UNITS.items():
         scaled = replace(clip, root_pos=clip.root_pos * scale)
         if _height(clip, terrain) > _TRUNK_HEIGHT[0] / scale * 0.8 and _trunk_height(scaled, terrain):
             yield f"positions are probably in {name}, metres are needed"
     if terrain is not None and terrain.dx > CELL_SIZES[1]:
         yield "the terrain is probably in centimetres, metres are needed"
-    if skeleton is not None and _y_is_up(clip, terrain, skeleton):
-        yield "y is probably up, z is needed"
     y = clip.root_pos[:, 1]
     like_a_height = _TRUNK_HEIGHT[0] < float(np.median(y)) < _TRUNK_HEIGHT[1] and float(np.ptp(y)) < 2.0
     if like_a_height and not _trunk_height(clip, terrain):
         yield "y is probably up, z is needed"
-    if _of_place(clip, terrain):
-        yield "motion and terrain are probably not of one place: move one to the other"
+
+
+def _at_another_height(clip: MotionClip, terrain: Heightfield, skeleton: Skeleton) -> bool:
+    """Whether the clip is far above or below its terrain all along, and would not stand on it in another unit."""
+    if abs(float(np.median(_clearance(clip, terrain, skeleton)))) <= MAX_OFF_TERRAIN:
+        return False
+    scaled = (replace(clip, root_pos=clip.root_pos * scale) for scale in _UNITS.values())
+    return not any(_stands(other, terrain, skeleton) for other in scaled)
 
 
 def _fits(clip: MotionClip, terrain: Optional[Heightfield], skeleton: Skeleton) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, List, Mapping, Optional, Tuple
+from typing import Any, Collection, Iterable, List, Mapping, Optional, Tuple
 
 from parc_core.errors import ConfigError
 
@@ -132,6 +132,36 @@ RULES = {
 """Short names for a gate's rules; every other metric goes by its own name."""
 
 
+_SHARES = ("completed_share", "mean_completed_fraction")
+
+
+def check_gate(gate: Mapping[str, float], metrics: Collection[str], where: str) -> None:
+    """Looks whether a gate's rules can be judged, before there is anything to judge.
+
+    Args:
+        gate: as for `failed_rules`.
+        metrics: names of the numbers that an evaluation gives.
+        where: what is said before the rule's name.
+
+    Raises:
+        ConfigError: a rule names no metric that there is, or a limit is not finite, or a share beyond 0 to 1.
+    """
+    for rule, limit in gate.items():
+        metric = _metric_of(rule, metrics, list(metrics), where)
+        if not _is_number(limit):
+            raise ConfigError(f"{where} '{rule}': its limit is {limit}; give a finite number")
+        if metric in _SHARES and not 0 <= limit <= 1:
+            raise ConfigError(f"{where} '{rule}' is {limit}, but must be a share from 0 to 1")
+
+
+def _metric_of(rule: str, metrics: Collection[str], shown: Iterable[str], where: str) -> str:
+    bound, _, short = rule.partition("_")
+    metric = RULES.get(short, short)
+    if bound not in ("min", "max") or metric not in metrics:
+        raise ConfigError(f"{where} '{rule}': write min_… or max_… with one of {', '.join([*RULES, *shown])}")
+    return metric
+
+
 def failed_rules(metrics: Mapping[str, Any], gate: Mapping[str, float]) -> List[str]:
     """Which rules of a gate a model breaks, as text; none = it may become `latest`.
 
@@ -147,16 +177,13 @@ def failed_rules(metrics: Mapping[str, Any], gate: Mapping[str, float]) -> List[
     for rule, limit in gate.items():
         if not _is_number(limit):
             raise ConfigError(f"gate '{rule}': its limit is {limit}; give a finite number")
-        bound, _, short = rule.partition("_")
-        metric = RULES.get(short, short)
-        if bound not in ("min", "max") or metric not in metrics:
-            known = ", ".join([*RULES, *(key for key, value in metrics.items() if _is_number(value))])
-            raise ConfigError(f"gate '{rule}': write min_… or max_… with one of {known}")
-        value = metrics[metric]
+        shown = [key for key, value in metrics.items() if _is_number(value)]
+        value = metrics[_metric_of(rule, metrics, shown, "gate")]
         # A number that is missing or not finite passes no gate.
-        good = _is_number(value) and (value >= limit if bound == "min" else value <= limit)
+        good = _is_number(value) and (value >= limit if rule.startswith("min_") else value <= limit)
         if not good:
-            broken.append(f"{metric} is {value}, {rule} is {limit}")
+            name = rule.partition("_")[2]
+            broken.append(f"{RULES.get(name, name)} is {value}, {rule} is {limit}")
     return broken
 
 

@@ -16,12 +16,16 @@ from parc_core.config.tracker_config import TrackerConfig, load_tracker_config
 from parc_core.engines.devices import check_device
 from parc_core.engines.registry import check_engine_name, heeds_physx
 from parc_core.errors import ConfigError
+from parc_core.evaluation.result import Summary
+from parc_core.registry.gate import check_gate
 from parc_core.registry.names import is_reference, parse_name
 from parc_core.registry.recordings import PREFIX as RECORDINGS
 from parc_core.registry.recordings import is_recordings
 from parc_core.storage.addresses import local_root
 from parc_core.storage.store import Store
 from parc_core.supervisor.interpreter import check_trainer_python
+
+_NUMBERS = ("int", "float", "Optional[float]")
 
 
 def check_runnable(path: PathLike, registry_model: Optional[Callable[[str], Path]] = None) -> TrackerConfig:
@@ -39,6 +43,7 @@ def check_runnable(path: PathLike, registry_model: Optional[Callable[[str], Path
     tracker = load_tracker_config(path)
     where = str(path)
     check_engine_name(tracker.engine, where)
+    _check_limits(tracker, where)
     env_file = load_env_config(tracker.env_config)
     load_agent_config(tracker.agent_config)
     existing_file(env_file.env.char_file, "env.char_file", tracker.env_config)
@@ -62,6 +67,16 @@ def check_runnable(path: PathLike, registry_model: Optional[Callable[[str], Path
     if tracker.output_dir is not None:
         check_writable(Path(tracker.output_dir), "output_dir", where)
     return tracker
+
+
+def _check_limits(tracker: TrackerConfig, where: str) -> None:
+    """What is needed after the training alone: a misspelt name would be found after all its hours."""
+    names = [field.name for field in dataclasses.fields(Summary) if field.type in _NUMBERS]
+    check_gate(tracker.gate, names, f"{where}: gate")
+    if tracker.record_limits:
+        from parc_core.recording.quality import check_limits  # PyTorch, too
+
+        check_limits(tracker.record_limits, f"{where}: 'record_limits'")
 
 
 def _with_model_file(

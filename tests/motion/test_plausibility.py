@@ -104,3 +104,10 @@ def test_the_skeleton_agrees_with_the_kinematics() -> None:
     bent = clip.joint_rot.copy()
     bent[:, 6] = [np.sin(0.35), 0, 0, np.cos(0.35)]  # the left elbow turns about z alone
     assert np.allclose(off_axis(bent, skeleton)[:, 6], 0.7, atol=1e-5)
+
+
+@pytest.mark.parametrize("height", [50.0, 6.0, -6.0, -50.0, -1e30])
+def test_a_motion_far_above_or_below_its_terrain_is_of_another_place(height: float) -> None:
+    clip, terrain = walk()
+    moved = replace(terrain, hf=(terrain.hf - height).astype(np.float32))
+    assert "probably not of one place" in told(clip, moved)

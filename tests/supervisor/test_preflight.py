@@ -65,3 +65,30 @@ def test_a_model_that_cannot_start_the_training_is_refused_before_the_merge(trac
                 ConfigError, match=r"parent\.pt: holds another architecture \(.*actor 32,.*actor 64-32"
             ):
                 check_runnable(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("gate", {"min_complted": 0.9}, r"gate 'min_complted': write min_… or max_… with one of completed, "),
+        ("gate", {"least_completed": 0.9}, r"gate 'least_completed': write min_… or max_… with one of "),
+        ("gate", {"min_completed": 90}, r"gate 'min_completed' is 90.*, but must be a share from 0 to 1$"),
+        ("gate", {"min_end_reasons": 1}, r"gate 'min_end_reasons': write min_… or max_… with one of "),
+        (
+            "record_limits",
+            {"jerk": 1},
+            r"'record_limits': there is no metric 'jerk'; there are joint_error_m, ",
+        ),
+        ("record_limits", {"jerk_m_s3": -1}, r"'record_limits': jerk_m_s3 is -1"),
+    ],
+)
+def test_limits_that_are_needed_after_the_training_alone_are_checked_before_it(
+    tracker_config, key, value, told
+):
+    with pytest.raises(ConfigError, match=told):
+        check_runnable(change(tracker_config, **{key: value}))
+
+
+def test_every_number_of_an_evaluation_can_be_in_a_gate(tracker_config):
+    gate = {"min_completed": 0.9, "max_joint_error_completed_m": 0.08, "min_mean_steps": 3, "max_clips": 9}
+    assert check_runnable(change(tracker_config, gate=gate)).gate == gate

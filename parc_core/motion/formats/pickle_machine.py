@@ -171,6 +171,8 @@ class _Machine:
                 raise pickle.UnpicklingError(f"memo place {argument}")
             self._memo[argument] = stack[-1]
         elif name in _GET:
+            if argument not in self._memo:
+                raise pickle.UnpicklingError(f"memo place {argument} is empty")
             stack.append(self._memo[argument])
         elif name in _TUPLES:
             count = _TUPLES[name]
@@ -234,9 +236,6 @@ class _Machine:
 
     def _frozenset(self, _: Any) -> None:
         made = frozenset([check_key(item) for item in self._above_mark()])
-        self._stack.append(made)
-
-    def _push_container(self, made: Any) -> None:
         self._stack.append(made)
 
     def _append(self, _: Any) -> None:
