@@ -208,7 +208,8 @@ class _Watch:
 
     def _pass_on(self) -> bool:
         for line in self.output.new():
-            self.listener.output(line.decode("utf-8", "replace"))
+            if not line.startswith(b"error: "):  # whoever started the training says it when it has ended
+                self.listener.output(line.decode("utf-8", "replace"))
         events = self.events.events()
         for event in events:
             self.progress.see(event)

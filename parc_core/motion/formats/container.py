@@ -205,6 +205,8 @@ def _validate_terrain(terrain: Heightfield, where: str) -> None:
         raise DataError(f"{where}: hf is empty ({terrain.hf.shape[0]} x {terrain.hf.shape[1]} cells)")
     _finite(terrain.hf, f"{where}: hf")
     _finite(terrain.min_point, f"{where}: min_point")
+    if terrain.hf_maxmin is not None:
+        _finite(terrain.hf_maxmin, f"{where}: hf_maxmin")
     if not (np.isfinite(terrain.dx) and terrain.dx > 0):
         raise DataError(f"{where}: dx is {terrain.dx}, it must be above 0")
 
