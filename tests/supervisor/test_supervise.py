@@ -63,6 +63,15 @@ def test_what_the_trainer_prints_is_passed_on(tmp_path):
     assert lines == ["samples  return", "100  1.5"]
 
 
+def test_the_trainers_error_is_said_once(tmp_path):
+    """By who started it, when it has ended."""
+    lines: list[str] = []
+    command = trainer(tmp_path, "print('noise'); print('error: no motion', file=sys.stderr); sys.exit(65)")
+    with pytest.raises(DataError, match="no motion"):
+        supervise.supervise(command, tmp_path, Listener(output=lines.append), limits=QUICK)
+    assert lines == ["noise"]
+
+
 def test_events_of_an_earlier_run_are_not_repeated(tmp_path):
     (tmp_path / "progress.jsonl").write_text('{"event": "old"}\n')
     events, _ = run(tmp_path, "say(event='new')")

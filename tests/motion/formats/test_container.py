@@ -221,7 +221,10 @@ def _with(array: np.ndarray, index: tuple[int, ...], value: float) -> np.ndarray
         ),
         (container(terrain=terrain_dict(hf=np.full((2, 2), np.nan), hf_maxmin=None)), "hf holds 4 non-fin"),
         (container(terrain=terrain_dict(hf=np.zeros((0, 2)), hf_maxmin=None)), "hf is empty"),
-        (container(terrain=terrain_dict(hf_maxmin=_with_nan())), "hf_maxmin holds 1 non-finite"),
+        (
+            container(terrain=terrain_dict(hf=np.zeros((1, 1)), hf_maxmin=np.full((1, 1, 2), np.nan))),
+            "hf_maxmin holds 2 non-finite",
+        ),
         (container(terrain=terrain_dict(dx=-0.4)), r"dx is -0\.4, it must be above 0"),
     ],
 )
