@@ -18,6 +18,9 @@ from parc_core.learning.agent import Agent
 from parc_core.learning.model_file import CHECKPOINT_FORMAT
 from parc_core.learning.networks import ActorCritic
 from parc_core.learning.normalizer import Normalizer
+from parc_core.motion.clip import MotionTerrain
+from parc_core.motion.formats.container import read_motion_terrain
+from parc_core.motion.formats.legacy import converted_bytes
 from parc_core.recording.result import Failure, MotionRecord, Recording
 
 Encode = Callable[[Any], bytes]
@@ -51,14 +54,51 @@ def _arguments(value: Any) -> bytes:
 _SHA = "0" * 64
 
 
+def _container(value: Any) -> bytes:
+    """PARC's file: parts that are pickles of their own."""
+    parts = {key: pickle.dumps(part) if isinstance(part, dict) else part for key, part in value.items()}
+    return pickle.dumps(parts)
+
+
+def _whole_motion() -> Dict[str, Any]:
+    """What a file holds of a short motion on its terrain."""
+    turn = np.array([0.0, 0.0, 0.0, 1.0], np.float32)
+    motion = {
+        "root_pos": np.full((3, 3), 0.9, np.float32),
+        "root_rot": np.tile(turn, (3, 1)),
+        "joint_rot": np.tile(turn, (3, 14, 1)),
+        "body_contacts": np.zeros((3, 15), np.float32),
+        "fps": 30,
+        "loop_mode": "CLAMP",
+    }
+    terrain = {
+        "hf": np.zeros((4, 4), np.float32),
+        "hf_maxmin": np.zeros((4, 4, 2), np.float32),
+        "min_point": np.zeros(2, np.float32),
+        "dx": 0.4,
+    }
+    masks = [np.zeros((1, 2), np.int64)] * 3
+    return {"motion_data": motion, "terrain_data": terrain, "misc_data": {"hf_mask_inds": masks}}
+
+
 def _motion() -> Dict[str, Any]:
     return {
         "frames": np.zeros((3, 34), np.float32),
         "fps": 30,
         "loop_mode": "CLAMP",
         "contacts": np.zeros((3, 15), np.float32),
-        "terrain": {"hf": np.zeros((4, 4), np.float32), "dx": 0.4},
+        "terrain": {"hf": np.zeros((4, 4), np.float32), "min_point": np.zeros(2, np.float32), "dx": 0.4},
     }
+
+
+def _npz_motion() -> Dict[str, Any]:
+    """The arrays of our own `.npz` of a short motion."""
+    archive = np.load(io.BytesIO(converted_bytes(_as_clip(), "npz", "a")))
+    return {name: archive[name] for name in archive.files}
+
+
+def _as_clip() -> MotionTerrain:
+    return read_motion_terrain(_container(_whole_motion()))
 
 
 def _evaluation() -> Dict[str, Any]:
@@ -116,9 +156,9 @@ def valid() -> Dict[str, List[Tuple[Any, Encode]]]:
     arguments = {"env_config": "env.yaml", "agent_config": "agent.yaml", "output_dir": "/out"}
     checkpoint = _checkpoint()
     return {
-        "motion": [({key: pickle.dumps(_motion()) for key in ("motion_data", "misc_data")}, pickle.dumps)],
+        "motion": [(_whole_motion(), _container)],
         "legacy": [(_motion(), pickle.dumps)],
-        "npz": [({"frames": np.zeros((3, 34), np.float32), "fps": np.array(30)}, _npz)],
+        "npz": [(_npz_motion(), _npz)],
         "motions.yaml": [({"motions": [{"file": "/a.pkl", "weight": 1.0}], "terrain": "t.pkl"}, _yaml)],
         "env config": [
             ({"env": {"dm": {"motion_file": "a.yaml"}, "joint_err_w": [1, 2]}, "sim": {"physx": {}}}, _yaml)

@@ -136,7 +136,7 @@ def _job(config: RecordConfig, output: Output, where: str) -> tuple[RecordJob, l
 
 def _of_folder(place: str, env_file: EnvFileConfig) -> DatasetConfig | None:
     """A folder of motion classes as the dataset to be made of it; None where a `motions.yaml` is meant."""
-    if place.endswith((".yaml", ".yml")) or (Path(place) / MOTIONS_FILE).is_file():
+    if place.endswith((".yaml", ".yml")) or os.path.isfile(os.path.join(place, MOTIONS_FILE)):
         return None
     if "://" not in place and not os.path.isdir(place):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Dict, List, Literal, Optional, Union
@@ -309,4 +310,6 @@ def load_env_config(path: PathLike) -> EnvFileConfig:
 
 def _beside(name: str, folder: Path) -> str:
     """The absolute path of a relative one where that file lies in `folder`; else as it is."""
-    return str(folder / name) if not Path(name).is_absolute() and (folder / name).is_file() else name
+    beside = os.path.join(str(folder), name)
+    # os.path: a name that no file can have is no file.
+    return beside if not os.path.isabs(name) and os.path.isfile(beside) else name

@@ -85,3 +85,14 @@ def test_the_harness_tells_what_a_reader_does(
     monkeypatch.setattr(fuzz, "BUDGET_S", 0.3)
     rows = fuzz.measure(seed=0, count=2)
     assert rows[-1]["outcome"] == outcome
+
+
+@pytest.mark.parametrize("name", sorted(fuzz_values.valid()))
+def test_every_valid_file_gives_a_value(name: str, tmp_path: Path) -> None:
+    """Else a change inside it would end at the check that it fails already."""
+    file, read = fuzz.READERS[name]
+    for number, case in enumerate(fuzz_values.valid()[name]):
+        path = tmp_path / str(number) / file
+        path.parent.mkdir(parents=True)
+        path.write_bytes(fuzz_values.encoded(case))
+        read(path)

@@ -283,3 +283,10 @@ def test_a_training_of_before_resumes_whatever_has_no_effect(tmp_path):
     check_fingerprint(tmp_path, {**now, "env.env.camera_mode": "'still'"}, now)
     with pytest.raises(ConfigError, match=r"pose_w was 0\.4, now 0\.5"):
         check_fingerprint(tmp_path, {**now, "env.env.pose_w": "0.4"}, now)
+
+
+def test_an_environment_file_with_a_name_that_no_file_can_have(tmp_path):
+    (tmp_path / "env.yaml").write_text(yaml.safe_dump({"env": {"char_file": "9" * 4000}}))
+    assert (
+        load_env_config(tmp_path / "env.yaml").env.char_file == "9" * 4000
+    )  # refused where it is looked for
