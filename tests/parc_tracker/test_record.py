@@ -187,3 +187,43 @@ def test_a_full_disk_is_said(trained: Path, tmp_path: Path, monkeypatch) -> None
     monkeypatch.setattr(recorder, "write_bytes", full)
     said = run("--model", str(trained / "model.pt"), "--out", str(tmp_path / "out"), code=78)
     assert "No space left on device" in said and said.count("\n") == 1
+
+
+def test_no_room_in_earnest_and_then_room_again(trained: Path, tmp_path: Path) -> None:
+    """Files of 8 kB at most in a process of its own; with room, the same command goes on."""
+    out, program = tmp_path / "out", "from parc_tracker.main import app; app()"
+    limit = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (8192, 8192)); "
+    arguments = ["record", "--model", str(trained / "model.pt"), "--out", str(out)]
+    done = subprocess.run(  # noqa: PLW1510 - the exit code is looked at
+        [sys.executable, "-c", limit + program, *arguments], capture_output=True, text=True, cwd=PROJECT_ROOT
+    )
+    assert done.returncode == 78, done.stderr
+    assert "File too large" in done.stderr and "Traceback" not in done.stderr
+    assert recorded(out) == []
+    run(*arguments[1:])
+    assert recorded(out) == BOTH
+
+
+def test_killed_in_the_middle(trained: Path, tmp_path: Path) -> None:
+    """SIGKILL as soon as the first recording is there: the same files as without it, byte for byte."""
+    arguments = ["record", "--model", str(trained / "model.pt"), "--num-envs", "1", "--out"]
+    run(*arguments[1:], str(tmp_path / "whole"))
+    program = """
+import os, signal
+from parc_core.recording import recorder
+write = recorder.write_bytes
+def last(path, data):
+    write(path, data)
+    os.kill(os.getpid(), signal.SIGKILL)
+recorder.write_bytes = last
+from parc_tracker.main import app
+app()
+"""
+    out = tmp_path / "killed"
+    done = subprocess.run(  # noqa: PLW1510 - the exit code is looked at
+        [sys.executable, "-c", program, *arguments, str(out)], cwd=PROJECT_ROOT, capture_output=True
+    )
+    assert done.returncode == -9 and len(recorded(out)) == 1
+    run(*arguments[1:], str(out))
+    for name in BOTH:
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -15,13 +15,16 @@ from parc_core.envs.terminations import FailReason
 from parc_core.errors import ConfigError, DataError
 from parc_core.evaluation.evaluate import make_evaluation_env
 from parc_core.learning.model_file import write_model_file
-from parc_core.motion.dataset.dataset_file import read_motions_yaml
+from parc_core.motion.clip import MotionTerrain
+from parc_core.motion.dataset.dataset_file import MotionsFile, read_motions_yaml, write_motions_yaml
+from parc_core.motion.formats.container import read_motion_terrain, write_motion_terrain
 from parc_core.playback.policy import load_policy
 from parc_core.record import RecordJob, record
 from parc_core.recording import recorder as recorder_module
 from parc_core.recording.perform import Attempt, Frames, perform
 from parc_core.recording.recorder import Recorder, RecordOptions
 from parc_core.recording.result import MotionRecord, Recording, load_recording
+from parc_core.terrain.heightfield import Heightfield
 from tests.evaluation.sample_data import SMALL_NETS, make_env_file
 from tests.playback.fake_env import FakeEnv
 
@@ -260,3 +263,35 @@ def test_the_performed_motions_are_listed_beside(base, tmp_path):
     record(job)
     given = read_motions_yaml(str(base.env_file.env.dm.motion_file))
     assert read_motions_yaml(tmp_path / "out" / "motions.yaml").entries == given.entries
+
+
+def test_one_terrain_for_all_motions(base, tmp_path):
+    """terrain_build_mode file: each recording has its part of that terrain, not of its motion's own."""
+    ground = Heightfield(np.full((40, 40), -0.25, np.float32), np.array([-8.0, -8.0], np.float32), 0.4)
+    write_motion_terrain(tmp_path / "ground.pkl", MotionTerrain(None, ground))
+    entries = read_motions_yaml(base.env_file.env.dm.motion_file).entries[:2]
+    write_motions_yaml(tmp_path / "motions.yaml", MotionsFile(entries, str(tmp_path / "ground.pkl")))
+    env = base.env_file.env
+    dm = dataclasses.replace(env.dm, motion_file=str(tmp_path / "motions.yaml"), terrain_build_mode="file")
+    env_file = dataclasses.replace(base.env_file, env=dataclasses.replace(env, dm=dm))
+    done = record(dataclasses.replace(base, env_file=env_file, out_dir=tmp_path / "out"))
+    assert [motion.recorded for motion in done.motions] == [True, True]
+    for motion in done.motions:
+        content = read_motion_terrain(tmp_path / "out" / motion.file)
+        assert content.terrain is not None and content.motion is not None
+        assert not content.terrain.hf.any()  # the stairs of the second motion's own file are not there
+        source = read_motion_terrain(entries[done.motions.index(motion)].file).motion
+        assert source is not None
+        assert content.motion.root_pos[0, 2] == pytest.approx(source.root_pos[0, 2] + 0.25, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_engine_mujoco_warp(base, tmp_path):
+    """On its CPU device: as many frames of the same motions as engine mujoco records."""
+    pytest.importorskip("mujoco_warp")
+    found = {}
+    for engine in ("mujoco", "mujoco_warp"):
+        done = record(dataclasses.replace(base, engine=engine, out_dir=tmp_path / engine))
+        found[engine] = [(motion.file, motion.start_fraction, motion.frames) for motion in done.motions]
+        assert done.settings["engine"] == engine
+    assert found["mujoco_warp"] == found["mujoco"]
