@@ -75,7 +75,7 @@ def test_nothing_is_left_in_the_temporary_folders(tmp_path, killed):
         process.kill()
     process.wait()
     process.stdout.close()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60  # seconds on a loaded machine
     while [name for name in left_in(Path("/tmp")) if str(port + 10000) in name] or answers(port):
         assert time.monotonic() < deadline
         time.sleep(0.1)

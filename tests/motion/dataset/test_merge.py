@@ -192,8 +192,8 @@ def test_unchanged_files_are_not_read_again(tmp_path: Path, monkeypatch: pytest.
     assert again.num_read == 0 and reads == []
     assert (again.motions, again.rejected) == (first.motions, first.rejected)
 
-    write_small(root / "run" / "1.pkl", height=7)
-    write_small(root / "run" / "new.pkl", height=8)
+    write_small(root / "run" / "1.pkl", height=4)
+    write_small(root / "run" / "new.pkl", height=4.5)
     third = merge_folders(config(root), tmp_path / "out")
     assert third.num_read == 2 and len(third.motions) == 4
     assert set(reads) == {"1.pkl", "new.pkl"}

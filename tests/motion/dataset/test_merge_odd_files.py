@@ -141,7 +141,7 @@ def test_implausible_motions_are_rejected_with_the_cause(tmp_path: Path) -> None
 
 
 def test_what_is_odd_without_a_cause_is_kept_and_said(tmp_path: Path) -> None:
-    write_small(tmp_path / "in" / "run" / "high.pkl", height=8)
+    write_small(tmp_path / "in" / "run" / "high.pkl", height=4)
     result = merge_folders(config(tmp_path / "in"), tmp_path / "out")
     assert names(result) == ["run/high"]
     assert "high.pkl: odd, but kept: no body ever comes nearer than" in result.remarks()[0]

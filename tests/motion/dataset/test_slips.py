@@ -15,16 +15,19 @@ from parc_core.motion.dataset.dataset_file import MotionEntry, MotionsFile, writ
 from parc_core.motion.dataset.loading import load_dataset
 from parc_core.motion.dataset.slips import warn_of_slips
 from parc_core.motion.formats.container import write_motion_terrain
-from tests.motion.small_files import small_clip, small_terrain, write_small
+from parc_core.motion.synthetic import make_motion
+from tests.motion.small_files import write_small
 
 
 def test_a_dataset_made_by_hand_is_judged_at_the_start(tmp_path: Path) -> None:
-    clip = replace(small_clip(), root_pos=small_clip().root_pos * 100)
-    write_motion_terrain(tmp_path / "cm.pkl", MotionTerrain(clip, small_terrain()))
+    character = load_character(resolve("data/assets/humanoid.xml"))
+    walk = make_motion("walk", 0, character)
+    assert walk.motion is not None
+    clip = replace(walk.motion, root_pos=walk.motion.root_pos * 100)
+    write_motion_terrain(tmp_path / "cm.pkl", MotionTerrain(clip, walk.terrain))
     files = [write_small(tmp_path / "good.pkl"), tmp_path / "cm.pkl"]
     write_motions_yaml(tmp_path / "motions.yaml", MotionsFile([MotionEntry(str(f), 1.0) for f in files]))
     loaded = load_dataset(tmp_path / "motions.yaml")
-    character = load_character(resolve("data/assets/humanoid.xml"))
     with pytest.warns(UserWarning, match=r"cm\.pkl: .*; positions are probably in centimetres") as caught:
         warn_of_slips(tmp_path / "motions.yaml", loaded, character)
     assert len(caught) == 1
