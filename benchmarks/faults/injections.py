@@ -21,7 +21,7 @@ from parc_core.training.checkpoint import list_checkpoints
 DOWN_SECONDS = 6.0
 SLOW_SECONDS = 10.0
 FULL_SECONDS = 8.0
-PATIENCE = 120.0
+EFFECT_TIMEOUT = 120.0
 
 
 Felt = Callable[[], bool]
@@ -66,7 +66,7 @@ def terminate_flow(scene: Scene, _chance: random.Random) -> Felt:
     _running(scene)
     assert scene.flow is not None
     scene.flow.terminate()
-    code = scene.flow.wait(PATIENCE)
+    code = scene.flow.wait(EFFECT_TIMEOUT)
     return lambda: code != 0
 
 
@@ -198,7 +198,7 @@ def _running(scene: Scene) -> str:
 
 def _met(true: Callable[[], bool]) -> bool:
     """Whether a fault that lasts meets somebody, within a time in which a slow training has to ask the store."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + EFFECT_TIMEOUT
     while not true() and time.monotonic() < deadline:
         time.sleep(0.1)
     return true()

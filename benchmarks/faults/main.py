@@ -32,7 +32,7 @@ from parc_core.system.files import write_json
 from parc_tracker.tables import print_table
 
 MAX_STARTS = 25  # of one training: one that needs more has not survived
-PATIENCE = 600.0  # s without a sample and without a line of the log after which a training is given up
+STALL_TIMEOUT = 600.0  # s without a sample and without a line of the log after which a training is given up
 MAX_IDLE = 3  # trainings in a row that are over before a fault could be done
 
 
@@ -107,7 +107,7 @@ def _training(
         scene.start_flow(number)
         _wait_for_recovery(scene, recoveries)
         while left and scene.wait_for_progress(
-            chance.randrange(512, 4 * SAMPLES_BETWEEN_CHECKPOINTS), PATIENCE
+            chance.randrange(512, 4 * SAMPLES_BETWEEN_CHECKPOINTS), STALL_TIMEOUT
         ):
             name = left.pop(0)
             console.print(f"training {number}: {name}")
@@ -125,7 +125,7 @@ def _training(
             _wait_for_recovery(scene, recoveries)
         assert scene.flow is not None
         try:
-            code = scene.flow.wait(PATIENCE * 2)
+            code = scene.flow.wait(STALL_TIMEOUT * 2)
         except subprocess.TimeoutExpired:
             scene.flow.kill()
             code = scene.flow.wait()
@@ -157,7 +157,7 @@ def _training(
 
 def _wait_for_recovery(scene: Scene, recoveries: List[Dict[str, Any]]) -> None:
     """Notes how long the last faults stopped the training, once it moves on; nothing where its flow ended."""
-    if any("seconds" not in found for found in recoveries) and scene.wait_for_progress(1, PATIENCE):
+    if any("seconds" not in found for found in recoveries) and scene.wait_for_progress(1, STALL_TIMEOUT):
         _recovered(recoveries)
         _ask(recoveries)
 

@@ -37,7 +37,7 @@ FAULTS = {
 MOMENTS = {"claimed": (0.0, 5.0), "before": (0.0, 6.0), "training": (0.0, 1.0), "after": (0.0, 5.0)}
 """Least and most seconds after the worker took the run / the flow began / training's share / training's end."""
 AWAY = (5.0, 45.0)  # s without Prefect's server
-PATIENCE = 360.0  # s until a run ends after its fault
+END_TIMEOUT = 360.0  # s until a run ends after its fault
 LEAVE = 40.0  # s that processes may take to leave after their run
 
 
@@ -70,7 +70,7 @@ def _one(scene: Deployed, number: int, fault: str, moment: str, chance: random.R
     harmed = datetime.now(timezone.utc)
     at = max((newest_samples(path) for path in scene.progress()), default=0)
     _harm(scene, fault, chance)
-    run = scene.wait_for_end(id, PATIENCE)
+    run = scene.wait_for_end(id, END_TIMEOUT)
     orphans = _left_over(scene)
     lost, starts = samples_lost(*scene.progress())
     states = scene.states_since(id, harmed)

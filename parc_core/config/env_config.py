@@ -311,5 +311,5 @@ def load_env_config(path: PathLike) -> EnvFileConfig:
 def _beside(name: str, folder: Path) -> str:
     """The absolute path of a relative one where that file lies in `folder`; else as it is."""
     beside = os.path.join(str(folder), name)
-    # os.path: a name that no file can have is no file.
+    # os.path, for which a name that no file can have is not a file.
     return beside if not os.path.isabs(name) and os.path.isfile(beside) else name

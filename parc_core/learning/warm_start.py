@@ -11,7 +11,7 @@ from parc_core.system.files import PathLike
 
 
 def check_start(path: PathLike, config: ModelConfig) -> None:
-    """Refuses a file that is no model, or one of other networks; its observations and actions are compared later.
+    """Refuses a file that is not a model, or is one of other networks; its observations and actions are compared later.
 
     Args:
         path: the model to start from.

@@ -8,10 +8,9 @@ from typing import Dict, List, Mapping, Optional
 import numpy as np
 import torch
 
-from parc_core import rotations
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.model import Character
-from parc_core.character.surface_points import surface_points
+from parc_core.character.surface_points import SurfacePoints
 from parc_core.errors import ConfigError
 from parc_core.motion.clip import MotionClip
 from parc_core.terrain.heightfield import Heightfield, nearest_cell
@@ -62,11 +61,7 @@ class QualityMeter:
 
     def __init__(self, character: Character) -> None:
         self._kinematics = Kinematics(character)
-        points = surface_points(character)
-        self._bodies = torch.from_numpy(
-            np.concatenate([np.full(len(part), body) for body, part in enumerate(points)])
-        )
-        self._points = torch.from_numpy(np.concatenate(points))
+        self._surface = SurfacePoints(character)
         self._feet = [
             body
             for body, name in enumerate(character.body_names)
@@ -84,8 +79,7 @@ class QualityMeter:
             pos, rot = self._kinematics.forward(
                 *(torch.from_numpy(a[part]) for a in (clip.root_pos, clip.root_rot, clip.joint_rot))
             )
-            points = rotations.quat_rotate(rot.index_select(1, self._bodies), self._points)
-            points = points + pos.index_select(1, self._bodies)
+            points = self._surface.posed(pos, rot)
             depths.append(penetration_depth(terrain, points.double().numpy()).max(axis=1))
             positions.append(pos.double().numpy())
         depth, pos_all = np.concatenate(depths), np.concatenate(positions)

@@ -14,7 +14,6 @@ import torch
 
 from parc_core.config.dataset_config import DatasetConfig
 from parc_core.evaluation.evaluate import make_evaluation_env
-from parc_core.learning.model_file import write_model_file
 from parc_core.motion.clip import MotionTerrain
 from parc_core.motion.dataset.build import create_dataset
 from parc_core.motion.dataset.preprocessing import Preprocessor
@@ -24,8 +23,9 @@ from parc_core.record import RecordJob, record
 from parc_core.recording.recorder import RecordOptions
 from parc_core.terrain.heightfield import Heightfield
 from tests.envs.scenes import humanoid
-from tests.evaluation.sample_data import SMALL_NETS, make_env_file
+from tests.evaluation.sample_data import SMALL_NETS
 from tests.golden.conftest import golden_dir
+from tests.recording.jobs import untrained_job
 
 __all__ = ["golden_dir"]
 
@@ -36,14 +36,7 @@ KINDS = ["walk", "stairs", "gap"]
 def job(tmp_path_factory: pytest.TempPathFactory) -> RecordJob:
     """Three clips, an untrained policy, and no test that ends an episode: all are recorded from their first frame."""
     folder = tmp_path_factory.mktemp("recording")
-    env_file = make_env_file(folder / "motions", KINDS)
-    env_file = dataclasses.replace(
-        env_file, env=dataclasses.replace(env_file.env, enable_early_termination=False)
-    )
-    env = make_evaluation_env(env_file)
-    write_model_file(folder / "model.pt", load_policy(None, env, SMALL_NETS, 0))
-    options = RecordOptions(observations=True)
-    return RecordJob(folder / "model.pt", env_file, SMALL_NETS, folder / "out", options=options)
+    return dataclasses.replace(untrained_job(folder, KINDS), options=RecordOptions(observations=True))
 
 
 @pytest.fixture(scope="module")

@@ -14,19 +14,17 @@ import torch
 from parc_core.envs.terminations import FailReason
 from parc_core.errors import ConfigError, DataError
 from parc_core.evaluation.evaluate import make_evaluation_env
-from parc_core.learning.model_file import write_model_file
 from parc_core.motion.clip import MotionTerrain
 from parc_core.motion.dataset.dataset_file import MotionsFile, read_motions_yaml, write_motions_yaml
 from parc_core.motion.formats.container import read_motion_terrain, write_motion_terrain
-from parc_core.playback.policy import load_policy
 from parc_core.record import RecordJob, record
 from parc_core.recording import recorder as recorder_module
 from parc_core.recording.perform import Attempt, Frames, perform
 from parc_core.recording.recorder import Recorder, RecordOptions
 from parc_core.recording.result import MotionRecord, Recording, load_recording
 from parc_core.terrain.heightfield import Heightfield
-from tests.evaluation.sample_data import SMALL_NETS, make_env_file
 from tests.playback.fake_env import FakeEnv
+from tests.recording.jobs import untrained_job
 
 KINDS = ["walk", "stairs", "gap", "turn"]
 
@@ -34,13 +32,7 @@ KINDS = ["walk", "stairs", "gap", "turn"]
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> RecordJob:
     folder = tmp_path_factory.mktemp("recorder")
-    env_file = make_env_file(folder / "motions", KINDS)
-    env_file = dataclasses.replace(
-        env_file, env=dataclasses.replace(env_file.env, enable_early_termination=False)
-    )
-    env = make_evaluation_env(env_file)
-    write_model_file(folder / "model.pt", load_policy(None, env, SMALL_NETS, 0))
-    return RecordJob(folder / "model.pt", env_file, SMALL_NETS, folder / "out", num_envs=2)
+    return dataclasses.replace(untrained_job(folder, KINDS), num_envs=2)
 
 
 class Script:

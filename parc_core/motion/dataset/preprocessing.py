@@ -16,10 +16,9 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 import torch
 
-from parc_core import rotations
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.model import Character
-from parc_core.character.surface_points import surface_points
+from parc_core.character.surface_points import SurfacePoints
 from parc_core.errors import DataError
 from parc_core.motion.clip import MotionClip, MotionTerrain
 from parc_core.motion.formats import safe_pickle
@@ -50,10 +49,7 @@ class Preprocessor:
 
     def __init__(self, character: Character) -> None:
         self._kinematics = Kinematics(character)
-        points = surface_points(character)
-        owners = [np.full(len(part), body) for body, part in enumerate(points)]
-        self._bodies = torch.from_numpy(np.concatenate(owners))  # (P,)
-        self._points = torch.from_numpy(np.concatenate(points))  # (P, 3)
+        self._surface = SurfacePoints(character)
 
     def compute(self, clip: MotionClip, terrain: Heightfield) -> GeneratorData:
         """All frames at once; the inputs are not changed.
@@ -80,8 +76,7 @@ class Preprocessor:
         pos, rot = self._kinematics.forward(
             *(torch.from_numpy(a[frames]) for a in (clip.root_pos, clip.root_rot, clip.joint_rot))
         )
-        rot, pos = rot.index_select(1, self._bodies), pos.index_select(1, self._bodies)
-        points = (rotations.quat_rotate(rot, self._points) + pos).numpy()
+        points = self._surface.posed(pos, rot).numpy()
         index = grid_index(terrain, points[..., :2])
         return index[..., 0] * terrain.hf.shape[1] + index[..., 1], points[..., 2]
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from parc_core.config.dataset_config import DatasetConfig
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.dataset.build import build_dataset, create_dataset, motion_weights
 from parc_core.motion.dataset.dataset_file import display_names, read_motions_yaml
 from parc_core.motion.dataset.file_index import FileFacts
 from parc_core.motion.dataset.merge import merge_folders
 from parc_core.motion.dataset.merge_result import MergedMotion
+from tests.motion.dataset.merging import config, own_folder
 from tests.motion.small_files import write_small
 
 CLIPS = Path(
@@ -24,14 +24,7 @@ CLIPS = Path(
 )
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("PARC_INDEX", raising=False)
-
-
-def config(*roots: Path, **settings: Any) -> DatasetConfig:
-    return DatasetConfig([str(root) for root in roots], **settings)
+__all__ = ["own_folder"]
 
 
 def motion(name: str, frames: int, fps: int = 30) -> MergedMotion:

@@ -7,38 +7,20 @@ import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from parc_core.config.dataset_config import DatasetConfig
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.dataset import file_index
 from parc_core.motion.dataset.merge import inputs_fingerprint, merge_folders
-from parc_core.motion.dataset.merge_result import MergeResult, read_merge_result, write_merge_result
+from parc_core.motion.dataset.merge_result import read_merge_result, write_merge_result
 from parc_core.motion.dataset.sources import find_motions
 from parc_core.system.files import read_regular, sha256_file
+from tests.motion.dataset.merging import config, names, own_folder, reasons
 from tests.motion.small_files import RunsCode, container, motion_dict, write_small
 
-
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The index of read files lies in the working folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("PARC_INDEX", raising=False)
-
-
-def config(*roots: Path, **settings: Any) -> DatasetConfig:
-    return DatasetConfig([str(root) for root in roots], **settings)
-
-
-def names(result: MergeResult) -> list[str]:
-    return [motion.name for motion in result.motions]
-
-
-def reasons(result: MergeResult) -> dict[str, str]:
-    return {Path(item.path).name: item.reason for item in result.rejected}
+__all__ = ["own_folder"]
 
 
 def test_classes_are_first_level_folders(tmp_path: Path) -> None:

@@ -5,38 +5,20 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from parc_core.config.dataset_config import DatasetConfig
 from parc_core.errors import ConfigError
 from parc_core.motion.clip import MotionClip, MotionTerrain
 from parc_core.motion.dataset.merge import merge_folders
-from parc_core.motion.dataset.merge_result import MergeResult, read_merge_result, write_merge_result
+from parc_core.motion.dataset.merge_result import read_merge_result, write_merge_result
 from parc_core.motion.formats.container import write_motion_terrain
 from parc_core.terrain.heightfield import Heightfield
+from tests.motion.dataset.merging import config, names, own_folder, reasons
 from tests.motion.small_files import container, motion_dict, small_clip, terrain_dict, write_small
 
-
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The index of read files lies in the working folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("PARC_INDEX", raising=False)
-
-
-def config(*roots: Path, **settings: Any) -> DatasetConfig:
-    return DatasetConfig([str(root) for root in roots], **settings)
-
-
-def names(result: MergeResult) -> list[str]:
-    return [motion.name for motion in result.motions]
-
-
-def reasons(result: MergeResult) -> dict[str, str]:
-    return {Path(item.path).name: item.reason for item in result.rejected}
+__all__ = ["own_folder"]
 
 
 def test_names_that_are_not_utf8_stop_nothing(tmp_path: Path) -> None:
