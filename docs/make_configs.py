@@ -111,7 +111,7 @@ def arguments_text() -> str:
         "## Argument file (`train_args.txt`)",
         "",
         "`--key value` lines: `env_config`, `agent_config`, `output_dir`, and of the tracker config's keys `num_envs`,",
-        "`max_samples`, `device`, `engine`, `in_model_file`, `seed`. PARC's own files are read, too:",
+        "`max_samples`, `device`, `gpus`, `engine`, `in_model_file`, `seed`. PARC's own files are read, too:",
         f"{renamed}, `--mode train` is accepted, the folder of `--out_model_file` is `output_dir`. Without effect:",
         "",
         *table(["argument", "why"], [[f"`--{name}`", why] for name, why in NO_EFFECT.items()]),

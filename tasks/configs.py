@@ -30,7 +30,7 @@ from tasks.results import Result, content_key
 from tasks.stage import stage
 
 NAMED_FILES = ("env_config", "agent_config", "in_model_file")
-ARGUMENTS = ("num_envs", "max_samples", "device", "engine", "seed")
+ARGUMENTS = ("num_envs", "max_samples", "device", "gpus", "engine", "seed")
 _ELSEWHERE = ("env_config", "agent_config", "dataset_file", "in_model_file", "create_dataset_config")
 """Keys of the tracker config that count by the content of what they name."""
 

@@ -61,6 +61,7 @@ def emit_configs(tracker: TrackerConfig, dataset_file: PathLike, out_dir: PathLi
         num_envs=tracker.num_envs,
         max_samples=tracker.max_samples,
         device=tracker.device,
+        gpus=tracker.gpus,
         engine=tracker.engine,
         in_model_file=in_model,
         seed=tracker.seed,

@@ -9,6 +9,7 @@ from parc_core.config.paths import PathLike, load_yaml
 from parc_core.config.schema import from_mapping, setting
 from parc_core.errors import ConfigError
 
+MOST_GPUS = 1024
 LARGEST_SEED = 2**32 - 1
 """torch's generator on the CPU, which makes the networks, takes 32 bits and drops the others without a word."""
 
@@ -31,11 +32,14 @@ class TrackerConfig:
     output_dir: Optional[str] = None
     """Folder of the training's results; null = `runs/<key>` in the store, the key made from what is trained."""
     num_envs: int = setting(2048, at_least=1, at_most=10_000_000)
-    """Environments that are simulated at once."""
+    """Environments that are simulated at once, on all GPUs together."""
     max_samples: int = setting(10_000_000_000, at_least=0)
     """Training ends after this many control steps over all environments."""
     device: str = "cuda:0"
     """Where training runs: cpu, cuda, cuda:0, …"""
+    gpus: int = setting(1, at_least=1, at_most=MOST_GPUS, ours=True)
+    """GPUs of this machine that train together, from device on: with cuda:2 and 4 GPUs cuda:2 to cuda:5. Each takes the
+    same share of num_envs. With device cpu so many processes on the CPU."""
     # Which engines there are is checked where they are known: `engines/registry.py`.
     engine: str = setting("auto", ours=True)
     """Physics; auto takes mujoco_warp on CUDA and mujoco otherwise."""
@@ -69,6 +73,7 @@ class TrackerConfig:
                 " or a dataset creation config"
             )
         check_device_name(self.device)
+        check_share(self.num_envs, self.gpus)
         name = self.model_name
         if not name or not all(c.isalnum() or c in "-_." for c in name) or name.startswith("."):
             raise ConfigError(
@@ -103,3 +108,18 @@ def check_device_name(device: str) -> None:
     kind, _, index = device.partition(":")
     if kind not in ("cpu", "cuda") or (":" in device and not index.isdigit()):
         raise ConfigError(f"'device' is '{device}', but must be cpu, cuda or cuda:<number>")
+
+
+def check_share(num_envs: int, gpus: int) -> None:
+    """Refuse environments that cannot be shared out equally.
+
+    Raises:
+        ConfigError: gpus does not divide num_envs.
+    """
+    less = num_envs // gpus * gpus
+    if less != num_envs:
+        nearest = f"{less} or {less + gpus}" if less else str(gpus)
+        raise ConfigError(
+            f"'num_envs' is {num_envs}, which 'gpus' ({gpus}) does not divide; it counts the environments of all GPUs: "
+            f"set it to {nearest}"
+        )

@@ -14,7 +14,13 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from parc_core.config.paths import PathLike, expand, resolve
 from parc_core.config.schema import from_mapping, nearest_key, setting
-from parc_core.config.tracker_config import LARGEST_SEED, check_device_name, none_or_path
+from parc_core.config.tracker_config import (
+    LARGEST_SEED,
+    MOST_GPUS,
+    check_device_name,
+    check_share,
+    none_or_path,
+)
 from parc_core.errors import ConfigError
 from parc_core.system.files import write_text
 
@@ -35,8 +41,8 @@ NO_EFFECT = {
     "log_file": "the log is <output_dir>/log.txt",
     "int_output_dir": "checkpoints lie in <output_dir>/checkpoints",
     "test_episodes": "the agent config says it",
-    "num_workers": "one process trains",
-    "master_port": "one process trains",
+    "num_workers": "gpus says how many processes train, and num_envs counts the environments of all of them",
+    "master_port": "training on several GPUs finds a free port itself",
 }
 """PARC's arguments that are accepted without effect, each with the reason."""
 
@@ -52,11 +58,14 @@ class TrainArgs:
     output_dir: str
     """Folder of the results."""
     num_envs: int = setting(2048, at_least=1, at_most=10_000_000)
-    """Environments that are simulated at once."""
+    """Environments that are simulated at once, on all GPUs together."""
     max_samples: int = setting(10_000_000_000, at_least=0)
     """Training ends after this many control steps over all environments."""
     device: str = "cuda:0"
-    """Where training runs."""
+    """Where training runs; of several GPUs the first."""
+    gpus: int = setting(1, at_least=1, at_most=MOST_GPUS, ours=True)
+    """GPUs of this machine that train together, from `device` on; on the CPU so many processes. Where torchrun has
+    started the trainer, its number of processes counts instead. Written to the file only where there are several."""
     engine: str = "auto"
     """Physics; auto takes mujoco_warp on CUDA and mujoco otherwise."""
     in_model_file: Optional[str] = None
@@ -68,6 +77,7 @@ class TrainArgs:
 
     def __post_init__(self) -> None:
         check_device_name(self.device)
+        check_share(self.num_envs, self.gpus)
 
 
 def write_train_args(path: PathLike, args: TrainArgs) -> None:
@@ -80,7 +90,7 @@ def format_train_args(args: TrainArgs) -> str:
     lines = []
     for name in _names():
         value = getattr(args, name)
-        if value is not None:
+        if value is not None and (name, value) != ("gpus", 1):  # PARC's program does not know it
             lines.append(f"--{name} {shlex.quote(str(value))}\n")
     lines += [f"--{name} {shlex.quote(value)}\n" for name, value in _for_parc(args).items()]
     return "".join(lines)

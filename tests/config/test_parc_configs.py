@@ -193,6 +193,14 @@ def test_no_model_in_parcs_spellings(tmp_path, text):
         ("dataset_file: none\n", "neither 'dataset_file' nor 'create_dataset_config' is set"),
         ("dataset_file: a\ndevice: gpu\n", "'device' is 'gpu', but must be cpu, cuda or cuda:<number>"),
         ("dataset_file: a\ndevice: 'cuda:'\n", "'device' is 'cuda:'"),
+        (
+            "dataset_file: a\nnum_envs: 10\ngpus: 4\n",
+            "'num_envs' is 10, which 'gpus' (4) does not divide; it counts the environments of all GPUs: set it "
+            "to 8 or 12",
+        ),
+        ("dataset_file: a\nnum_envs: 3\ngpus: 4\n", "set it to 4"),
+        ("dataset_file: a\ngpus: 0\n", "'gpus' is 0"),
+        ("dataset_file: a\ngpus: [0, 1]\n", "'gpus' must be a whole number"),
         ("dataset_file: a\nmodel_name: a/b\n", "'model_name' is 'a/b'"),
         ("dataset_file: a\nnum_env: 3\n", "the nearest known key is 'num_envs'"),
     ],

@@ -75,7 +75,7 @@ def test_shipped_configs_emit_and_read_back(config, data, elsewhere):
         str(files["dm_env.yaml"]),
         str(files["agent_config.yaml"]),
     )
-    for name in ("num_envs", "max_samples", "device", "engine", "seed", "in_model_file"):
+    for name in ("num_envs", "max_samples", "device", "gpus", "engine", "seed", "in_model_file"):
         assert getattr(args, name) == getattr(tracker, name), name
     assert args.ignored == ()
     assert tracker_warnings(tracker) == []

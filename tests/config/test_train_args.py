@@ -74,6 +74,19 @@ def test_overrides_from_a_command_line(tmp_path):
     assert (args.seed, args.num_envs, args.device) == (9, 16, "cpu")
 
 
+def test_several_gpus_are_written_and_one_is_not(tmp_path):
+    """PARC's program, which reads the file too, does not know the argument."""
+    path = tmp_path / "train_args.txt"
+    write_train_args(path, ARGS)
+    assert "gpus" not in path.read_text()
+    several = dataclasses.replace(ARGS, gpus=4)
+    write_train_args(path, several)
+    assert "--gpus 4\n" in path.read_text()
+    assert read_train_args(path) == several
+    with pytest.raises(ConfigError, match=r"'num_envs' is 8, which 'gpus' \(3\) does not divide.* 6 or 9$"):
+        read_train_args(path, {"gpus": "3"})
+
+
 def test_data_dir_in_paths(tmp_path, monkeypatch):
     monkeypatch.setenv("DATA_DIR", "/data")
     path = write(tmp_path, "--env_config $DATA_DIR/e --agent_config a --output_dir $DATA_DIR/o --device cpu")

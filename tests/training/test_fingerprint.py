@@ -104,6 +104,9 @@ def test_presets_keep_their_run_keys(preset, monkeypatch):
     tracker = dataclasses.replace(tracker, in_model_file=None)
     name = preset.partition("/")[0].replace(".yaml", "")
     assert run_folder.run_key(tracker, "motions.yaml") == STORED["run_keys"][name]
+    assert (
+        run_folder.run_key(dataclasses.replace(tracker, gpus=2), "motions.yaml") == STORED["run_keys"][name]
+    )
 
 
 def test_a_key_of_the_future_changes_no_training_until_it_is_set():
