@@ -116,3 +116,8 @@ def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def rotate(q: np.ndarray, vector: np.ndarray) -> np.ndarray:
     t = 2.0 * np.cross(q[..., :3], vector)
     return vector + q[..., 3:] * t + np.cross(q[..., :3], t)
+
+
+def inverse(q: np.ndarray) -> np.ndarray:
+    """Of unit quaternions."""
+    return q * np.array([-1.0, -1.0, -1.0, 1.0])

@@ -6,13 +6,10 @@ This one opens archives of plain `.npy` members alone, as large as their budget 
 
 from __future__ import annotations
 
-import ast
 import io
-import pickle
-import struct
 import zipfile
 import zlib
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, FrozenSet, List, Optional
 
 import numpy as np
 
@@ -20,33 +17,16 @@ from parc_core.errors import DataError
 from parc_core.motion.clip import MotionTerrain
 from parc_core.motion.formats.container import from_parts
 from parc_core.motion.formats.foreign import AMASS, AMASS_KEYS
+from parc_core.motion.formats.npy import BROKEN, plain_array
 from parc_core.motion.formats.numbers import array, loop_mode_of, number, terrain_of
 from parc_core.motion.formats.pickle_limits import Budget
 from parc_core.motion.formats.safe_pickle import printable
 
 _POSE_KEYS = ("root_pos", "root_rot", "joint_rot")
 _MAX_MEMBERS = 256
-_MAX_HEADER = 10_000  # as numpy's own limit
 _ENCRYPTED = 1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those that numpy writes
-_PLAIN = frozenset("fiubUS")
-_BROKEN = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    SyntaxError,
-    RecursionError,
-    MemoryError,
-    OverflowError,
-    NotImplementedError,
-    pickle.UnpicklingError,
-)
+_BROKEN = (zipfile.BadZipFile, zlib.error, *BROKEN)
 
 
 def npz_bytes(mt: MotionTerrain, where: str) -> bytes:
@@ -98,24 +78,56 @@ def read_npz(data: bytes, where: str) -> MotionTerrain:
 
 
 def _arrays(data: bytes, where: str) -> Dict[str, np.ndarray]:
+    names = array_names(data, where)
+    if names >= AMASS_KEYS:
+        raise DataError(f"{where}: {AMASS}")
+    return read_arrays(data, where)
+
+
+def array_names(data: bytes, where: str) -> FrozenSet[str]:
+    """Names of the arrays of an archive, none of them read.
+
+    Raises:
+        DataError: no archive, or one of torch.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = [member.filename for member in archive.infolist()]
+    except _BROKEN as error:
+        raise _corrupt(error, where) from None
+    if any(name.endswith("data.pkl") for name in names):
+        raise DataError(f"{where}: a file of torch (a model, or tensors), not a motion")
+    return frozenset(name[:-4] for name in names if name.endswith(".npy"))
+
+
+def read_arrays(data: bytes, where: str, wanted: Optional[FrozenSet[str]] = None) -> Dict[str, np.ndarray]:
+    """The plain arrays of an archive.
+
+    Args:
+        data: the file's content.
+        where: its name for messages.
+        wanted: only those of these names; all by default, and then nothing else may be in it.
+
+    Raises:
+        DataError: corrupt, too large, or not of plain arrays.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
-            names = {member.filename for member in members}
-            if {f"{key}.npy" for key in AMASS_KEYS} <= names:
-                raise DataError(f"{where}: {AMASS}")
-            if any(name.endswith("data.pkl") for name in names):
-                raise DataError(f"{where}: a file of torch (a model, or tensors), not a motion")
+            if wanted is not None:
+                members = [member for member in members if member.filename[:-4] in wanted]
             _check_members(members, len(data))
-            return {member.filename[:-4]: _member(archive.read(member)) for member in members}
+            return {member.filename[:-4]: plain_array(archive.read(member)) for member in members}
     except _BROKEN as error:
-        words = printable(str(error)) or type(error).__name__
-        raise DataError(
-            f"{where}: corrupt .npz, or not of plain arrays ({words}); replace the file"
-        ) from None
+        raise _corrupt(error, where) from None
 
 
-def _check_members(members: Any, size: int) -> None:
+def _corrupt(error: BaseException, where: str) -> DataError:
+    words = printable(str(error)) or type(error).__name__
+    return DataError(f"{where}: corrupt .npz, or not of plain arrays ({words}); replace the file")
+
+
+def _check_members(members: List[zipfile.ZipInfo], size: int) -> None:
     """Raises before anything is unpacked."""
     budget = Budget(size)
     if len(members) > _MAX_MEMBERS:
@@ -128,26 +140,3 @@ def _check_members(members: Any, size: int) -> None:
         if member.compress_type not in _METHODS:
             raise ValueError(f"an unknown compression, {member.compress_type}")
         budget.take(member.file_size)
-
-
-def _member(data: bytes) -> np.ndarray:
-    """The array of an `.npy`, as large as its header says."""
-    file = io.BytesIO(data)
-    version = np.lib.format.read_magic(file)
-    size = struct.unpack("<H", file.read(2))[0] if version == (1, 0) else struct.unpack("<I", file.read(4))[0]
-    if size > _MAX_HEADER:
-        raise ValueError("a header beyond all measure")
-    header = ast.literal_eval(file.read(size).decode("utf-8"))
-    shape, kind = _shape(header["shape"]), header["descr"]
-    # Structures and objects are lists and other texts; numpy's parser of texts evaluates parts of them.
-    if not isinstance(kind, str) or kind[1:2] not in _PLAIN or not kind[2:].isdigit() or len(kind) > 12:
-        raise ValueError("not of plain numbers or text")
-    content = np.frombuffer(file.read(), dtype=np.dtype(kind))
-    native = content.astype(content.dtype.newbyteorder("="))
-    return native.reshape(shape, order="F" if header["fortran_order"] is True else "C")
-
-
-def _shape(shape: Any) -> Tuple[int, ...]:
-    if not isinstance(shape, tuple) or not all(isinstance(size, int) and size >= 0 for size in shape):
-        raise ValueError("a shape that is not of whole numbers")
-    return shape
