@@ -27,6 +27,7 @@ from parc_core.system.processes import usable_cores
 from parc_core.system.proxies import drop_unusable
 from parc_core.video.draw import backend_environment, backends, what_drawing_needs
 from parc_tracker.configured_server import check_server
+from parc_tracker.gpu_lines import driver_line, gpu_line, together_line
 
 MIN_FREE_GIB = 5
 RENDER_TIMEOUT_S = 60
@@ -66,6 +67,7 @@ def checks() -> List[Check]:
         ("Python", check_python),
         ("PyTorch", check_torch),
         ("CUDA GPU", check_cuda),
+        ("several GPUs", check_together),
         *engines,
         ("rendering", check_rendering),
         ("Prefect", check_prefect),
@@ -102,17 +104,23 @@ def check_torch() -> Check:
 
 
 def check_cuda() -> Check:
-    """GPUs that PyTorch sees."""
+    """GPUs that PyTorch sees, who trains on them, their driver."""
     torch = _import("torch")
     fix = "install an NVIDIA driver and a CUDA build of PyTorch; without a GPU use device: cpu"
     if torch is None or not torch.cuda.is_available():
         return Check("CUDA GPU", False, "none that PyTorch can use", fix, needed=False)
-    names = []
-    for index in range(torch.cuda.device_count()):
-        free, total = torch.cuda.mem_get_info(index)
-        name = torch.cuda.get_device_name(index)
-        names.append(f"cuda:{index} {name}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free")
-    return Check("CUDA GPU", True, "; ".join(names), needed=False)
+    lines = [gpu_line(torch, index) for index in range(torch.cuda.device_count())]
+    return Check("CUDA GPU", True, "; ".join([*lines, driver_line(torch)]), needed=False)
+
+
+def check_together() -> Check:
+    """What the processes of one training talk through (`gpus`)."""
+    name, fix = "several GPUs", "install a build of PyTorch for Linux with CUDA; without it keep gpus: 1"
+    torch = _import("torch")
+    if torch is None:
+        return Check(name, False, "needs PyTorch", fix, needed=False)
+    ok, detail = together_line(torch)
+    return Check(name, ok, detail, "" if ok else fix, needed=False)
 
 
 def check_engine(engine: str) -> Check:

@@ -59,9 +59,9 @@ def train(configs: Result, dataset: Result, max_samples: int, trainer_python: st
     run_dir, key = training_folder(configs), configs["run_key"]
     files = write_here(configs, dataset)
     lines = ProgressLines(max_samples, get_run_logger().info)
-    run = TrainingRun(
-        trainer_command(files[ARGS_FILE], trainer_python), run_dir, configs["arguments"]["device"], key
-    )
+    arguments = configs["arguments"]
+    command = trainer_command(files[ARGS_FILE], trainer_python)
+    run = TrainingRun(command, run_dir, arguments["device"], key, arguments["gpus"])
     with TrainingArtifacts(max_samples, run_dir) as artifacts, _heard(lines, artifacts) as listener:
         run_training(run, listener, held_lease(), delays=BACK_OFF)
     done = f"runs/{key}/done/{lines.samples}"

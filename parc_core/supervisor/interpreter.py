@@ -59,13 +59,14 @@ def _with_package_alone(folder: Path) -> Path:
     return folder
 
 
-def check_trainer_python(python: str, engine: str, device: str, where: str) -> str:
-    """Let the interpreter import torch, the engine and parc_core, and look for the device.
+def check_trainer_python(python: str, engine: str, device: str, where: str, gpus: int = 1) -> str:
+    """Let the interpreter import torch, the engine and parc_core, and look for the devices.
 
     Args:
         python: path of the interpreter.
         engine, device: as the tracker config has them.
         where: the config's name, for messages.
+        gpus: how many are to train together, from the device on.
 
     Returns:
         Its version, such as "3.8.18".
@@ -78,7 +79,7 @@ def check_trainer_python(python: str, engine: str, device: str, where: str) -> s
     try:
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run(
-                [python, script, engine, device, str(import_folder(python, Path(folder)))],
+                [python, script, engine, device, str(import_folder(python, Path(folder))), str(gpus)],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=TIMEOUT_S,

@@ -81,6 +81,9 @@ def train_from_arguments(
     command = trainer_command(Path(arg_file).absolute(), trainer_python)
     with exit_interrupted():
         run_training(
-            TrainingRun(command, folder, args.device, key), listener, lease, Limits(stop=STOP_SECONDS)
+            TrainingRun(command, folder, args.device, key, args.gpus),
+            listener,
+            lease,
+            Limits(stop=STOP_SECONDS),
         )
     return folder

@@ -60,10 +60,10 @@ def check_runnable(path: PathLike, registry_model: Optional[Callable[[str], Path
 
             check_start(resolve(str(tracker.in_model_file)), load_agent_config(tracker.agent_config).model)
     if tracker.trainer_python is None:
-        check_device(tracker.device, where)
+        check_device(tracker.device, where, tracker.gpus)
     else:
         python = existing_file(tracker.trainer_python, "trainer_python", where)
-        check_trainer_python(str(python), tracker.engine, tracker.device, where)
+        check_trainer_python(str(python), tracker.engine, tracker.device, where, tracker.gpus)
     if tracker.output_dir is not None:
         check_writable(Path(tracker.output_dir), "output_dir", where)
     return tracker

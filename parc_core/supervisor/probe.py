@@ -1,7 +1,7 @@
 """Run by another interpreter, as a file: whether it can train. Any Python can read it, even one too old to train.
 
-`python probe.py <engine> <device> <folder that holds parc_core>` prints one line of JSON behind a marker: `python`
-(version) and `problems`, each a pair of what is wrong and the command or setting that fixes it.
+`python probe.py <engine> <device> <folder that holds parc_core> <GPUs>` prints one line of JSON behind a marker:
+`python` (version) and `problems`, each a pair of what is wrong and the command or setting that fixes it.
 """
 
 # ruff: noqa: UP031 - Pythons before 3.6 know no f-strings
@@ -15,7 +15,7 @@ OLDEST_PYTHON = (3, 8)
 OLDEST_TORCH = (1, 13)
 
 
-def problems(engine, device):
+def problems(engine, device, gpus):
     """Pairs of (what is wrong, how to fix it), in the order in which they are to be fixed."""
     python = sys.executable
     if sys.version_info < OLDEST_PYTHON:
@@ -41,11 +41,11 @@ def problems(engine, device):
     error = import_error("parc_core.train")
     if error:
         return [("parc_core: " + error, "%s -m pip install %s" % (python, pip_arguments("{}")))]
-    return engine_problems(engine, device)
+    return engine_problems(engine, device, gpus)
 
 
-def engine_problems(engine, device):
-    """What the chosen engine lacks, and whether the device is there."""
+def engine_problems(engine, device, gpus=1):
+    """What the chosen engine lacks, and whether the devices are there."""
     from parc_core.engines.devices import check_device
     from parc_core.engines.registry import ENGINES, check_engine, resolve_engine
     from parc_core.errors import ConfigError
@@ -55,7 +55,7 @@ def engine_problems(engine, device):
     if lacking:
         return lacking
     try:
-        check_engine(engine, check_device(device, "it"))
+        check_engine(engine, check_device(device, "it", gpus))
     except ConfigError as error:
         return [(str(error), "")]
     return []
@@ -93,5 +93,6 @@ def import_error(name):
 
 if __name__ == "__main__":
     sys.path[0] = sys.argv[3]  # was this file's folder, whose modules would hide others
-    answer = {"python": "%d.%d.%d" % sys.version_info[:3], "problems": problems(*sys.argv[1:3])}
+    found = problems(sys.argv[1], sys.argv[2], int(sys.argv[4]))
+    answer = {"python": "%d.%d.%d" % sys.version_info[:3], "problems": found}
     print(MARKER + json.dumps(answer))

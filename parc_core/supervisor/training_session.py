@@ -30,9 +30,11 @@ class TrainingRun:
     run_dir: Path
     """Its folder on this machine."""
     device: str
-    """`cpu`, `cuda:0`, …"""
+    """`cpu`, `cuda:0`, …; of several the first."""
     key: Optional[str] = None
     """Names the training in the store (`runs/<key>`); None: it stays on this machine."""
+    gpus: int = 1
+    """How many train together, from the device on."""
 
 
 def run_training(
@@ -58,8 +60,10 @@ def run_training(
     """
     if lease is not None:
         listener = _also_checking(listener, lease)
-    gpu = device_lock(run.device, listener.note, listener.check)
-    with gpu as locks, _mirrored(run, listener, lease) as heard:
+    gpus = device_lock(
+        run.device, listener.note, listener.check, gpus=run.gpus, owner=str(run.run_dir.absolute())
+    )
+    with gpus as locks, _mirrored(run, listener, lease) as heard:
         supervise(
             run.command,
             run.run_dir,

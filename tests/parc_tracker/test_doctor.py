@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -24,7 +25,7 @@ def quick_rendering(monkeypatch):
 
 def test_every_line_has_a_detail_and_every_failure_a_fix():
     found = doctor.checks()
-    assert len({check.name for check in found}) == len(found) == 9 + len(ENGINES)
+    assert len({check.name for check in found}) == len(found) == 10 + len(ENGINES)
     for check in found:
         assert check.detail
         assert "\n" not in check.detail + check.fix
@@ -183,3 +184,49 @@ def test_the_gpu_engine_on_a_gpu(monkeypatch):
     check = doctor.check_engine("mujoco_warp")
     assert not check.ok
     assert check.detail.endswith("the driver is for CUDA 12.2")
+
+
+def test_every_gpu_with_its_memory_and_the_training_on_it(monkeypatch, tmp_path):
+    import torch
+
+    from parc_core.supervisor.gpu_lock import device_lock
+    from parc_tracker import gpu_lines
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (2**30 * (70 + index), 2**30 * 80))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "Some GPU")
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 580.65.06\necho 580.65.06\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(gpu_lines.shutil, "which", lambda name: str(program))
+    with device_lock("cuda:1", owner="/runs/abc"):
+        check = doctor.check_cuda()
+    assert check.ok
+    assert check.detail == (
+        "cuda:0 Some GPU, 70 of 80 GiB free, no training on it; "
+        "cuda:1 Some GPU, 71 of 80 GiB free, in use by /runs/abc; driver 580.65.06, PyTorch for CUDA 13.0"
+    )
+    program.write_text("#!/bin/sh\nexit 9\n")
+    assert doctor.check_cuda().detail.endswith("driver unknown, PyTorch for CUDA 13.0")
+    monkeypatch.setattr(gpu_lines.shutil, "which", lambda name: None)
+    assert doctor.check_cuda().detail.endswith("driver unknown (no nvidia-smi), PyTorch for CUDA 13.0")
+
+
+def test_what_several_gpus_talk_through(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    check = doctor.check_together()
+    assert check.ok and check.detail == "gloo, processes on the CPU" and not check.needed
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda: False)
+    check = doctor.check_together()
+    assert not check.ok and check.detail == "PyTorch without NCCL" and "gpus: 1" in check.fix
+    monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda: True)
+    monkeypatch.setattr(torch.cuda.nccl, "version", lambda: (2, 27, 3))
+    assert doctor.check_together().detail == "NCCL 2.27.3, 4 GPUs"

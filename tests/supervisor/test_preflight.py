@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
@@ -39,6 +41,46 @@ def test_the_device_of_a_name(monkeypatch):
         ConfigError, match=r"^t: 'device' is 'cuda', but PyTorch finds no CUDA GPU here; set "
     ):
         check_device("cuda", "t")
+
+
+def test_several_gpus_from_a_device_on(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda: True)
+    assert check_device("cuda", "", 3) == torch.device("cuda")
+    assert check_device("cuda:1", "", 2) == torch.device("cuda:1")
+    with pytest.raises(
+        ConfigError, match=r"^t: 'gpus' is 4, but there are 3 GPUs from cuda:0 on; set it to 3 or less$"
+    ):
+        check_device("cuda", "t", 4)
+    with pytest.raises(
+        ConfigError,
+        match=r"^'gpus' is 2, but there is 1 GPU from cuda:2 on; set it to 1 or less, or a lower device than "
+        r"'cuda:2'$",
+    ):
+        check_device("cuda:2", "", 2)
+    monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda: False)
+    assert check_device("cuda:2") == torch.device("cuda:2")
+    with pytest.raises(ConfigError, match=r"^'gpus' is 2, but this PyTorch has no nccl, .* set 'gpus: 1'"):
+        check_device("cuda:0", "", 2)
+
+
+def test_processes_on_the_cpu_talk_through_gloo(monkeypatch):
+    assert check_device("cpu", "", 64) == torch.device("cpu")
+    monkeypatch.setattr(torch.distributed, "is_available", lambda: False)
+    assert check_device("cpu") == torch.device("cpu")
+    with pytest.raises(ConfigError, match=r"^'gpus' is 2, but this PyTorch has no gloo"):
+        check_device("cpu", "", 2)
+
+
+def test_more_gpus_than_there_are_are_refused_before_the_merge(tracker_config, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    config = change(tracker_config, device="cuda:0", gpus=4, num_envs=8)
+    with pytest.raises(ConfigError, match=r"'gpus' is 4, but there are 2 GPUs from cuda:0 on"):
+        check_runnable(config)
+    with pytest.raises(ConfigError, match=r"'device' is 'cuda:0', but PyTorch finds no CUDA GPU"):
+        check_runnable(change(config, trainer_python=sys.executable))  # asked there
 
 
 def test_an_engine_that_does_not_exist_is_refused_before_anything_is_read(tmp_path):
