@@ -28,9 +28,9 @@ from parc_core.config.tracker_config import load_tracker_config
 from parc_core.evaluate import Runner, evaluate_and_save
 from parc_core.motion.dataset.dataset_file import read_motions_yaml
 from parc_core.motion.formats.container import read_motion_terrain
+from parc_core.motion.quality import QualityMeter, mean_quality
 from parc_core.record import RecordJob, record
 from parc_core.recording.names import FOLDER
-from parc_core.recording.quality import QualityMeter, mean_quality
 from parc_core.recording.result import Recording
 from parc_core.supervisor.local_training import train_from_config
 from parc_core.supervisor.supervise import Listener

@@ -25,9 +25,9 @@ from parc_core.motion.dataset.dataset_file import (
     read_motions_yaml,
     write_motions_yaml,
 )
+from parc_core.motion.quality import check_limits
 from parc_core.playback.policy import load_policy
 from parc_core.recording.names import FOLDER, recording_places
-from parc_core.recording.quality import check_limits
 from parc_core.recording.recorder import Progress, Recorder, RecordOptions
 from parc_core.recording.result import FILE, MotionRecord, Recording, resumed
 from parc_core.system import json_text

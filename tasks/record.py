@@ -68,7 +68,7 @@ def record_motions(
         configs: the result of `emit_configs`.
         dataset: the result of `build_dataset`.
         model: reference to the trained model.
-        limits: largest values of a recording's numbers, see `recording.quality.Quality`.
+        limits: largest values of a recording's numbers, see `motion.quality.Quality`.
 
     Returns:
         `recording` (reference to recording.json), `folder` (key of the folder of motion classes in the store),

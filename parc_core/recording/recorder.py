@@ -15,10 +15,10 @@ from parc_core.motion.clip import MotionClip, MotionTerrain
 from parc_core.motion.dataset.preprocessing import Preprocessor, preprocess
 from parc_core.motion.formats import safe_pickle
 from parc_core.motion.formats.container import motion_terrain_bytes
+from parc_core.motion.quality import QualityMeter
 from parc_core.playback.play import Policy, waves
 from parc_core.recording.perform import Attempt, Frames, perform
 from parc_core.recording.place import placed
-from parc_core.recording.quality import QualityMeter
 from parc_core.recording.result import Failure, MotionRecord, Recording
 from parc_core.system.files import PathLike, sha256_bytes, write_bytes
 from parc_core.terrain.heightfield import Heightfield

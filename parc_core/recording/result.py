@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from parc_core.errors import ConfigError, DataError
-from parc_core.recording.quality import Quality, mean_quality
+from parc_core.motion.quality import Quality, mean_quality
 from parc_core.system import json_text
 from parc_core.system.files import PathLike, content_sha256, write_json
 

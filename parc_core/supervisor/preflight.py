@@ -74,7 +74,7 @@ def _check_limits(tracker: TrackerConfig, where: str) -> None:
     names = [field.name for field in dataclasses.fields(Summary) if field.type in _NUMBERS]
     check_gate(tracker.gate, names, f"{where}: gate")
     if tracker.record_limits:
-        from parc_core.recording.quality import check_limits  # PyTorch, too
+        from parc_core.motion.quality import check_limits  # PyTorch, too
 
         check_limits(tracker.record_limits, f"{where}: 'record_limits'")
 

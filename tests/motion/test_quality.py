@@ -7,7 +7,7 @@ import pytest
 
 from parc_core.errors import ConfigError
 from parc_core.motion.clip import MotionClip
-from parc_core.recording.quality import Quality, QualityMeter, check_limits, mean_quality, penetration_depth
+from parc_core.motion.quality import Quality, QualityMeter, check_limits, mean_quality, penetration_depth
 from parc_core.terrain.heightfield import Heightfield
 from tests.engines.scenes import FEET, LEG
 from tests.envs.scenes import humanoid
