@@ -78,4 +78,5 @@ class TerrainLayout:
             self.dx,
             terrains_per_motion=self.copies,
             num_motions=self.num_motions,
+            names=self.names,
         )

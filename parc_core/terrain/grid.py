@@ -14,7 +14,7 @@ import numpy as np
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.terrain.heightfield import Heightfield
-from parc_core.terrain.heightfield_arrays import HeightfieldArrays
+from parc_core.terrain.heightfield_arrays import HeightfieldArrays, terrain_name
 from parc_core.terrain.mesh import Mesh, heightfield_mesh, with_skirt
 
 BUILD_MODES = ("square", "wide", "file")
@@ -63,6 +63,7 @@ def build_grid(
     *,
     terrains_per_motion: int = 1,
     num_motions: Optional[int] = None,
+    names: Sequence[str] = (),
 ) -> TerrainGrid:
     """Arranges terrains as in spec section 5 (golden files 05_grid_square*, 05_grid_wide*).
 
@@ -78,6 +79,7 @@ def build_grid(
         dx: cell size that all terrains must have, m.
         terrains_per_motion: copies of each terrain, mode wide alone has more than one.
         num_motions: mode file: how many motions share the terrain.
+        names: of the terrains, for messages.
 
     Raises:
         ConfigError: unknown mode; copies asked of a mode that has none.
@@ -90,14 +92,14 @@ def build_grid(
             f"dm.terrains_per_motion is {terrains_per_motion}; it must be 1 with terrain_build_mode {mode}"
         )
     flat = terrains if isinstance(terrains, HeightfieldArrays) else HeightfieldArrays.of(terrains)
-    flat.check_cell_sizes(dx)
+    flat.check_cell_sizes(dx, names)
     if mode == "file":
         shared = terrains[0] if not isinstance(terrains, HeightfieldArrays) else flat.heightfields()[0]
         return _shared_grid(shared, len(flat) if num_motions is None else num_motions, terrains_per_motion)
     return (
-        _square(flat.padded(padding), dx)
+        _square(flat.padded(padding), dx, names)
         if mode == "square"
-        else _wide(flat, terrains_per_motion, padding, dx)
+        else _wide(flat, terrains_per_motion, padding, dx, names)
     )
 
 
@@ -111,17 +113,19 @@ def _shared_grid(terrain: Heightfield, num_motions: int, copies: int) -> Terrain
     )
 
 
-def _square(padded: HeightfieldArrays, dx: float) -> TerrainGrid:
+def _square(padded: HeightfieldArrays, dx: float, names: Sequence[str]) -> TerrainGrid:
     """Plots as large as the largest padded terrain, around the origin."""
     count, plot = len(padded), padded.dims.max(axis=0)
     side = math.ceil(math.sqrt(count))
     first = np.stack(np.divmod(np.arange(count), side), axis=-1)[:, None] * plot  # (M, 1, 2)
     dims = plot * side
     margins = np.stack((np.zeros_like(padded.dims), plot - padded.dims), axis=1)
-    return _laid_out(padded, first, dims, -0.5 * dims * dx, margins, dx)
+    return _laid_out(padded, first, dims, -0.5 * dims * dx, margins, dx, names)
 
 
-def _wide(terrains: HeightfieldArrays, copies: int, padding: int, dx: float) -> TerrainGrid:
+def _wide(
+    terrains: HeightfieldArrays, copies: int, padding: int, dx: float, names: Sequence[str]
+) -> TerrainGrid:
     """Each terrain in its own size; what there is between two terrains belongs to both halves' paddings."""
     step = terrains.dims + 2 * padding
     along_x = np.cumsum(step[:, 0]) - step[:, 0]
@@ -130,7 +134,7 @@ def _wide(terrains: HeightfieldArrays, copies: int, padding: int, dx: float) -> 
     first[..., 1] = np.arange(copies) * step[:, 1:]
     dims = (first[:, -1] + terrains.dims).max(axis=0)
     margins = np.full((len(terrains), 2, 2), padding)
-    grid = _laid_out(terrains, first, dims, np.zeros(2), margins, dx)
+    grid = _laid_out(terrains, first, dims, np.zeros(2), margins, dx, names)
     return replace(grid, skirt=padding * dx)
 
 
@@ -141,6 +145,7 @@ def _laid_out(
     grid_min: np.ndarray,
     margins: np.ndarray,
     dx: float,
+    names: Sequence[str],
 ) -> TerrainGrid:
     """The grid with each terrain at its places.
 
@@ -150,13 +155,14 @@ def _laid_out(
         dims: (2,) cells of the grid.
         grid_min: (2,) m, centre of its first cell.
         margins: (M, 2, 2) cells before and behind each terrain, along x and y, that lie at its lowest height.
+        names: of the terrains, for messages.
     """
     if dims.prod() > _MAX_CELLS:
         largest = int(terrains.sizes.argmax())
         nx, ny = terrains.dims[largest]
         raise DataError(
-            f"the terrain grid would have {dims[0]} x {dims[1]} cells because terrain {largest} is "
-            f"{nx} x {ny}; lower max_terrain_dim_x/y of the dataset"
+            f"the terrain grid would have {dims[0]} x {dims[1]} cells because that of "
+            f"{terrain_name(largest, names)} is {nx} x {ny}; lower max_terrain_dim_x/y of the dataset"
         )
     lowest = terrains.lowest
     hf = np.full(tuple(dims), lowest.min(), dtype=np.float32)

@@ -75,9 +75,8 @@ class HeightfieldArrays:
     def check_cell_sizes(self, horizontal_scale: float, names: Sequence[str] = ()) -> None:
         """Raises DataError, naming the terrain, unless all cells are `horizontal_scale` m wide."""
         odd = int(np.abs(self.dx - horizontal_scale).argmax())
-        name = names[odd] if odd < len(names) else f"terrain {odd}"
         field = Heightfield(np.zeros((1, 1), np.float32), self.min_point[odd], float(self.dx[odd]))
-        check_cell_size(field, horizontal_scale, name)
+        check_cell_size(field, horizontal_scale, terrain_name(odd, names))
 
     def padded(self, cells: int) -> HeightfieldArrays:
         """Each terrain with a border of `cells` cells at its lowest height, as `heightfield.pad` makes it."""
@@ -98,3 +97,8 @@ class HeightfieldArrays:
         heights[inside] = self.heights
         shift = np.float32(cells) * self.dx.astype(np.float32)
         return HeightfieldArrays(heights, dims, (self.min_point - shift[:, None]).astype(np.float32), self.dx)
+
+
+def terrain_name(number: int, names: Sequence[str]) -> str:
+    """What messages call a terrain."""
+    return names[number] if number < len(names) else f"terrain {number}"

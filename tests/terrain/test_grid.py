@@ -126,6 +126,16 @@ def test_impossible_grids():
         build_grid([], "square", 0, 0.5)
     with pytest.raises(DataError, match=r"terrain 0: terrain cells are 0.5 m"):
         build_grid([make([[0.0]])], "square", 0, 0.4)
+    with pytest.raises(DataError, match=r"walk/b: terrain cells are 0.5 m"):
+        build_grid([make([[0.0]]), make([[0.0]])], "square", 0, 0.4, names=["walk/b", "walk/c"])
+
+
+def test_a_grid_too_large_names_the_motion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parc_core.terrain.grid._MAX_CELLS", 5)
+    terrains = [make([[0.0]]), make([[0.0, 0.0, 0.0]])]
+    for mode in ("square", "wide"):
+        with pytest.raises(DataError, match=r"because that of run/far is \d x \d; lower max_terrain_dim"):
+            build_grid(terrains, mode, 1, 0.5, names=["run/a", "run/far"])
 
 
 def test_mesh_of_one_step():

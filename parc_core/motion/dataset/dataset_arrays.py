@@ -5,17 +5,20 @@ Worker processes import this module alone: torch would cost each of them seconds
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from parc_core.errors import DataError
 from parc_core.motion.clip import MotionClip
 from parc_core.motion.formats.container import read_motion_terrain, validate
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.heightfield_arrays import HeightfieldArrays
 
 _FRAMES = ("root_pos", "root_rot", "joint_rot", "contacts", "num_frames", "fps", "loop_wrap")
+_NAMED = 10  # files in one message
 _TERRAINS = tuple(HeightfieldArrays.__dataclass_fields__)
 
 
@@ -93,9 +96,16 @@ def read_files(job: ReadJob) -> DatasetArrays:
     """Reads and checks files; rotations are as in the files.
 
     Raises:
-        DataError: a file is missing, corrupt or makes no sense; the message names it.
+        DataError: files are missing, corrupt or make no sense; the message names them.
     """
-    contents = [_read_one(file, job) for file in job.files]
+    contents, errors = [], []
+    for file in job.files:
+        try:
+            contents.append(_read_one(file, job))
+        except DataError as error:
+            errors.append((file, error))
+    if errors:
+        raise _all_of(errors)
     return arrays_of([clip for clip, _ in contents], [terrain for _, terrain in contents], job.num_bodies)
 
 
@@ -119,6 +129,17 @@ def _read_one(file: str, job: ReadJob) -> Tuple[MotionClip, Heightfield]:
     terrain = content.terrain if content.terrain is not None else job.shared_terrain
     assert content.motion is not None and terrain is not None  # validate raises where there is none
     return content.motion, terrain
+
+
+def _all_of(errors: Sequence[Tuple[str, DataError]]) -> DataError:
+    """One error for all files of a dataset's list that cannot be used: they can be mended at once."""
+    if len(errors) == 1:
+        return errors[0][1]
+    names = [os.path.basename(file) for file, _ in errors[1 : 1 + _NAMED]]
+    more = f" and {len(errors) - 1 - _NAMED} more" if len(errors) - 1 > _NAMED else ""
+    return DataError(
+        f"{errors[0][1]} (so it is with {', '.join(names)}{more}: repair them, or take them off the list)"
+    )
 
 
 def _contacts(clip: MotionClip, num_bodies: int) -> np.ndarray:

@@ -24,10 +24,16 @@ _MAX_DEPTH = 250
 """Containers inside containers: all that walks through them, or writes them again, does so by recursion."""
 
 _PLAIN_DTYPE = re.compile(r"[biufcSUO][0-9]{1,9}")
+_UNREAD_DTYPE = re.compile(r"([MmV])[0-9]{1,9}")
+_UNREAD = {"M": "dates", "m": "time spans", "V": "structures"}
 
 
 class Forbidden(Exception):
     """A global that motion files have no business with."""
+
+
+class Unread(Exception):
+    """A sound array of a kind that is not read."""
 
 
 class Function(Callee):
@@ -51,6 +57,9 @@ class _Dtype(Stateful):
     def __init__(self, spec: str, *_align_copy: Any) -> None:
         # numpy's own parser of such texts evaluates parts of them.
         if not isinstance(spec, str) or not _PLAIN_DTYPE.fullmatch(spec):
+            kind = _UNREAD_DTYPE.fullmatch(spec) if isinstance(spec, str) else None
+            if kind is not None:
+                raise Unread(f"an array of {_UNREAD[kind[1]]} ({spec})")
             shown = spec[:40] if isinstance(spec, str) else type(spec).__name__
             raise pickle.UnpicklingError(f"dtype {shown!r} is not of plain numbers or text")
         self.spec = spec

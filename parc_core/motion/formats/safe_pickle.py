@@ -24,6 +24,7 @@ from parc_core.motion.formats.pickle_values import (
     Forbidden,
     Function,
     Globals,
+    Unread,
     finish,
     numpy_globals,
 )
@@ -86,6 +87,10 @@ def _load(data: bytes, where: str, known: Globals, others: Optional[AnyClass] = 
     except Forbidden as error:
         hint = _hint(str(error), ("torch.storage", "_load_from_bytes") in known)
         raise DataError(f"{where}: refused, its pickle asks for {error}; {hint}") from None
+    except Unread as error:
+        raise DataError(
+            f"{where}: holds {error}, which is not read; store it as plain numbers or text, or leave it out"
+        ) from None
     except _BROKEN as error:
         raise DataError(f"{where}: corrupt pickle ({_one_line(error)}); replace the file") from error
     except RuntimeError as error:  # torch's word for a storage that does not fit

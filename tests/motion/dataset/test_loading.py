@@ -92,6 +92,18 @@ def test_bad_files_are_named(tmp_path, workers):
         load_dataset(listing(tmp_path, (good, 1), (bad, 1)), workers=workers)
 
 
+def test_all_bad_files_of_a_list_are_named_at_once(tmp_path):
+    entries = [(write(tmp_path / "good.pkl", hf=terrain()), 1)]
+    for number in range(13):
+        (tmp_path / f"bad{number:02}.pkl").write_bytes(b"not a pickle")
+        entries.append((tmp_path / f"bad{number:02}.pkl", 1))
+    with pytest.raises(DataError) as error:
+        load_dataset(listing(tmp_path, *entries))
+    text = str(error.value)
+    assert "bad00.pkl: corrupt" in text and "(so it is with bad01.pkl, bad02.pkl" in text
+    assert "bad10.pkl and 2 more: repair them, or take them off the list)" in text and "good" not in text
+
+
 def test_unusable_motions_are_named(tmp_path):
     nan = still_clip()
     nan.root_pos[1, 0] = np.nan
