@@ -1,0 +1,1 @@
+"""From motion capture of any humanoid to the character's motions."""

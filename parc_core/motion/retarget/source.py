@@ -1,0 +1,57 @@
+"""A motion of another skeleton, as every reader of motion capture hands it over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+import numpy as np
+
+from parc_core.errors import DataError
+from parc_core.motion.formats.numbers import MAX_FPS
+
+
+@dataclass(frozen=True)
+class SourceMotion:
+    """T frames of a skeleton of J joints. Right-handed, z up, metres."""
+
+    names: Tuple[str, ...]
+    """J names."""
+    parents: np.ndarray
+    """(J,) int64: -1 at the root (or roots: loose points such as markers have no parent); parents come first."""
+    positions: np.ndarray
+    """(T, J, 3) float64 m, global."""
+    rotations: Optional[np.ndarray]
+    """(T, J, 4) float64 xyzw, global: how each joint's bones are turned from the rest pose. None where only positions
+    are known."""
+    rest_positions: Optional[np.ndarray]
+    """(J, 3) m, global: the pose in which all rotations are identity. Used where it is upright (T-pose, A-pose); None
+    where none is known."""
+    fps: float
+    """Frames per second, whole or not."""
+
+    @property
+    def num_frames(self) -> int:
+        return int(self.positions.shape[0])
+
+    def check(self, where: str) -> None:
+        """Raises DataError unless shapes fit each other and all numbers are finite."""
+        count, joints = self.num_frames, len(self.names)
+        shapes = {"parents": (joints,), "positions": (count, joints, 3), "rotations": (count, joints, 4)}
+        shapes["rest_positions"] = (joints, 3)
+        for name, shape in shapes.items():
+            values = getattr(self, name)
+            if values is None:
+                continue
+            if values.shape != shape:
+                raise DataError(f"{where}: {name} has shape {list(values.shape)}, {list(shape)} is needed")
+            if not np.isfinite(values).all():
+                raise DataError(f"{where}: {name} holds numbers that are not finite")
+        if count < 2:
+            raise DataError(f"{where}: {count} frame(s), a motion needs at least 2")
+        if not 0 < self.fps <= MAX_FPS:
+            raise DataError(
+                f"{where}: {self.fps:g} frames per second; above 0 and at most {MAX_FPS} are read"
+            )
+        if (self.parents >= np.arange(joints)).any() or (self.parents < -1).any():
+            raise DataError(f"{where}: a joint stands before its parent")
