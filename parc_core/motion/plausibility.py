@@ -13,13 +13,17 @@ from typing import Iterator, Optional
 import numpy as np
 
 from parc_core.motion.clip import MotionClip
-from parc_core.motion.skeleton import Skeleton, beyond_range, body_positions, multiply, off_axis
+from parc_core.motion.skeleton import Skeleton, beyond_range, body_positions, multiply, off_axis, wrong_way
 from parc_core.terrain.heightfield import Heightfield, grid_index
 
 MAX_OFF_AXIS = 0.1
 """rad by which a hinge may turn about other axes, or a fixed joint at all (real clips: 0.002)."""
 MAX_BEYOND_RANGE = 1.5
 """rad by which a joint may exceed its range (real clips: 0.49)."""
+BENT = 0.3
+"""rad from which a knee or an elbow counts as bent,"""
+MAX_WRONG_WAY = 0.9
+"""and share of the bent ones that bend the wrong way (real clips: 0), where a fifth of all are bent."""
 MAX_SPEED = 30.0
 """m/s of the root (real clips: 6.1; a fall of 12 m ends at 15)."""
 MAX_SUNK = 0.5
@@ -39,6 +43,7 @@ FRAME_RATES = (5, 500)
 MAX_COARSENESS = 1e-3
 """m that neighbouring float32 numbers may lie apart at the motion's place (reached 8 km from zero)."""
 
+_ENOUGH_BENT = 0.2  # share of frames and joints that tells something about them (real clips: 0.45)
 _ELSEWHERE = "motion and terrain are probably not of one place: move one to the other"
 _UNITS = {"centimetres": 0.01, "millimetres": 0.001}
 _TRUNK_HEIGHT = (0.3, 1.5)  # m of a person's root above the ground
@@ -112,7 +117,14 @@ def _of_joints(clip: MotionClip, skeleton: Skeleton) -> str:
         frame, joint = np.unravel_index(int(beyond.argmax()), beyond.shape)
         name = skeleton.names[joint + 1]
         return f"joint {name} is {beyond.max():.2f} rad beyond its range at frame {frame} (limit {MAX_BEYOND_RANGE:g})"
+    if _inverted(clip, skeleton):
+        return "knees and elbows bend the wrong way in almost all frames"
     return ""
+
+
+def _inverted(clip: MotionClip, skeleton: Skeleton) -> bool:
+    bent, wrong = wrong_way(clip.joint_rot, skeleton, BENT)
+    return bent > _ENOUGH_BENT and wrong > MAX_WRONG_WAY
 
 
 def _of_bodies(clip: MotionClip, terrain: Optional[Heightfield], skeleton: Skeleton) -> str:
@@ -174,6 +186,8 @@ def _causes(clip: MotionClip, terrain: Optional[Heightfield], skeleton: Optional
             if turned.max() <= MAX_OFF_AXIS:
                 yield "the quaternions are probably stored as wxyz, xyzw is needed"
             yield "the rotations are probably those of another skeleton or order of joints; retarget the motion"
+        if _inverted(clip, skeleton):
+            yield "joint_rot is probably inverted (x, y and z negated), parent to child is needed"
         if _root_is_wxyz(clip, terrain, skeleton):
             yield "root_rot is probably stored as wxyz, xyzw is needed"
         if _y_is_up(clip, terrain, skeleton):

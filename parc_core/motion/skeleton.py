@@ -107,6 +107,32 @@ def beyond_range(joint_rot: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     return beyond.max(axis=-1)
 
 
+def wrong_way(joint_rot: np.ndarray, skeleton: Skeleton, bent: float) -> Tuple[float, float]:
+    """How hinges bend that can bend one way alone: knees and elbows.
+
+    Args:
+        joint_rot: (n, J-1, 4).
+        skeleton: of the character.
+        bent: rad from which a hinge counts as bent.
+
+    Returns:
+        Share of its frames in which such a hinge is bent, and share of those in which it is bent the wrong way; 0 where
+        there are none.
+    """
+    low, high = skeleton.lower[:, 0], skeleton.upper[:, 0]
+    one_way = (np.minimum(np.abs(low), np.abs(high)) < 0.1) & (high - low > bent)
+    joints = [body - 1 for body, kind in enumerate(skeleton.kinds) if kind == "HINGE" and one_way[body]]
+    if not joints:
+        return 0.0, 0.0
+    bodies = np.array(joints) + 1
+    q = joint_rot[:, joints].astype(np.float64)
+    angle = 2.0 * np.arctan2((q[..., :3] * skeleton.axes[bodies]).sum(axis=-1), q[..., 3])
+    angle = np.where(np.abs(angle) > np.pi, angle - np.sign(angle) * 2 * np.pi, angle)
+    angle = angle * np.sign(low[bodies] + high[bodies])
+    counted = np.abs(angle) > bent
+    return float(counted.mean()), float((angle[counted] < 0).mean()) if counted.any() else 0.0
+
+
 def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     av, aw, bv, bw = a[..., :3], a[..., 3:], b[..., :3], b[..., 3:]
     vector = aw * bv + bw * av + np.cross(av, bv)

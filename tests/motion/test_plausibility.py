@@ -15,12 +15,13 @@ from parc_core.character.model import Character
 from parc_core.config.paths import resolve
 from parc_core.motion.clip import MotionClip, MotionTerrain
 from parc_core.motion.plausibility import judge
-from parc_core.motion.skeleton import Skeleton, beyond_range, body_positions, off_axis
+from parc_core.motion.skeleton import Skeleton, beyond_range, body_positions, off_axis, wrong_way
 from parc_core.motion.synthetic import KINDS
 from parc_core.motion.synthetic.generate import make_motion
 from parc_core.terrain.heightfield import Heightfield
 
 WXYZ = [3, 0, 1, 2]
+INVERSE = np.array([-1, -1, -1, 1], np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -69,13 +70,28 @@ def _y_up(clip: MotionClip) -> MotionClip:
         (_y_up, "y is probably up"),
         (lambda c: replace(c, root_pos=c.root_pos + np.array([0, 50, 0], np.float32)), "not of one place"),
         (lambda c: replace(c, root_pos=c.root_pos + np.array([9e4, 0, 0], np.float32)), "save float64"),
+        (lambda c: replace(c, joint_rot=c.joint_rot * INVERSE), "joint_rot is probably inverted"),
         (lambda c: replace(c, joint_rot=c.joint_rot[:, ::-1]), "another skeleton or order of joints"),
     ],
-    ids=["wxyz", "joints wxyz", "cm", "mm", "y up", "beside", "far", "order"],
+    ids=["wxyz", "joints wxyz", "cm", "mm", "y up", "beside", "far", "inverted", "order"],
 )
 def test_slips_are_told_with_their_cause(slip: object, cause: str) -> None:
     clip, terrain = walk()
     assert cause in told(slip(clip), terrain)  # type: ignore[operator]
+
+
+def test_which_way_knees_and_elbows_bend() -> None:
+    """The humanoid's knees to +y, its right elbow to +z, its left one to -z; a double cover changes nothing."""
+    skeleton, straight = Skeleton.of(humanoid()), np.tile([0.0, 0, 0, 1], (10, 14, 1))
+    assert wrong_way(straight, skeleton, 0.3) == (0.0, 0.0)
+    bent = straight.copy()
+    for joint, axis, sign in ((3, 2, 1), (6, 2, -1), (9, 1, 1), (12, 1, 1)):
+        bent[:, joint, axis], bent[:, joint, 3] = sign * np.sin(0.4), np.cos(0.4)
+    assert wrong_way(bent, skeleton, 0.3) == (1.0, 0.0) == wrong_way(-bent, skeleton, 0.3)
+    assert wrong_way(bent * INVERSE, skeleton, 0.3) == (1.0, 1.0)
+    bent[:5] = straight[:5]
+    bent[5:, 9] *= INVERSE
+    assert wrong_way(bent, skeleton, 0.3) == (0.5, 0.25)
 
 
 def test_odd_without_a_cause() -> None:

@@ -17,7 +17,7 @@ from parc_core.motion.plausibility import judge
 from parc_core.motion.skeleton import Skeleton
 from parc_core.system.files import PathLike, read_regular, sha256_bytes, write_text
 
-CHECKS_VERSION = 2
+CHECKS_VERSION = 3
 """Raise when `inspect` judges differently: what older versions noted is then looked at again."""
 
 
