@@ -17,8 +17,9 @@ from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerCon
 from parc_core.config.attribute_docs import attribute_docs
 from parc_core.config.dataset_config import DatasetConfig
 from parc_core.config.env_config import EnvConfig
-from parc_core.config.tracker_config import TrackerConfig
+from parc_core.config.tracker_config import TrackerConfig, check_share
 from parc_core.engines.registry import NAMES as ENGINE_NAMES
+from parc_core.errors import ConfigError
 from tasks.stage import STAGES
 
 if TYPE_CHECKING:
@@ -131,12 +132,21 @@ class Training(Group):
     max_samples: int = key(TrackerConfig, "max_samples", "Samples", default=20_000_000, ge=1)
     num_envs: int = key(TrackerConfig, "num_envs", "Environments", default=256)
     device: str = key(TrackerConfig, "device", "Device", default="cpu", pattern=r"^(cpu|cuda(:[0-9]+)?)$")
+    gpus: int = key(TrackerConfig, "gpus", "GPUs")
     engine: Engine = key(TrackerConfig, "engine", "Physics engine")
     in_model_file: Annotated[Place, AfterValidator(_checked_reference)] | None = key(
         TrackerConfig, "in_model_file", "Model to start from", json_schema_extra={"pattern": REFERENCE}
     )
     seed: int = key(TrackerConfig, "seed", "Seed")
     trainer_python: Place | None = key(TrackerConfig, "trainer_python", "Trainer's Python")
+
+    @model_validator(mode="after")
+    def _equal_shares(self) -> Training:
+        try:
+            check_share(self.num_envs, self.gpus)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
 
 
 class Learning(Group):

@@ -279,7 +279,7 @@ def deploy(
         typer.Option(
             "--max-concurrent-runs",
             min=1,
-            help="As many as there are GPUs; further runs wait. [default: 1 at first]",
+            help="As many as the workers have GPUs; further runs wait. [default: 1 at first]",
         ),
     ] = None,
     cron: Annotated[
@@ -323,14 +323,22 @@ def deploy(
 def worker(
     pool: Annotated[str, typer.Option("--pool", help="Work pool.")] = "parc",
     limit: Annotated[
-        int, typer.Option("--limit", min=1, help="Trainings at once: one for each GPU that it sees.")
-    ] = 1,
+        int | None,
+        typer.Option("--limit", min=1, help="Trainings at once, which all see the same GPUs. [default: 1]"),
+    ] = None,
     name: Annotated[str | None, typer.Option("--name", help="Shown in the UI.")] = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            "--devices",
+            help="GPUs to hand out, such as 0,1,2,3: a training starts when as many are free as it asks for.",
+        ),
+    ] = None,
 ) -> None:
     """Work for a Prefect server: trainings, and checks for new motions. SIGTERM ends it with a checkpoint."""
     from parc_tracker.worker import run_workers
 
-    raise typer.Exit(run_workers(pool, limit, name))
+    raise typer.Exit(run_workers(pool, limit, name, devices))
 
 
 @app.command()

@@ -27,21 +27,26 @@ END_SECONDS = 10.0
 POLL_SECONDS = 0.2
 
 
-def run_workers(pool: str, limit: int, name: str | None) -> int:
+def run_workers(pool: str, limit: int | None, name: str | None, devices: str | None = None) -> int:
     """Works for a pool until SIGTERM or Ctrl-C; its exit code.
 
     Args:
         pool: the work pool that `parc-tracker deploy` made.
-        limit: trainings at once: one for each GPU that this worker sees.
+        limit: trainings at once, which all see what this worker sees; 1 by default.
         name: of the worker in the UI.
+        devices: GPUs to hand out, instead of a limit: each training gets as many as its form asks for.
 
     Raises:
-        ConfigError: the system has no /proc, or no Prefect server is set.
+        ConfigError: the system has no /proc, no Prefect server is set, devices that are none, devices and a limit.
     """
     from deployments.settings import CHECK_QUEUE, QUEUE
+    from parc_tracker.gpu_worker import parse_gpus
 
+    if devices is not None and limit is not None:
+        raise ConfigError("--limit counts trainings, --devices hands out GPUs: give one of them")
+    gpus = None if devices is None else parse_gpus(devices)
     _check_possible()
-    queues = ((QUEUE, limit, ""), (CHECK_QUEUE, 1, "-check"))
+    queues = ((QUEUE, gpus or limit or 1, ""), (CHECK_QUEUE, 1, "-check"))
     stop: list[int] = []  # more than the first change nothing: what stops is frozen in between
     with handled(lambda number, _frame: stop.append(number)):
         workers = [_start(pool, queue, most, name and name + end) for queue, most, end in queues]
@@ -63,9 +68,15 @@ def _check_possible() -> None:
         raise ConfigError("no Prefect server is set; set PREFECT_API_URL=http://127.0.0.1:4200/api")
 
 
-def _start(pool: str, queue: str, limit: int, name: str | None) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--work-queue", queue]
-    command += ["--limit", str(limit), *(["--name", name] if name else [])]
+def _start(pool: str, queue: str, most: int | Sequence[str], name: str | None) -> subprocess.Popen[bytes]:
+    """A Prefect worker for one queue, with a limit of runs or GPUs to hand out."""
+    program, limit = ["parc_tracker.gpu_worker"], []
+    if isinstance(most, int):
+        program, limit = ["prefect"], ["--limit", str(most)]
+    else:
+        program.append(",".join(most))
+    command = [sys.executable, "-m", *program, "worker", "start", "--pool", pool, "--work-queue", queue]
+    command += [*limit, *(["--name", name] if name else [])]
     shim = [sys.executable, str(die_with_parent.__file__), str(os.getpid())]
     return subprocess.Popen([*shim, *command], stdin=subprocess.DEVNULL, start_new_session=True)
 

@@ -30,7 +30,7 @@ def test_a_config_and_its_form_mean_the_same(tracker_config, motions, tmp_path):
     assert form.motions.folders == [str(motions)]
     wanted = load_tracker_config(tracker_config)
     written = load_tracker_config(write_configs(form, tmp_path / "requests"))
-    for name in ("num_envs", "max_samples", "device", "engine", "seed", "model_name"):
+    for name in ("num_envs", "max_samples", "device", "gpus", "engine", "seed", "model_name"):
         assert getattr(written, name) == getattr(wanted, name), name
     assert load_agent_config(written.agent_config) == load_agent_config(wanted.agent_config)
     assert load_env_config(written.env_config) == load_env_config(wanted.env_config)
@@ -93,6 +93,8 @@ def test_a_given_dataset(tracker_config, tmp_path):
         ("motions", {"folders": ["a"], "min_num_frames": -1}),
         ("training", {"max_samples": 0}),
         ("training", {"device": "gpu"}),
+        ("training", {"gpus": 0}),
+        ("training", {"num_envs": 10, "gpus": 4}),
         ("training", {"engine": "bullet"}),
         ("training", {"samples": 5}),
         ("learning", {"learning_rate": 0}),
