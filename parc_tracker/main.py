@@ -18,6 +18,7 @@ from parc_core.errors import EXIT_INTERRUPTED, ConfigError, ParcError
 from parc_core.system.process_setup import set_up_process
 from parc_tracker.json_option import JsonOption
 from parc_tracker.models import models_app
+from parc_tracker.set_option import OutputOption, SeedOption, SetOption, with_options
 
 DEFAULT_CONFIG = "data/configs/parc_3_tracker_default.yaml"
 
@@ -98,6 +99,9 @@ def run(
             help="Of several, each adds the motions that its last model recorded, and starts from that model.",
         ),
     ] = 1,
+    values: SetOption = None,
+    seed: SeedOption = None,
+    output_dir: OutputOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the whole pipeline as a flow: merge, dataset, configs, training, evaluation, registry."""
@@ -105,6 +109,7 @@ def run(
     from parc_tracker.tables import only_json
 
     with only_json(as_json):
+        config = with_options(config, values, seed, output_dir)
         result = run_flow(config, refresh or (), iterations)
     show_result(result, as_json)
 
@@ -116,6 +121,9 @@ def train(
         Path | None,
         typer.Option("--arg_file", "--arg-file", help="A train_args.txt to run again or resume."),
     ] = None,
+    values: SetOption = None,
+    seed: SeedOption = None,
+    output_dir: OutputOption = None,
 ) -> None:
     """Train only, without Prefect: from a tracker config, or from a train_args.txt."""
     from parc_core.supervisor.console import TrainingBar
@@ -123,11 +131,16 @@ def train(
 
     if config is not None and arg_file is not None:
         raise ConfigError("--config and --arg_file are mutually exclusive; give one of them")
+    if arg_file is not None and (values or seed is not None or output_dir is not None):
+        raise ConfigError(
+            "--set, --seed and --output-dir go with --config; an --arg_file repeats or resumes what it says: change it"
+        )
     with TrainingBar() as bar:
         if arg_file is not None:
             folder = train_from_arguments(arg_file, bar.listener)
         else:
-            folder = train_from_config(config or Path(DEFAULT_CONFIG), bar.listener)
+            chosen = with_options(config or Path(DEFAULT_CONFIG), values, seed, output_dir)
+            folder = train_from_config(chosen, bar.listener)
     print(f"trained: {folder / 'model.pt'}")
 
 

@@ -173,6 +173,20 @@ def settings_in(cfg: Any, key: str = "") -> Iterator[Tuple[str, Any, Any]]:
             yield key, field, value
 
 
+def check_setting(hint: Any, value: Any, where: str, path: str, field: Any) -> None:
+    """Refuses a value that a setting cannot take.
+
+    Args:
+        hint: type of the setting's field, whose limits count as well.
+        value: as YAML gives it.
+        where, path: source and key for the message.
+
+    Raises:
+        ConfigError: wrong type, out of range, or another value than the only one that works here.
+    """
+    _check_only_default(_checked(hint, value, where, path, field.metadata), field, where, path)
+
+
 def no_effect_warnings(cfg: Any, heeded: Container[str] = ()) -> List[str]:
     """One line for each key that has no effect here and is set away from its default.
 

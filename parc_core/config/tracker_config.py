@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Optional
+from typing import Any, Dict, Optional
 
 from parc_core.config.paths import PathLike, load_yaml
 from parc_core.config.schema import from_mapping, setting
@@ -87,11 +87,20 @@ def load_tracker_config(path: PathLike) -> TrackerConfig:
     Raises:
         ConfigError: see `paths.load_yaml` and `schema.from_mapping`.
     """
-    data = load_yaml(path)
+    return complete_tracker(load_yaml(path), str(path))
+
+
+def complete_tracker(data: Dict[str, Any], where: str) -> TrackerConfig:
+    """The config of a tracker file's keys; raises as `schema.from_mapping`.
+
+    Args:
+        data: changed where it names no file in one of PARC's ways.
+        where: source for the messages.
+    """
     for key in _OPTIONAL_PATHS:
         if isinstance(data.get(key), str):
             data[key] = none_or_path(data[key])
-    return from_mapping(TrackerConfig, data, str(path))
+    return from_mapping(TrackerConfig, data, where)
 
 
 def none_or_path(text: Optional[str]) -> Optional[str]:

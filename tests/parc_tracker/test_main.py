@@ -104,6 +104,47 @@ def test_doctor_has_one_line_for_each_check():
     assert "PyTorch" in result.output
 
 
+def test_set_seed_and_output_dir_reach_the_training(tracker_config, monkeypatch, tmp_path):
+    from parc_core.supervisor import local_training
+
+    seen = []
+
+    def trained(config, listener):
+        seen.append(local_training.check_runnable(config))
+        return tmp_path
+
+    monkeypatch.setattr(local_training, "train_from_config", trained)
+    options = ("--set", "num_envs=16", "--set", "desired_kl=0.02", "--seed", "5", "--output-dir", "new out")
+    result = invoke("train", "--config", str(tracker_config), *options)
+    assert result.exit_code == 0, result.output
+    [tracker] = seen
+    assert (tracker.num_envs, tracker.seed, tracker.output_dir) == (16, 5, str(tmp_path / "new out"))
+    agent = yaml.safe_load(Path(tracker.agent_config).read_text())
+    assert agent["optimizer"]["desired_kl"] == 0.02
+    assert agent["model"]["actor_net"] == "fc_2layers_64units"  # the file's own
+
+
+def test_a_run_takes_the_same_options(tracker_config, monkeypatch):
+    from parc_tracker import flow
+
+    seen = []
+    monkeypatch.setattr(flow, "run_flow", lambda config, *_: seen.append(config))
+    monkeypatch.setattr(flow, "show_result", lambda *_: None)
+    assert invoke("run", "--config", str(tracker_config), "--set", "max_samples=64").exit_code == 0
+    assert yaml.safe_load(seen[0].read_text())["max_samples"] == 64
+
+
+@pytest.mark.parametrize("command", ["run", "train"])
+def test_a_misspelt_setting_names_the_nearest(tracker_config, command):
+    result = invoke(command, "--config", str(tracker_config), "--set", "num_env=3")
+    assert result.exit_code == 78
+    assert result.stderr == "error: --set: unknown key 'num_env'; the nearest known key is 'num_envs'\n"
+
+
+def test_an_arg_file_takes_no_settings():
+    assert invoke("train", "--arg-file", "train_args.txt", "--seed", "3").exit_code == 78
+
+
 def test_sigterm_ends_a_training_with_75(tmp_path):
     """`train` in a process of its own, its trainer played by a script that leaves at SIGTERM."""
     trainer = tmp_path / "python"
