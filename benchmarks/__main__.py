@@ -1,8 +1,8 @@
 """`python -m benchmarks [physics] [environment]`: prints a table each and writes it as JSON.
 
 Those with options of their own: `python -m benchmarks train_throughput --help`, the same with compare_trees,
-learning_curves, sweep, update_step, data_scale, faults, engine_agreement, preprocessing, fuzz, iterations and
-recording.
+learning_curves, sweep, update_step, data_scale, faults, engine_agreement, preprocessing, fuzz, iterations, recording
+and scaling.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ PROGRAMS = (
     "fuzz",
     "iterations",
     "recording",
+    "scaling",
 )  # each with a main(argv)
 
 

@@ -20,6 +20,7 @@ def line_chart(
     x_text: Callable[[float], str],
     y_text: Callable[[float], str],
     y_from_zero: bool = True,
+    reference: Sequence[float] = (),
 ) -> Markup:
     """One curve with axes; points that are not finite are skipped.
 
@@ -27,13 +28,15 @@ def line_chart(
         x, y: P values each.
         x_text, y_text: how numbers of an axis are written.
         y_from_zero: the y axis holds 0.
+        reference: P values of a second, dashed curve to compare with, such as what would be ideal.
     """
     points = [(a, b) for a, b in zip(x, y) if math.isfinite(a) and math.isfinite(b)]
     if not points:
         return Markup()
     points = _thin(points)
     x_ticks = nice_ticks(min(p[0] for p in points), max(p[0] for p in points), 4)
-    low, high = min(p[1] for p in points), max(p[1] for p in points)
+    heights = [p[1] for p in points] + [value for value in reference if math.isfinite(value)]
+    low, high = min(heights), max(heights)
     y_ticks = nice_ticks(min(low, 0.0) if y_from_zero else low, max(high, 0.0) if y_from_zero else high, 4)
     x_place = _scale(points[0][0], max(points[-1][0], points[0][0]), _LEFT, _WIDTH - _RIGHT)
     y_place = _scale(min(y_ticks[0], low), max(y_ticks[-1], high), _HEIGHT - _BOTTOM, _TOP)
@@ -46,8 +49,11 @@ def line_chart(
         if points[0][0] <= tick <= points[-1][0]:
             parts.append(_text(x_place(tick), _HEIGHT - _BOTTOM + 16, x_text(tick), "tick mid"))
     parts.append(_text(_WIDTH - _RIGHT, _HEIGHT - 4, x_label, "tick end"))
-    placed = " ".join(f"{x_place(a):.1f},{y_place(b):.1f}" for a, b in points)
-    parts.append(f'<polyline class="curve" points="{placed}"/>')
+    compared = [(a, b) for a, b in zip(x, reference) if math.isfinite(a) and math.isfinite(b)]
+    for style, curve in (("ideal", compared), ("curve", points)):
+        if curve:
+            placed = " ".join(f"{x_place(a):.1f},{y_place(b):.1f}" for a, b in curve)
+            parts.append(f'<polyline class="{style}" points="{placed}"/>')
     end_x, end_y = points[-1]
     parts.append(f'<circle class="dot" cx="{x_place(end_x):.1f}" cy="{y_place(end_y):.1f}" r="3.5"/>')
     parts.append(_text(_WIDTH - _RIGHT, 16, y_text(end_y), "last end"))
