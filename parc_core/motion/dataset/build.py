@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from parc_core.errors import DataError
 from parc_core.motion.dataset.dataset_file import MotionEntry, MotionsFile, manifest_path, write_motions_yaml
@@ -95,20 +95,25 @@ def save_place(config: DatasetConfig) -> Tuple[Path, str]:
 
 
 def motion_weights(motions: List[MergedMotion]) -> List[float]:
+    """The weights of all motions of a dataset, see `class_weights`."""
+    return class_weights([m.motion_class for m in motions], [m.length for m in motions])
+
+
+def class_weights(classes: Sequence[str], lengths: Sequence[float]) -> List[float]:
     """Weight = length · (1 / number of classes) / (class length / total length): classes are drawn alike.
 
     Args:
-        motions: all motions of the dataset.
+        classes, lengths: class and length (s) of every motion of the dataset.
 
     Returns:
         One weight per motion; those of a class sum to total length / number of classes, in seconds.
     """
     class_length: Dict[str, float] = {}
-    for motion in motions:
-        class_length[motion.motion_class] = class_length.get(motion.motion_class, 0.0) + motion.length
+    for name, length in zip(classes, lengths):
+        class_length[name] = class_length.get(name, 0.0) + length
     total = sum(class_length.values())
     share = 1.0 / max(len(class_length), 1)
-    return [m.length * share / (class_length[m.motion_class] / total) for m in motions]
+    return [length * share / (class_length[name] / total) for name, length in zip(classes, lengths)]
 
 
 def _check_classes(merged: MergeResult) -> None:
