@@ -19,6 +19,8 @@ from parc_core.errors import (
     ParcError,
 )
 
+_KILLED_PROCESS = re.compile(r"process \d+ of \d+ was killed by SIG[A-Z0-9]+$")
+"""Last line of a trainer of several processes, of which one was killed."""
 _OUT_OF_MEMORY = re.compile(r"MemoryError|bad_alloc|out of memory|Cannot allocate memory", re.IGNORECASE)
 
 
@@ -79,16 +81,22 @@ def raise_for(end: ExitInfo) -> None:
     if code == EXIT_BAD_CONFIG:
         raise ConfigError(message or f"the trainer cannot use its configuration, see {output}")
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with code {code}"
+    killed = code == -signal.SIGKILL or (is_killed_process(message) and message.endswith("SIGKILL"))
     said = f"{message or 'no message'} (its output: {output})"
     if end.kind == "TrainingDiverged":
         raise TrainerDiverged(f"the trainer gave up: {said}")
-    if (code == -signal.SIGKILL and end.memory_kill) or _OUT_OF_MEMORY.search(f"{end.kind} {message}"):
+    if (killed and end.memory_kill) or _OUT_OF_MEMORY.search(f"{end.kind} {message}"):
         raise TrainerOutOfMemory(
             f"the trainer {how}: the machine ran out of memory; lower num_envs or give it more: {said}"
         )
-    if code == -signal.SIGKILL:
+    if killed:
         how += " (out of memory?)"
     raise TrainerCrashed(f"the trainer {how}: {said}")
+
+
+def is_killed_process(line: str) -> bool:
+    """Whether a line says that one of a trainer's processes was killed."""
+    return _KILLED_PROCESS.match(line) is not None
 
 
 def memory_kills() -> int:

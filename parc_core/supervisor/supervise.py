@@ -17,11 +17,18 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from parc_core.config.resolve import PRIVATE_FOLDER
 from parc_core.errors import ConfigError, Interrupted
-from parc_core.supervisor.exit import ExitInfo, TrainerCrashed, TrainerHung, memory_kills, raise_for
+from parc_core.supervisor.exit import (
+    ExitInfo,
+    TrainerCrashed,
+    TrainerHung,
+    is_killed_process,
+    memory_kills,
+    raise_for,
+)
 from parc_core.supervisor.interpreter import import_folder
 from parc_core.system import die_with_parent
 from parc_core.system.follow import Event, JsonLines, Lines
@@ -29,6 +36,8 @@ from parc_core.system.locks import locked
 
 PROGRESS_FILE = "progress.jsonl"
 MAX_INTERRUPTIONS_WITHOUT_PROGRESS = 5
+LOST = "ProcessLost"
+"""Kind of the error that processes of one training tell of another one."""
 _SHIM = Path(die_with_parent.__file__)
 
 
@@ -119,7 +128,7 @@ def _sleep(seconds: float, check: Callable[[], None]) -> None:
 
 
 class _Progress:
-    """What an attempt reached: whether the sample count rose, and the last error it told of."""
+    """What an attempt reached: whether the sample count rose, and the error that ended it."""
 
     def __init__(self) -> None:
         self._first: Optional[float] = None
@@ -132,9 +141,21 @@ class _Progress:
         if isinstance(samples, (int, float)):
             self._first = samples if self._first is None else self._first
             self.advanced = self.advanced or samples > self._first
-        if event.get("event") == "error":
+        if (
+            event.get("event") == "error" and not self.error_kind
+        ):  # of several processes' the first is the cause
             self.error = str(event.get("message") or "")
             self.error_kind = str(event.get("kind") or "")
+
+    def why(self, last_line: str) -> Tuple[str, str]:
+        """Message and kind of what ended the attempt, which printed this last.
+
+        A process that was killed told nothing, and the errors of the others follow from that, unless they say that it
+        gave no sign of life: then it was they who killed it.
+        """
+        if is_killed_process(last_line) and self.error_kind != LOST:
+            return last_line, ""
+        return self.error or last_line, self.error_kind
 
 
 def run_attempt(
@@ -176,8 +197,8 @@ def run_attempt(
             raise
         finally:
             _signal_group(process, signal.SIGKILL)  # its own children, if it left any
-    message = progress.error or _last_line(output, start)
-    raise_for(ExitInfo(code, message, progress.error_kind, output, memory_kills() > killed))
+    message, kind = progress.why(_last_line(output, start))
+    raise_for(ExitInfo(code, message, kind, output, memory_kills() > killed))
 
 
 @dataclass

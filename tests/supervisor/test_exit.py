@@ -36,6 +36,19 @@ def test_memory_errors_are_named(code, message, kind):
     assert type(error_of(code, message, kind)) is TrainerOutOfMemory
 
 
+def test_a_kill_of_one_process_of_several_is_told_like_that_of_the_only_one():
+    message = "process 2 of 4 was killed by SIGKILL"
+    assert type(error_of(70, message, memory_kill=True)) is TrainerOutOfMemory
+    killed = error_of(70, message)
+    assert type(killed) is TrainerCrashed
+    assert str(killed).startswith(
+        "the trainer left with code 70 (out of memory?): process 2 of 4 was killed by"
+    )
+    other = error_of(70, "process 0 of 2 was killed by SIGSEGV", memory_kill=True)
+    assert type(other) is TrainerCrashed and "out of memory" not in str(other)
+    assert type(error_of(70, f"motion '{message}' is bad", memory_kill=True)) is TrainerCrashed
+
+
 def test_divergence_is_told_from_a_crash():
     assert type(error_of(70, "training diverged", "TrainingDiverged")) is TrainerDiverged
     assert type(error_of(70, "something else", "ValueError")) is TrainerCrashed

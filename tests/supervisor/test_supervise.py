@@ -14,6 +14,7 @@ import pytest
 
 from parc_core.errors import ConfigError, DataError, Interrupted
 from parc_core.supervisor import supervise
+from parc_core.supervisor.exit import TrainerOutOfMemory
 from parc_core.supervisor.supervise import Limits, Listener, TrainerCrashed, TrainerHung
 from parc_core.system.follow import JsonLines
 
@@ -89,6 +90,38 @@ def test_bad_input_is_never_tried_twice_and_keeps_its_message(tmp_path, code, er
 def test_the_message_of_an_error_event_comes_before_the_output(tmp_path):
     with pytest.raises(DataError, match=r"^said in progress$"):
         run(tmp_path, "say(event='error', message='said in progress'); print('last line'); sys.exit(65)")
+
+
+KILLED = "error: process 1 of 2 was killed by SIGKILL"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ([("RuntimeError", "Connection closed by peer")], "process 1 of 2 was killed by SIGKILL"),
+        ([], "process 1 of 2 was killed by SIGKILL"),
+        (  # stopped: the other one has killed it
+            [
+                ("ProcessLost", "process 1 of 2 has given no sign of life"),
+                ("RuntimeError", "Connection reset"),
+            ],
+            "process 1 of 2 has given no sign of life",
+        ),
+    ],
+)
+def test_of_several_processes_the_cause_is_told(tmp_path, said, told):
+    events = (
+        "; ".join(f"say(event='error', kind='{kind}', message='{text}')" for kind, text in said) or "pass"
+    )
+    with pytest.raises(TrainerCrashed, match=rf"left with code 70.*: {told} \(its output"):
+        run(tmp_path, f"attempt(); {events}; print({KILLED!r}, file=sys.stderr); sys.exit(70)")
+
+
+def test_the_first_error_of_several_processes_counts(tmp_path):
+    body = "attempt(); say(event='error', kind='OutOfMemoryError', message='CUDA out of memory'); "
+    body += "say(event='error', kind='RuntimeError', message='NCCL error: peer is gone'); sys.exit(70)"
+    with pytest.raises(TrainerOutOfMemory, match="CUDA out of memory"):
+        run(tmp_path, body)
 
 
 def test_an_interrupted_trainer_starts_again_at_once(tmp_path):
