@@ -195,6 +195,10 @@ class TrackingEnv:
         self._reference = None
         self.observe()  # `reset_done` returns the observation of the others from before
 
+    def load_fail_rates(self, state: Dict[str, Any]) -> None:
+        """See `VecEnv.load_fail_rates`."""
+        self.sampler.load_state_dict(state["sampler"])
+
     def _observe(self, ids: Tensor) -> Tensor:
         """Observation of some environments. (n,) -> (n, obs_dim)."""
         motion_ids = self.motion_ids[ids]

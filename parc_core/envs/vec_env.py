@@ -101,3 +101,11 @@ class VecEnv(Protocol):
             DataError: the state belongs to another character, dataset or number of environments.
         """
         ...
+
+    def load_fail_rates(self, state: Dict[str, Any]) -> None:
+        """Takes over the failure rates alone of another environment's `state_dict`, whatever its number of simulations.
+
+        Raises:
+            DataError: the state belongs to another dataset.
+        """
+        ...

@@ -17,6 +17,7 @@ from parc_core.envs.vec_env import VecEnv
 from parc_core.learning.agent import make_agent
 from parc_core.learning.cuda_graph import GraphedStep
 from parc_core.learning.distribution import DiagGaussian
+from parc_core.learning.gradients import GradientAverage
 from parc_core.learning.model_file import check_architecture, check_moments
 from parc_core.learning.networks import ActorCritic
 from parc_core.learning.optimizers import (
@@ -86,6 +87,7 @@ class PPO:
         self._batch_size = min(self.rollout.num_samples, math.ceil(config.batch_size * env.num_envs))
         self._minibatch = self.rollout.empty_batch(self._batch_size)
         self._names = loss_names(config)
+        self._average = GradientAverage(self._params, len(self._names) - 1, world) if world.size > 1 else None
         self._sums = torch.zeros(len(self._names), device=env.device)
         self._step = GraphedStep(
             self._gradient_step,
@@ -206,9 +208,11 @@ class PPO:
         """One step on the samples `ids` (B,); the gradient norm is that before clipping. Recorded on CUDA."""
         config = self._config
         batch = self.rollout.gather(ids, self._minibatch)
-        loss, info = ppo_loss(self.agent.model, batch, config)
+        loss, info = ppo_loss(self.agent.model, batch, config, self._world)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if self._average is not None:
+            self._average(info)
         limit = config.max_grad_norm if config.clip_grad_norm else float("inf")
         info["grad_norm"] = torch.nn.utils.clip_grad_norm_(self._params, limit).detach()
         if config.optimizer.schedule == "adaptive":
@@ -291,16 +295,21 @@ def loss_names(config: AgentConfig) -> Tuple[str, ...]:
     return ("clip_frac", "imp_ratio", *further, "actor_loss", "kl", "critic_loss", "loss", "grad_norm")
 
 
-def ppo_loss(model: ActorCritic, batch: Batch, config: AgentConfig) -> Tuple[Tensor, Info]:
+def ppo_loss(
+    model: ActorCritic, batch: Batch, config: AgentConfig, world: World = ONE_PROCESS
+) -> Tuple[Tensor, Info]:
     """Clipped surrogate, penalties and critic_loss_weight · critic loss over one minibatch.
 
     The actor's means go over the samples that explored: a sample that took the mode says nothing about others.
+
+    Args:
+        world: the mean over its processes of what each returns, and of the gradients, is that of all their samples.
 
     Returns:
         (loss (), log entries). Golden file 06, ppo_*.
     """
     dist = model.actor(batch.norm_obs)
-    share = shares(batch.explored, batch.advantages.dtype)
+    share = shares(batch.explored, batch.advantages.dtype, world)
     ratio = (dist.log_prob(batch.norm_actions) - batch.log_probs).exp()
     clip = config.ppo_clip_ratio
     surrogate = torch.minimum(
@@ -323,10 +332,13 @@ def ppo_loss(model: ActorCritic, batch: Batch, config: AgentConfig) -> Tuple[Ten
     return loss, info
 
 
-def shares(chosen: Tensor, dtype: torch.dtype) -> Tensor:
-    """(B,) bool → (B,) weights: x · weights is the mean of x (B,) over the chosen samples, 0 where none is."""
+def shares(chosen: Tensor, dtype: torch.dtype, world: World = ONE_PROCESS) -> Tensor:
+    """(B,) bool → (B,) weights: x · weights is the mean of x (B,) over the chosen samples, 0 where none is.
+
+    In several processes its mean over them is the mean over the chosen samples of all, however many each has.
+    """
     weights = chosen.to(dtype)
-    return weights / weights.sum().clamp_min(1.0)
+    return weights / (world.sum_(weights.sum()).clamp_min(1.0) / world.size)
 
 
 def critic_loss(values: Tensor, targets: Tensor, kind: str) -> Tensor:

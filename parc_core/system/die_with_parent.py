@@ -17,12 +17,17 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def main() -> None:
-    parent, command = int(sys.argv[1]), sys.argv[2:]
+def die_with_parent() -> None:
+    """From here on this process gets SIGTERM when its parent dies; on Linux alone."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before the line above
-            sys.exit(75)
+
+
+def main() -> None:
+    parent, command = int(sys.argv[1]), sys.argv[2:]
+    die_with_parent()
+    if sys.platform == "linux" and os.getppid() != parent:  # it died before the line above
+        sys.exit(75)
     try:
         os.execvp(command[0], command)
     except OSError as error:

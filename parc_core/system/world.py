@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple
 
 from parc_core.system.environment_numbers import whole
 
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _MAX_PROCESSES = 65536
+_PATIENCE = timedelta(minutes=30)
+"""For which a process waits in a collective for one that compiles, loads or writes; `Peers` tells much earlier of one
+that is gone."""
 
 
 class World:
@@ -30,6 +35,8 @@ class World:
         if not 0 <= rank < size:
             raise ValueError(f"rank {rank} is not one of {size} processes")
         self.rank, self.size, self.device = rank, size, device
+        self._averages = False  # NCCL divides while it sums
+        self._hosts: Any = None  # group in which tensors of the CPU travel; None = the default one
 
     @classmethod
     def join(cls, device: torch.device) -> World:
@@ -44,23 +51,33 @@ class World:
         Raises:
             ConfigError: a variable is no number, or out of bounds.
         """
-        size = whole("WORLD_SIZE", 1, 1, _MAX_PROCESSES, "the number of processes")
+        size = launched_size()
         if size == 1:
             return cls(device=device)
-        whole("RANK", 0, 0, size - 1, "the number of this process")
+        rank = launched_rank()
         whole("MASTER_PORT", 0, 0, 65535, "a port")
         import torch.distributed as dist
 
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        world = cls(dist.get_rank(), dist.get_world_size(), device)
+        on_gpu = device.type == "cuda"
+        if on_gpu:
+            import torch
+
+            torch.cuda.set_device(device)
+            # Multicast over NVLink takes rights that containers often lack; without them NCCL hangs or fails.
+            os.environ.setdefault("NCCL_NVLS_ENABLE", "0")
+        dist.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
+        world = cls(rank, size, device)
+        world._averages = on_gpu
+        world._hosts = dist.new_group(backend="gloo", timeout=_PATIENCE) if on_gpu else None
         world.any(False)  # NCCL builds its communicator at the first call only
         return world
 
     def leave(self) -> None:
-        """Ends the process group that `join` made."""
+        """Waits for all processes, then ends the process group that `join` made."""
         if self.size > 1:
             import torch.distributed as dist
 
+            self.any(False)
             dist.destroy_process_group()
 
     @property
@@ -86,7 +103,14 @@ class World:
         Returns:
             the tensor, the same bits in all processes.
         """
-        return self.sum_(tensor).div_(self.size) if self.size > 1 else tensor
+        if self.size == 1:
+            return tensor
+        if not self._averages:
+            return self.sum_(tensor).div_(self.size)
+        import torch.distributed as dist
+
+        dist.all_reduce(tensor, op=dist.ReduceOp.AVG)
+        return tensor
 
     def broadcast_(self, tensor: Tensor) -> Tensor:
         """Overwrites a contiguous tensor with rank 0's.
@@ -102,11 +126,108 @@ class World:
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is set in any of the processes. Waits for the device where there are several."""
-        if self.size == 1:
-            return flag
-        import torch
+        return flag if self.size == 1 else self.highest(int(flag)) > 0
 
-        return bool(self.sum_(torch.tensor(int(flag), device=self.device)))
+    def highest(self, number: int) -> int:
+        """The highest of the processes' numbers. Waits for the device where there are several."""
+        if self.size == 1:
+            return number
+        import torch
+        import torch.distributed as dist
+
+        numbers = torch.tensor(number, device=self.device)
+        dist.all_reduce(numbers, op=dist.ReduceOp.MAX)
+        return int(numbers)
+
+    def agrees(self, numbers: Tensor) -> bool:
+        """Whether all processes have the same numbers, to the last bit of float64. Waits for the device."""
+        if self.size == 1:
+            return True
+        import torch
+        import torch.distributed as dist
+
+        both = torch.cat((numbers.double().flatten(), -numbers.double().flatten()))
+        highest = both.clone()
+        dist.all_reduce(highest, op=dist.ReduceOp.MAX)
+        highest, minus_lowest = highest.chunk(2)
+        return bool((highest == -minus_lowest).all())
+
+    def gather(self, data: bytes) -> List[bytes]:
+        """What every process has to say, in their order, in rank 0; nothing in the others."""
+        if self.size == 1:
+            return [data]
+        import torch
+        import torch.distributed as dist
+
+        sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
+        dist.all_gather(sizes, torch.tensor([len(data)]), group=self._hosts)
+        room = max(int(size) for size in sizes)
+        own = _padded(data, room)
+        everybody = [torch.empty_like(own) for _ in range(self.size)] if self.is_writer else None
+        dist.gather(own, everybody, dst=0, group=self._hosts)
+        return [_bytes(part, int(size)) for part, size in zip(everybody or [], sizes)]
+
+    def scatter(self, parts: Sequence[bytes]) -> bytes:
+        """What rank 0 has for this process.
+
+        Args:
+            parts: one for each process, in their order; in rank 0 alone they are read.
+        """
+        if self.size == 1:
+            return parts[0]
+        import torch
+        import torch.distributed as dist
+
+        sizes = torch.zeros(self.size, dtype=torch.int64)
+        if self.is_writer:
+            sizes = torch.tensor([len(part) for part in parts])
+        dist.broadcast(sizes, src=0, group=self._hosts)
+        room = int(sizes.max())
+        own = torch.empty(max(room, 1), dtype=torch.uint8)
+        sent = [_padded(part, room) for part in parts] if self.is_writer else None
+        dist.scatter(own, sent, src=0, group=self._hosts)
+        return _bytes(own, int(sizes[self.rank]))
+
+
+def launched_size() -> int:
+    """How many processes torchrun started for this training; 1 without it.
+
+    Raises:
+        ConfigError: WORLD_SIZE is no number, or out of bounds.
+    """
+    return whole("WORLD_SIZE", 1, 1, _MAX_PROCESSES, "the number of processes")
+
+
+def launched_rank() -> int:
+    """Which of them this process is; 0 without torchrun.
+
+    Raises:
+        ConfigError: RANK is no number, or out of bounds.
+    """
+    return whole("RANK", 0, 0, launched_size() - 1, "the number of this process")
+
+
+def launched_local() -> Tuple[int, int]:
+    """(number of this process on its machine, how many there are); (0, 1) without torchrun.
+
+    Raises:
+        ConfigError: LOCAL_RANK or LOCAL_WORLD_SIZE is no number, or out of bounds.
+    """
+    size = whole("LOCAL_WORLD_SIZE", 1, 1, _MAX_PROCESSES, "the number of processes on this machine")
+    return whole("LOCAL_RANK", 0, 0, size - 1, "the number of this process on its machine"), size
+
+
+def _padded(data: bytes, room: int) -> Tensor:
+    import torch
+
+    padded = torch.zeros(max(room, 1), dtype=torch.uint8)
+    if data:
+        padded[: len(data)] = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+    return padded
+
+
+def _bytes(padded: Tensor, size: int) -> bytes:
+    return bytes(padded[:size].numpy())
 
 
 ONE_PROCESS = World()

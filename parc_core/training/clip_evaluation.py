@@ -10,32 +10,36 @@ import torch
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.learning.agent import Agent
 from parc_core.playback.scores import track_clips
+from parc_core.system.world import ONE_PROCESS, World
 
 
 def evaluate_clips_in_training(
-    env: TrackingEnv, agent: Agent, heartbeat: Callable[[], None]
+    env: TrackingEnv, agent: Agent, heartbeat: Callable[[], None], world: World = ONE_PROCESS
 ) -> Dict[str, float]:
     """How far the deterministic policy follows the clips now, in the training's own environments.
 
-    The clips of the dataset, or as many as there are environments, evenly spaced over it. The environment's state
+    The clips of the dataset, or as many as there are environments in all processes, evenly spaced over it. The environment's state
     (its random numbers included) is put back, so that evaluating changes nothing in the training.
 
     Args:
         heartbeat: called every step.
+        world: whose processes take a part of the clips each; all must call it.
 
     Returns:
         Eval_Completed (share of the clips), Eval_Joint_Error (m, mean over completed clips; nan without any),
         Eval_Return (mean), Eval_Clips.
     """
     num_clips = env.library.num_motions
-    n = min(num_clips, env.num_envs)
-    ids = (torch.arange(n, device=env.device) * num_clips) // n
-    saved = env.state_dict()
-    found = track_clips(env, agent.act_mode, ids, heartbeat=heartbeat)
-    env.load_state_dict(saved)
-    done = found.completed.double()
-    error_sum = (found.mean_errors[:, 0] * done).sum()
-    completed, error, total = torch.stack((done.sum(), error_sum, found.sums[:, 0].sum())).tolist()
+    n = min(num_clips, env.num_envs * world.size)
+    ids = ((torch.arange(n, device=env.device) * num_clips) // n)[world.rank :: world.size]
+    sums = torch.zeros(3, dtype=torch.float64, device=env.device)
+    if len(ids) > 0:  # fewer clips than processes: some have none
+        saved = env.state_dict()
+        found = track_clips(env, agent.act_mode, ids, heartbeat=heartbeat)
+        env.load_state_dict(saved)
+        done = found.completed.double()
+        sums = torch.stack((done.sum(), (found.mean_errors[:, 0] * done).sum(), found.sums[:, 0].sum().double()))
+    completed, error, total = world.sum_(sums).tolist()
     return {
         "Eval_Completed": completed / n,
         "Eval_Joint_Error": error / completed if completed > 0 else math.nan,

@@ -18,9 +18,17 @@ STATE_FILE = "diverged_state.pt"
 """In the training's folder: tensors and plain containers, `torch.load(weights_only=True)`."""
 FORMAT = "parc-tracker diverged state 1"
 OUTPUTS_IN_A_ROW = 3
+EXPLODED_LOSS = 1e8  # rewards are bounded, so that a healthy loss stays some orders of magnitude below
 _SEARCH_STEPS = 64  # control steps in which the next divergence is waited for
 
 Policy = Callable[[Tensor], Tensor]
+
+
+def is_diverged(info: Mapping[str, float]) -> bool:
+    """Whether an update went wrong: a loss is not finite or absurdly large, or weights or normalizer are not finite."""
+    if not all(math.isfinite(value) for value in info.values()):
+        return True
+    return abs(info["loss"]) > EXPLODED_LOSS or info["all_finite"] == 0.0
 
 
 class DivergenceGuard:
@@ -31,13 +39,16 @@ class DivergenceGuard:
     learns from noise.
     """
 
-    def __init__(self, folder: Path, env: Any, agent: Agent, max_share: float, samples: int) -> None:
+    def __init__(
+        self, folder: Path, env: Any, agent: Agent, max_share: float, samples: int, rank: int = 0
+    ) -> None:
         """Args:
         folder: the training's, where the state is kept.
+        rank: of this process, of whose environments it is.
         max_share: of environment-steps; `OUTPUTS_IN_A_ROW` outputs above it end the training.
         samples: of the training so far, which are not counted.
         """
-        self.path = Path(folder) / STATE_FILE
+        self.path = Path(folder) / (STATE_FILE if rank == 0 else f"rank_{rank}_{STATE_FILE}")
         self._env, self._agent, self._max_share = env, agent, max_share
         self._samples, self._count = samples, 0
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional, Union, cast
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Union, cast
 
 import torch
 
@@ -23,20 +23,22 @@ from parc_core.learning.model_file import (
     write_model_file,
 )
 from parc_core.learning.ppo import PPO
+from parc_core.system.peers import Peers
 from parc_core.system.signals import StopSignals
 from parc_core.system.world import ONE_PROCESS, World
 from parc_core.training import checkpoint as checkpoints
-from parc_core.training.divergence import DivergenceGuard
+from parc_core.training.divergence import DivergenceGuard, is_diverged
 from parc_core.training.log_row import output_row
 from parc_core.training.logger import Console, Logger, Number, ProgressFile
+from parc_core.training.shared_state import Dealt, State, dealt, gathered
 from parc_core.training.test_episodes import run_test_episodes
 
 if TYPE_CHECKING:
     from parc_core.envs.tracking_env import TrackingEnv
 
 HEARTBEAT_SECONDS = 5.0
-EXPLODED_LOSS = 1e8  # rewards are bounded, so that a healthy loss stays some orders of magnitude below
 SEED_STEP = 1_000_003  # distance between the seeds of successive rollbacks
+RANK_STEP = 15_485_863  # between those of the processes
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,16 @@ class Trainer:
         progress: ProgressFile,
         stop: Optional[StopSignals] = None,
         world: World = ONE_PROCESS,
+        peers: Optional[Peers] = None,
     ) -> None:
         """Builds the learner and resumes from the newest good checkpoint of the output folder, if there is one.
 
         Args:
-            progress: the locked progress file of `options.output_dir`.
+            env: this process's part of the environments.
+            progress: the locked progress file of `options.output_dir`, in the process that writes.
             stop: signals that end the loop; None = none do.
-            world: the training's processes.
+            world: the training's processes, with the same config and options.
+            peers: what looks whether they live.
 
         Raises:
             ConfigError: the checkpoint or the model to start from belongs to other settings.
@@ -82,19 +87,32 @@ class Trainer:
         self._tries = 0  # rollbacks since the last checkpoint
         self._hours_before = 0.0
         self._started = time.monotonic()  # the clock of the wall may be set back
-        self._stop, self._world = stop or StopSignals(), world
-        checkpoints.seed_everything(options.seed)
-        self._ppo = PPO(env, config, options.seed, options.max_samples, self._heartbeat, world=self._world)
+        self._stop, self._world, self._peers = stop or StopSignals(), world, peers or Peers(world)
+        checkpoints.seed_everything(options.seed)  # of the networks, the same in all processes
+        self._ppo = PPO(env, config, self._seed(), options.max_samples, self._heartbeat, world=world)
+        if world.size > 1:
+            checkpoints.seed_everything(self._seed())
         self.agent, self._rollout = self._ppo.agent, self._ppo.rollout
+        self._batch = self._rollout.num_samples * world.size
         self._evaluation: Dict[str, float] = {}  # of all clips, the last
         self._obs = torch.empty(0)
         self._progress = progress
         resumed = self._start()
         self._guard = DivergenceGuard(
-            options.output_dir, env, self.agent, config.max_diverged_share, self.samples
+            options.output_dir, env, self.agent, config.max_diverged_share, self.samples, world.rank
         )
-        self._event("start", resumed_from=resumed, max_samples=options.max_samples, num_envs=env.num_envs)
-        self._log = Logger(options.output_dir, progress, config.use_tensorboard, self.samples, TERM_COLUMNS)
+        self._event(
+            "start",
+            resumed_from=resumed,
+            max_samples=options.max_samples,
+            num_envs=env.num_envs * world.size,
+            **({"processes": world.size} if world.size > 1 else {}),
+        )
+        self._log: Optional[Logger] = None
+        if world.is_writer:
+            self._log = Logger(
+                options.output_dir, progress, config.use_tensorboard, self.samples, TERM_COLUMNS
+            )
 
     # -- the loop -----------------------------------------------------------------------------------
 
@@ -106,11 +124,14 @@ class Trainer:
             TrainingDiverged: losses stayed non-finite after max_rollbacks rollbacks, or simulations diverge.
         """
         info: Dict[str, float] = {}
+        first = True  # kernels are compiled and graphs recorded, which takes a minute
         try:
             while not self._over():
-                self._obs = self._ppo.collect(self._obs, self.samples, self._normalizer_learns())
-                info = self._ppo.update()
-                if self._world.any(self._diverged(info)):
+                with nullcontext() if first else self._peers.stepping():
+                    self._obs = self._ppo.collect(self._obs, self.samples, self._normalizer_learns())
+                    info = self._ppo.update()
+                first = False
+                if self._world.any(is_diverged(info)):
                     self._roll_back(info)
                     continue
                 self._advance()
@@ -122,7 +143,8 @@ class Trainer:
                     self._checkpoint()
             self._finish(info)
         finally:
-            self._log.close()
+            if self._log is not None:
+                self._log.close()
 
     def _over(self) -> bool:
         """All samples are there, or a signal came."""
@@ -132,7 +154,7 @@ class Trainer:
     def _advance(self) -> None:
         if self._normalizer_learns():
             self.agent.obs_norm.update(self._world)
-        self.samples += self._rollout.num_samples
+        self.samples += self._batch
         self.iteration += 1
 
     def _output_due(self) -> bool:
@@ -153,18 +175,23 @@ class Trainer:
         That line comes after the checkpoint: it reads the episode statistics, which an extended training
         must still find.
         """
-        newest = checkpoints.list_checkpoints(self._folder)
-        if not newest or newest[0][0] != self.samples or not self._model_path.is_file():
+        if self._world.any(self._world.is_writer and not self._is_written()):
             self._checkpoint()
         if self.samples < self.options.max_samples:
-            self._event("interrupted", signal=self._stop.number)
+            number = self._world.highest(self._stop.number or 0)
+            self._event("interrupted", signal=number)
             raise Interrupted(
-                f"stopped by signal {self._stop.number} at {self.samples} samples; a checkpoint is in "
+                f"stopped by signal {number} at {self.samples} samples; a checkpoint is in "
                 f"{self._folder}, run the same command to resume"
             )
         if info and not self._output_due():
             self._output(info)
         self._event("done")
+
+    def _is_written(self) -> bool:
+        """Whether checkpoint and model of just now are on disk."""
+        newest = checkpoints.list_checkpoints(self._folder)
+        return bool(newest) and newest[0][0] == self.samples and self._model_path.is_file()
 
     # -- start, checkpoints, rollback -----------------------------------------------------------------
 
@@ -176,25 +203,57 @@ class Trainer:
     def _model_path(self) -> Path:
         return self.options.output_dir / "model.pt"
 
+    def _seed(self, further: int = 0) -> int:
+        """Of this process's random numbers; `further` leads to others."""
+        return (self.options.seed + SEED_STEP * further + RANK_STEP * self._world.rank) % 2**63
+
     def _start(self) -> Optional[str]:
         """State from the newest checkpoint, else from in_model_file, else fresh; says which checkpoint."""
-        found = checkpoints.load_newest(self._folder, Console.warn)
+        found = dealt(self._newest, self._world)
         if found is not None:
-            path, state = found
-            checkpoints.check_fingerprint(path, state["fingerprint"], self.options.fingerprint)
-            self._load_state(state, str(path))
-            self._last_good: Union[Path, Dict[str, Any]] = path
-            return str(path)
+            self._resume(found)
+            self._last_good: Union[Path, State] = found.path
+            return str(found.path)
         if self.options.in_model_file is not None:
             model = read_model_file(self.options.in_model_file)
             check_architecture(model.path, model.state, self.agent.state_dict())
             check_actions(model.path, model.state, self.agent.state_dict())
             load_into(self.agent, model)
+        for value in self.agent.state_dict().values():
+            self._world.broadcast_(value)
         self._obs = self.env.reset()
         self._last_good = copy.deepcopy(self._state())
         return None
 
-    def _state(self) -> Dict[str, Any]:
+    def _newest(self) -> Optional[Tuple[Path, State]]:
+        found = checkpoints.load_newest(self._folder, Console.warn)
+        if found is not None:
+            path, state = found
+            checkpoints.check_fingerprint(path, state["fingerprint"], self.options.fingerprint)
+        return found
+
+    def _resume(self, found: Dealt) -> None:
+        """Goes on from a checkpoint: exactly, or where it is of another number of processes with new episodes."""
+        self._load_shared(found.state, str(found.path))
+        if found.exact:
+            self._load_own(found.state)
+            return
+        self.env.load_fail_rates(found.state["env"])
+        self._restart(self.iteration)
+        if self._world.is_writer:
+            Console.warn(
+                f"{found.path} is of {found.processes} process(es) and now there are {self._world.size}: what was "
+                "learned goes on, the environments start new episodes"
+            )
+
+    def _restart(self, further: int) -> None:
+        """New episodes and other random numbers."""
+        seed = self._seed(further)
+        self._ppo.reseed(seed)
+        checkpoints.seed_everything(seed)
+        self._obs = self.env.reset()
+
+    def _state(self) -> State:
         """Everything that an exact resume needs, as tensors and plain containers."""
         return {
             "fingerprint": dict(self.options.fingerprint),
@@ -209,7 +268,7 @@ class Trainer:
             "rng": checkpoints.rng_state(),
         }
 
-    def _load_state(self, state: Dict[str, Any], where: str) -> None:
+    def _load_shared(self, state: State, where: str) -> None:
         self._ppo.load_state(state, where)
         self._evaluation = dict(state.get("evaluation", {}))
         self.samples, self.iteration, self.rollbacks = (
@@ -218,23 +277,32 @@ class Trainer:
             state["rollbacks"],
         )
         self._hours_before, self._started = state["hours"], time.monotonic()
+
+    def _load_own(self, state: State) -> None:
         self._obs = state["obs"].to(self.env.device).clone()
         self.env.load_state_dict(state["env"])
         checkpoints.set_rng_state(state["rng"])
 
     def _checkpoint(self) -> None:
-        self._progress.check_place()
-        kept, models = self.config.num_checkpoints_kept, self.config.num_models_kept
-        path = checkpoints.save_checkpoint(self._folder, self._state(), kept, models)
-        write_model_file(self._model_path, self.agent)
+        self._check_agreement()
+        state = gathered(self._state(), self._world)
+        path = checkpoints.checkpoint_path(self._folder, self.samples)
+        if state is not None:
+            self._progress.check_place()
+            kept, models = self.config.num_checkpoints_kept, self.config.num_models_kept
+            checkpoints.save_checkpoint(self._folder, state, kept, models)
+            write_model_file(self._model_path, self.agent)
         self._last_good, self._tries = path, 0
         self._event("checkpoint", path=str(path))
 
-    def _diverged(self, info: Dict[str, float]) -> bool:
-        """A loss is not finite or absurdly large, or weights or normalizer are not finite."""
-        if not all(math.isfinite(value) for value in info.values()):
-            return True
-        return abs(info["loss"]) > EXPLODED_LOSS or info["all_finite"] == 0.0
+    def _check_agreement(self) -> None:
+        """The processes' weights are the same bits by construction: where they are not, a device computes wrongly."""
+        sums = torch.stack([p.detach().double().sum() for p in self.agent.model.parameters()])
+        if not self._world.agrees(sums):
+            raise RuntimeError(
+                f"the weights of the {self._world.size} processes differ at {self.samples} samples, so a GPU or a "
+                "connection is faulty; training resumes from the last checkpoint"
+            )
 
     def _roll_back(self, info: Dict[str, float]) -> None:
         """Back to the last good state, on another path of random numbers: the same would diverge again.
@@ -242,7 +310,7 @@ class Trainer:
         The environments start new episodes, for their physical state may be what broke.
         """
         self._tries += 1
-        rollbacks, bad_samples = self.rollbacks + 1, self.samples + self._rollout.num_samples
+        rollbacks, bad_samples = self.rollbacks + 1, self.samples + self._batch
         losses = ", ".join(
             f"{name} {info[name]:.3g}" for name in ("loss", "actor_loss", "critic_loss", "grad_norm")
         )
@@ -252,19 +320,22 @@ class Trainer:
                 "row; lower optimizer.learning_rate or look at the motions and rewards; the environments' state "
                 f"and last actions are in {self._guard.keep(self._rollout.norm_actions[-1])}"
             )
-        good = self._last_good
-        state = checkpoints.load_checkpoint(good) if isinstance(good, Path) else copy.deepcopy(good)
-        hours = self._hours()
-        self._load_state(state, "rollback")
+        good, hours = self._last_good, self._hours()
+        if isinstance(good, Path):
+            path = good
+            found = dealt(lambda: (path, checkpoints.load_checkpoint(path)), self._world)
+            state = {} if found is None else found.state
+        else:
+            state = copy.deepcopy(good)
+        self._load_shared(state, "rollback")
+        self._load_own(state)
         self.rollbacks, self._hours_before = rollbacks, hours
-        seed = (self.options.seed + SEED_STEP * rollbacks) % 2**63
-        self._ppo.reseed(seed)
-        checkpoints.seed_everything(seed)
-        self._obs = self.env.reset()
-        self._log.rolled_back(self.samples)
-        self._log.console.warn(
-            f"diverged at {bad_samples} samples ({losses}): back to {self.samples} samples"
-        )
+        self._restart(rollbacks)
+        if self._log is not None:
+            self._log.rolled_back(self.samples)
+            self._log.console.warn(
+                f"diverged at {bad_samples} samples ({losses}): back to {self.samples} samples"
+            )
         self._event("rollback", from_samples=bad_samples, rollbacks=rollbacks, reason=losses)
 
     # -- saying what happens ---------------------------------------------------------------------------
@@ -277,18 +348,20 @@ class Trainer:
         }
         test = dict(self._evaluation)
         if self.config.test_episodes > 0:
-            test.update(run_test_episodes(self.env, self.agent, self.config.test_episodes, self._heartbeat))
-        speed = self._rollout.num_samples / (info["collect_seconds"] + info["update_seconds"])
+            episodes = self.config.test_episodes
+            test.update(run_test_episodes(self.env, self.agent, episodes, self._heartbeat, self._world))
+        speed = self._batch / (info["collect_seconds"] + info["update_seconds"])
         row.update(output_row(self.env, info, test, self._world))
         row.update({"Samples_Per_Second": speed, "Rollbacks": self.rollbacks})
-        self._log.output(row)
+        if self._log is not None:
+            self._log.output(row)
         self._guard.check(row, self._obs, self._heartbeat)
 
     def _evaluate(self) -> None:
         from parc_core.training.clip_evaluation import evaluate_clips_in_training
 
         env = cast("TrackingEnv", self.env)  # clips are played: it has motions
-        self._evaluation = evaluate_clips_in_training(env, self.agent, self._heartbeat)
+        self._evaluation = evaluate_clips_in_training(env, self.agent, self._heartbeat, self._world)
 
     def _hours(self) -> float:
         """Wall time of this training over all its processes."""
@@ -298,6 +371,7 @@ class Trainer:
         self._progress.write(event, self.samples, self.iteration, **fields)
 
     def _heartbeat(self) -> None:
-        """A sign of life where the last event is long ago."""
+        """A step was made: to the other processes, and where the last event is long ago in progress.jsonl."""
+        self._peers.moved()
         if time.monotonic() - self._progress.written_at > HEARTBEAT_SECONDS:
             self._event("heartbeat")

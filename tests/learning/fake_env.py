@@ -105,6 +105,9 @@ class FakeEnv:
             getattr(self, key).copy_(state[key])
         self._rng.set_state(state["rng"])
 
+    def load_fail_rates(self, state: Dict[str, Any]) -> None:
+        self.fail_rates.copy_(state["fail_rates"])
+
     def save_terrain(self, path: str) -> None:
         with open(path, "wb") as file:
             file.write(b"terrain")

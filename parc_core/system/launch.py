@@ -1,0 +1,53 @@
+"""Starts the processes of one training on this machine, with torchrun's own agent in this process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Sequence
+
+from parc_core.errors import EXIT_BAD_CONFIG, EXIT_BAD_DATA, EXIT_CRASH, EXIT_DONE, EXIT_INTERRUPTED
+from parc_core.system.processes import usable_cores
+
+_KNOWN = (EXIT_BAD_DATA, EXIT_INTERRUPTED, EXIT_BAD_CONFIG)
+
+
+def is_launched() -> bool:
+    """Whether this process is one of several that torchrun started."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def launch(module: str, arguments: Sequence[str], processes: int) -> int:
+    """Runs `processes` of `python -m module arguments` to their end, as `torchrun --standalone` does.
+
+    SIGTERM and SIGINT are passed on to them, and they are waited for.
+
+    Returns:
+        The exit code that they agree on, 70 if one of them crashed; 128 + the number of a signal that ended this.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main as torchrun
+
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // processes)))
+    try:
+        torchrun(["--standalone", "--nproc-per-node", str(processes), "-m", module, *arguments])
+    except ChildFailedError as error:
+        return _exit_code(error, processes)
+    except SignalException as stop:
+        return 128 + int(stop.sigval)
+    return EXIT_DONE
+
+
+def _exit_code(error, processes: int) -> int:
+    """The first failure's: the others follow from it."""
+    codes = [failure.exitcode for failure in error.failures.values()]
+    known = [code for code in codes if code in _KNOWN]
+    if known:
+        return known[0]
+    rank, failure = error.get_first_failure()
+    if failure.exitcode < 0:
+        name = signal.Signals(-failure.exitcode).name
+        print(f"error: process {rank} of {processes} was killed by {name}", file=sys.stderr, flush=True)
+    return EXIT_CRASH
