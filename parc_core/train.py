@@ -1,20 +1,25 @@
 """The trainer process: `python -m parc_core.train --arg_file train_args.txt [--key value …]`.
 
+With `gpus` above 1 it starts one such process for each of them and waits for all; so does
+`torchrun --nproc-per-node K -m parc_core.train …`, on several machines too.
+
 Exit codes: 0 done, 75 interrupted with a checkpoint, 65 bad data, 78 bad config; others are crashes.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Tuple
 
 from parc_core.config.agent_config import AgentConfig, load_agent_config
 from parc_core.config.env_config import EnvFileConfig, env_warnings, load_env_config
 from parc_core.config.resolve import AGENT_FILE, ARGS_FILE, ENV_FILE, PRIVATE_FOLDER, TERRAIN_FILE, write_yaml
 from parc_core.config.schema import no_effect_warnings
+from parc_core.config.tracker_config import check_share
 from parc_core.config.train_args import (
     TrainArgs,
     args_from_mapping,
@@ -23,14 +28,25 @@ from parc_core.config.train_args import (
     read_train_args,
     write_train_args,
 )
-from parc_core.engines.devices import check_device
+from parc_core.engines.devices import check_device, nth_device
 from parc_core.engines.registry import before_torch, check_engine_name, heeds_physx
-from parc_core.errors import EXIT_DONE, Interrupted, ParcError
+from parc_core.errors import EXIT_DONE, EXIT_INTERRUPTED, Interrupted, ParcError
+from parc_core.system.die_with_parent import die_with_parent
 from parc_core.system.files import remove_stale_in
-from parc_core.system.process_setup import set_up_process
+from parc_core.system.follow import JsonLines
+from parc_core.system.launch import is_launched, launch
+from parc_core.system.peers import Peers
+from parc_core.system.process_setup import only_errors, set_up_process
+from parc_core.system.processes import usable_cores
 from parc_core.system.signals import StopSignals
-from parc_core.training.logger import ProgressFile
+from parc_core.system.world import World, launched_local, launched_rank, launched_size
+from parc_core.training.logger import PROGRESS, NoProgress, ProgressFile, append_error
 
+if TYPE_CHECKING:
+    import torch
+
+OTHER_TRAINER_SECONDS = 30.0
+"""For the processes of a training whose torchrun died to leave the folder: nothing else holds it for them."""
 MANY_TERRAINS = 1000
 """With more terrains a training's terrain.pkl has no meshes."""
 
@@ -38,8 +54,11 @@ MANY_TERRAINS = 1000
 def main(argv: Optional[List[str]] = None) -> int:
     """Runs one training and returns the process's exit code."""
     set_up_process()
+    argv = sys.argv[1:] if argv is None else argv
     try:
-        args = parse_args(sys.argv[1:] if argv is None else argv)
+        args = parse_args(argv)
+        if args.gpus > 1 and not is_launched():
+            return _train_in_processes(args, argv)
         train(args)
     except Interrupted as stop:
         print(stop, flush=True)
@@ -69,8 +88,20 @@ def parse_args(argv: List[str]) -> TrainArgs:
     return read_train_args(known.arg_file, overrides)
 
 
+def _train_in_processes(args: TrainArgs, argv: List[str]) -> int:
+    """Starts `args.gpus` trainers that train together. Returns the exit code that they agree on."""
+    check_engine_name(args.engine, "train_args")
+    check_device(args.device, "train_args", args.gpus)
+    events = JsonLines(output_folder(args) / PROGRESS)
+    events.events()  # those of before
+    code = launch("parc_core.train", argv, args.gpus)
+    if code > 128 and any(event.get("event") == "interrupted" for event in events.events()):
+        return EXIT_INTERRUPTED  # a signal came here, and all stopped in order
+    return code
+
+
 def train(args: TrainArgs) -> None:
-    """Trains, or resumes the training that the output folder holds.
+    """Trains, or resumes the training that the output folder holds; in one of several processes, its part of it.
 
     Raises:
         ParcError: bad configs, bad data, interruption or divergence; see errors.py.
@@ -78,22 +109,50 @@ def train(args: TrainArgs) -> None:
     check_engine_name(args.engine, "train_args")
     before_torch(args.engine)  # nothing before this line imports torch
     env_file, agent_config = load_env_config(args.env_config), load_agent_config(args.agent_config)
-    for line in notes(args, env_file, agent_config):
-        print(f"note: {line}", flush=True)
-    check_device(args.device, "train_args")
-    progress = ProgressFile(output_folder(args) / "progress.jsonl")
+    if is_launched():
+        die_with_parent()
+        check_share(args.num_envs, launched_size())
+        number, gpus = launched_local()
+        args = dataclasses.replace(args, device=nth_device(args.device, number), gpus=gpus)
+    with contextlib.nullcontext() if launched_rank() == 0 else only_errors():
+        for line in notes(args, env_file, agent_config):
+            print(f"note: {line}", flush=True)
+        device = check_device(args.device, "train_args")
+        with StopSignals() as stop, _progress(args) as progress, _joined(args, device) as (world, peers):
+            _train_locked(args, env_file, agent_config, progress, stop, world, peers)
+
+
+@contextlib.contextmanager
+def _progress(args: TrainArgs) -> Iterator[ProgressFile]:
+    """The locked progress file, which also gets the error that ends the training; another process's none."""
+    path = output_folder(args) / PROGRESS
+    if launched_rank() > 0:
+        progress: ProgressFile = NoProgress(path)
+    else:
+        progress = ProgressFile(path, wait=OTHER_TRAINER_SECONDS if launched_size() > 1 else 0.0)
     try:
-        with StopSignals() as stop:
-            _train_locked(args, env_file, agent_config, progress, stop)
+        yield progress
     except Interrupted:
         raise
     except Exception as error:
-        progress.write(
-            "error", None, None, message=str(error) or type(error).__name__, kind=type(error).__name__
-        )
+        append_error(path, str(error) or type(error).__name__, type(error).__name__)
         raise
     finally:
         progress.close()
+
+
+@contextlib.contextmanager
+def _joined(args: TrainArgs, device: torch.device) -> Iterator[Tuple[World, Peers]]:
+    """The training's processes, and what looks whether they live."""
+    world = World.join(device)
+
+    def lost(why: str) -> None:
+        print(f"error: {why}", file=sys.stderr, flush=True)
+        append_error(output_folder(args) / PROGRESS, why, "ProcessLost")
+
+    with Peers(world, lost) as peers:
+        yield world, peers
+        world.leave()
 
 
 def notes(args: TrainArgs, env_file: EnvFileConfig, agent_config: AgentConfig) -> List[str]:
@@ -110,18 +169,22 @@ def _train_locked(
     agent_config: AgentConfig,
     progress: ProgressFile,
     stop: StopSignals,
+    world: World,
+    peers: Peers,
 ) -> None:
     """With the output folder held: configs, environment, terrain.pkl, training."""
     from parc_core.engines.memory import MemoryUse
     from parc_core.envs.factory import make_env
     from parc_core.training.fingerprint import training_fingerprint
-    from parc_core.training.trainer import Trainer, TrainerOptions
+    from parc_core.training.trainer import RANK_STEP, Trainer, TrainerOptions
 
     if args.in_model_file is not None:  # its normalizer comes with it and stays
         agent_config = dataclasses.replace(agent_config, normalizer_samples=0)
     folder = output_folder(args)
-    with MemoryUse(args.device, args.num_envs).explained():
-        env = make_env(env_file, args.num_envs, args.device, args.engine, args.seed)
+    num_envs, seed = args.num_envs // world.size, (args.seed + RANK_STEP * world.rank) % 2**63
+    threads = 0 if world.size == 1 else max(1, usable_cores() // args.gpus)
+    with MemoryUse(args.device, num_envs).explained():
+        env = make_env(env_file, num_envs, args.device, args.engine, seed, threads)
         options = TrainerOptions(
             output_dir=folder,
             max_samples=args.max_samples,
@@ -129,11 +192,13 @@ def _train_locked(
             in_model_file=args.in_model_file,
             fingerprint=training_fingerprint(args, env_file, agent_config),
         )
-        trainer = Trainer(env, agent_config, options, progress, stop)  # refuses a folder of another training
-        remove_stale_in(folder)
-        write_inputs(folder, args, env_file, agent_config)
-        for note in save_terrain(env, folder):
-            print(f"note: {note}", flush=True)
+        # Refuses a folder of another training.
+        trainer = Trainer(env, agent_config, options, progress, stop, world, peers)
+        if world.is_writer:
+            remove_stale_in(folder)
+            write_inputs(folder, args, env_file, agent_config)
+            for note in save_terrain(env, folder):
+                print(f"note: {note}", flush=True)
         trainer.run()
 
 

@@ -68,3 +68,9 @@ def _check_backend(gpus: int, name: str, begin: str) -> None:
         f"{begin}, but this PyTorch has no {name}, through which they talk; set 'gpus: 1', or install a PyTorch for "
         "Linux from pytorch.org"
     )
+
+
+def nth_device(first: str, number: int) -> str:
+    """The name of the `number`-th device from `first` on: of several GPUs that train together, or the CPU for all."""
+    kind, _, index = first.partition(":")
+    return first if kind == "cpu" else f"{kind}:{int(index or 0) + number}"

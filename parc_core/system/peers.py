@@ -43,7 +43,12 @@ class Peers:
         quiet: see `QUIET_SECONDS`.
         """
         self._world, self._lost, self._quiet = world, lost, quiet
-        self._sign: Dict[str, Any] = {"pid": os.getpid(), "host": socket.gethostname(), "count": 0, "still": 0.0}
+        self._sign: Dict[str, Any] = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "count": 0,
+            "still": 0.0,
+        }
         self._heard: Dict[int, Any] = {}  # other process: (its count, when it was new here)
         self._moved: Optional[float] = None  # None: not in a phase of steps
         self._longest = 0.0  # s, of the steps so far
@@ -159,7 +164,11 @@ def _store() -> Any:
 
     port = whole("MASTER_PORT", 0, 0, 65535, "a port")
     store = dist.TCPStore(
-        os.environ["MASTER_ADDR"], port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=60)
+        os.environ["MASTER_ADDR"],
+        port,
+        is_master=False,
+        wait_for_workers=False,
+        timeout=timedelta(seconds=60),
     )
     start = f"{os.environ.get('TORCHELASTIC_RUN_ID', '')}/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '')}"
     return dist.PrefixStore(f"parc-peers/{start}", store)

@@ -18,8 +18,8 @@ def evaluate_clips_in_training(
 ) -> Dict[str, float]:
     """How far the deterministic policy follows the clips now, in the training's own environments.
 
-    The clips of the dataset, or as many as there are environments in all processes, evenly spaced over it. The environment's state
-    (its random numbers included) is put back, so that evaluating changes nothing in the training.
+    The clips of the dataset, or as many as there are environments in all processes, evenly spaced over it. The
+    environment's state (its random numbers included) is put back, so that evaluating changes nothing in the training.
 
     Args:
         heartbeat: called every step.
@@ -38,7 +38,9 @@ def evaluate_clips_in_training(
         found = track_clips(env, agent.act_mode, ids, heartbeat=heartbeat)
         env.load_state_dict(saved)
         done = found.completed.double()
-        sums = torch.stack((done.sum(), (found.mean_errors[:, 0] * done).sum(), found.sums[:, 0].sum().double()))
+        sums = torch.stack(
+            (done.sum(), (found.mean_errors[:, 0] * done).sum(), found.sums[:, 0].sum().double())
+        )
     completed, error, total = world.sum_(sums).tolist()
     return {
         "Eval_Completed": completed / n,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -35,8 +36,12 @@ CONSOLE = (
 class ProgressFile:
     """progress.jsonl: one JSON object per event, appended; it doubles as the lock of the output folder."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wait: float = 0.0) -> None:
         """Opens and locks the file.
+
+        Args:
+            path: of the file.
+            wait: seconds for another training that holds it to end.
 
         Raises:
             ConfigError: the folder cannot be written, or another training holds it.
@@ -49,7 +54,11 @@ class ProgressFile:
             raise ConfigError(
                 f"output_dir {path.parent}: cannot be written ({error.strerror}); choose another"
             ) from error
-        if not try_lock(self._file):
+        end = time.monotonic() + wait
+        while not try_lock(self._file):
+            if time.monotonic() < end:
+                time.sleep(0.1)
+                continue
             self._file.close()
             raise ConfigError(
                 f"output_dir {path.parent}: another training is writing here; wait for it or choose another"
@@ -103,6 +112,34 @@ class ProgressFile:
     def close(self) -> None:
         """Closes the file, which gives the folder free."""
         self._file.close()
+
+
+class NoProgress(ProgressFile):
+    """Of a process that does not write."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens nothing; `path` is where another process writes."""
+        self.path, self.written_at = path, -math.inf
+
+    def write(self, event: str, samples: Optional[int], iteration: Optional[int], **fields: Any) -> None:
+        """Only notes the time."""
+        self.written_at = time.monotonic()
+
+    def check_place(self) -> None:
+        """Looks at nothing."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def append_error(path: Path, message: str, kind: str) -> None:
+    """Adds the event that ends a training, also from a process or thread that does not hold the file."""
+    record = {"event": "error", "time": time.time(), "samples": None, "iteration": None}
+    line = json.dumps({**record, "message": message, "kind": kind}) + "\n"
+    with contextlib.suppress(OSError), open(
+        path, "a", encoding="utf-8"
+    ) as file:  # a full disk: the exit code tells
+        file.write(line)
 
 
 class LogTable:

@@ -56,7 +56,10 @@ def dealt(load: Load, world: World) -> Optional[Dealt]:
     parts: List[bytes] = []
     if found is not None:
         path, state = found
-        parts = [_packed({**_part(path, state, r, world.size)._asdict(), "path": str(path)}) for r in range(world.size)]
+        parts = [
+            _packed({**_part(path, state, r, world.size)._asdict(), "path": str(path)})
+            for r in range(world.size)
+        ]
     own = world.scatter(parts or [b""] * world.size)
     if not own:
         return None

@@ -22,9 +22,9 @@ def run_test_episodes(
 ) -> Dict[str, float]:
     """Mean return and length of `episodes` episodes, spread evenly over the environments.
 
-    As in the reference every environment of all processes plays ceil(episodes / their number) episodes to their end, for
-    counting the first that finish would prefer short ones. The environment's state (its random numbers
-    included) is put back, so that testing changes nothing in the training.
+    As in the reference every environment of all processes plays ceil(episodes / their number) episodes to their end,
+    for counting the first that finish would prefer short ones. The environment's state (its random numbers included) is
+    put back, so that testing changes nothing in the training.
 
     Args:
         heartbeat: called every step.

@@ -50,7 +50,7 @@ def test_going_on_is_exact(tmp_path, changes, monkeypatch):
     monkeypatch.setattr(
         clip_evaluation,
         "evaluate_clips_in_training",
-        lambda env, agent, beat: {"Eval_Return": float(env._pos.sum())},
+        lambda env, agent, beat, world: {"Eval_Return": float(env._pos.sum())},
     )
     config = small_config(test_episodes=0, **changes)
     train(tmp_path / "whole", 7 * ITERATION, config=config)
@@ -82,7 +82,7 @@ def counted_evaluation():
     """Stands for the evaluation of all clips: how often it was called so far in this process."""
     calls = []
 
-    def evaluate(env, agent, beat):
+    def evaluate(env, agent, beat, world):
         calls.append(env.steps_taken)
         return {
             "Eval_Completed": 0.25, "Eval_Joint_Error": 0.1, "Eval_Return": float(env.steps_taken), "Eval_Clips": 4.0,

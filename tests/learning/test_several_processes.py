@@ -1,0 +1,29 @@
+"""The update of K processes is that of one process with all their environments."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from tests import processes
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone")
+    assert processes.codes(processes.start("tests.learning.run_update", [folder], 1)) == [0]
+    return torch.load(folder / "1_0.pt", weights_only=True)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_several_processes_take_the_update_of_one(size, alone, tmp_path):
+    assert processes.codes(processes.start("tests.learning.run_update", [tmp_path], size)) == [0] * size
+    ranks = [torch.load(tmp_path / f"{size}_{rank}.pt", weights_only=True) for rank in range(size)]
+    for found in ranks:
+        assert found["info"].keys() == alone["info"].keys()
+        assert_close(found, alone, rtol=2e-5, atol=1e-6)
+    assert alone["info"]["grad_norm"] > 0.1 and alone["info"]["clip_frac"] > 0.0
+    first = {name: ranks[0][name] for name in ("weights", "gradients", "moments", "rates", "rate")}
+    for other in ranks[1:]:  # to the last bit
+        assert_close({name: other[name] for name in first}, first, rtol=0, atol=0)
