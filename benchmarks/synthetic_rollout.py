@@ -60,6 +60,9 @@ class IdleEnv:
     def load_state_dict(self, state: Dict[str, Any]) -> None:
         """Nothing changes."""
 
+    def load_fail_rates(self, state: Dict[str, Any]) -> None:
+        """There are none."""
+
 
 @torch.no_grad()
 def make_case(config: AgentConfig, env: IdleEnv, use_graph: bool = True, seed: int = 0) -> PPO:

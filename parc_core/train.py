@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import dataclasses
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Tuple
 
@@ -39,7 +40,7 @@ from parc_core.system.peers import Peers
 from parc_core.system.process_setup import only_errors, set_up_process
 from parc_core.system.processes import usable_cores
 from parc_core.system.signals import StopSignals
-from parc_core.system.world import World, launched_local, launched_rank, launched_size
+from parc_core.system.world import World, end_process, launched_local, launched_rank, launched_size
 from parc_core.training.logger import PROGRESS, NoProgress, ProgressFile, append_error
 
 if TYPE_CHECKING:
@@ -55,6 +56,18 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Runs one training and returns the process's exit code."""
     set_up_process()
     argv = sys.argv[1:] if argv is None else argv
+    if not is_launched():
+        return _main(argv)
+    code = 1
+    try:
+        code = _main(argv)
+    except Exception:  # noqa: BLE001 - a crash is a crash; only its end differs
+        traceback.print_exc()
+    end_process(code)
+    return code
+
+
+def _main(argv: List[str]) -> int:
     try:
         args = parse_args(argv)
         if args.gpus > 1 and not is_launched():

@@ -9,7 +9,7 @@ import torch
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
 from parc_core.envs.sampling import MotionSampler
 from parc_core.learning.ppo import PPO
-from parc_core.system.world import World
+from parc_core.system.world import World, end_process
 from tests.learning.fake_env import FakeEnv
 
 STEPS, ENVS, MOTIONS = 8, 12, 5
@@ -76,3 +76,4 @@ def main(out):
 
 if __name__ == "__main__":
     main(sys.argv[1])
+    end_process(0)

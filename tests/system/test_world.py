@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +12,12 @@ import torch
 
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.system.world import ONE_PROCESS, World
+from tests import processes
 
 MEMBER = """
 import sys
 import torch
-from parc_core.system.world import World
+from parc_core.system.world import World, end_process
 
 world = World.join(torch.device("cpu"))
 r, n = world.rank, world.size
@@ -28,20 +28,21 @@ totals = world.sum_(torch.tensor([0.5 + r], dtype=torch.float64))
 mean = world.mean_(torch.tensor([1.0 + r, -2.0 * r]))
 kept = world.broadcast_(torch.tensor([7.0 + r]))
 flags = [world.any(False), world.any(r == n - 1), world.any(True)]
-torch.save([n, world.is_writer, counts, totals, mean, kept, flags], f"{sys.argv[1]}/{r}.pt")
+highest = world.highest(3 - r)
+same = [world.agrees(torch.ones(3)), world.agrees(torch.tensor([1.0, 1.0 + 1e-12 * r], dtype=torch.float64))]
+told = world.gather(b"x" * 1000 * r + b"end")
+given = world.scatter([b"for %d" % other * (other + 1) for other in range(n)] if r == 0 else [])
+empty = [world.gather(b""), world.scatter([b""] * n if r == 0 else [])]
+talk = [highest, same, [len(each) for each in told], [each[-3:].decode() for each in told], given.decode(), len(empty[1])]
+torch.save([n, world.is_writer, counts, totals, mean, kept, flags, talk], f"{sys.argv[1]}/{r}.pt")
 world.leave()
+end_process(0)
 """
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 @pytest.mark.parametrize("size", [2, 3])
 def test_processes_talk_to_each_other(size: int, tmp_path: Path) -> None:
-    common = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    common = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(processes.free_port())}
     env = {**os.environ, **common, "PYTHONPATH": str(PROJECT_ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", MEMBER, str(tmp_path)]
     members = [subprocess.Popen(command, env={**env, "RANK": str(rank)}) for rank in range(size)]
@@ -53,7 +54,7 @@ def test_processes_talk_to_each_other(size: int, tmp_path: Path) -> None:
     ranks = sum(range(size))
     for rank in range(size):
         found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        known, is_writer, counts, totals, mean, kept, flags = found
+        known, is_writer, counts, totals, mean, kept, flags, talk = found
         assert (known, is_writer) == (size, rank == 0)
         assert counts.tolist() == [[size, ranks], [0, 10 * ranks]]
         assert counts.dtype == torch.int32
@@ -61,6 +62,11 @@ def test_processes_talk_to_each_other(size: int, tmp_path: Path) -> None:
         assert mean.tolist() == [1.0 + ranks / size, -2.0 * ranks / size]
         assert kept.tolist() == [7.0]
         assert flags == [False, True, True]
+        highest, same, lengths, ends, given, empty = talk
+        assert (highest, same, empty) == (3, [True, False], 0)
+        assert lengths == ([1000 * other + 3 for other in range(size)] if rank == 0 else [])
+        assert ends == ["end"] * len(lengths)
+        assert given == f"for {rank}" * (rank + 1)
 
 
 @pytest.mark.parametrize("world", [World(), ONE_PROCESS, World.join(torch.device("cpu"))])
@@ -71,7 +77,8 @@ def test_one_process_needs_no_other(world: World, monkeypatch: pytest.MonkeyPatc
     for same in (world.sum_(tensor), world.mean_(tensor), world.broadcast_(tensor)):
         assert same is tensor
     assert tensor.tolist() == [3.0, 4.0]
-    assert (world.any(True), world.any(False)) == (True, False)
+    assert (world.any(True), world.any(False), world.highest(-3)) == (True, False, -3)
+    assert world.agrees(tensor) and world.gather(b"ab") == [b"ab"] and world.scatter([b"ab"]) == b"ab"
     world.leave()
 
 

@@ -19,7 +19,7 @@ import torch
 from parc_core.errors import ConfigError, ParcError
 from parc_core.system.peers import Peers
 from parc_core.system.signals import StopSignals
-from parc_core.system.world import World
+from parc_core.system.world import World, end_process
 from parc_core.training.logger import NoProgress, ProgressFile
 from parc_core.training.trainer import RANK_STEP, Trainer, TrainerOptions
 from tests.learning.fake_env import FakeEnv
@@ -66,5 +66,6 @@ if __name__ == "__main__":
     try:
         main(json.loads(sys.argv[1]))
     except ParcError as error:
-        print(error, flush=True)
-        sys.exit(error.exit_code)
+        print(error)
+        end_process(error.exit_code)
+    end_process(0)

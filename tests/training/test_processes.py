@@ -28,7 +28,9 @@ def run(out, iterations, size=2, **options):
     """Exit codes, outputs and warnings of all, in their order."""
     members = start(out, iterations, size, **options)
     codes = processes.codes(members)
-    return codes, [member.stdout.read() for member in members], [member.stderr.read() for member in members]
+    said = [member.stderr.read() for member in members]
+    print(*said, sep="\n")  # where a test fails
+    return codes, [member.stdout.read() for member in members], said
 
 
 def newest(out):
