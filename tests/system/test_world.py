@@ -33,7 +33,8 @@ same = [world.agrees(torch.ones(3)), world.agrees(torch.tensor([1.0, 1.0 + 1e-12
 told = world.gather(b"x" * 1000 * r + b"end")
 given = world.scatter([b"for %d" % other * (other + 1) for other in range(n)] if r == 0 else [])
 empty = [world.gather(b""), world.scatter([b""] * n if r == 0 else [])]
-talk = [highest, same, [len(each) for each in told], [each[-3:].decode() for each in told], given.decode(), len(empty[1])]
+lengths, ends = [len(each) for each in told], [each[-3:].decode() for each in told]
+talk = [highest, same, lengths, ends, given.decode(), len(empty[1])]
 torch.save([n, world.is_writer, counts, totals, mean, kept, flags, talk], f"{sys.argv[1]}/{r}.pt")
 world.leave()
 end_process(0)
