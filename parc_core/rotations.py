@@ -84,6 +84,24 @@ def exp_map_to_quat(exp_map: Tensor) -> Tensor:
     return quat_pos(torch.cat((exp_map * scale, torch.cos(half)), dim=-1))
 
 
+def matrix_to_quat(m: Tensor) -> Tensor:
+    """Rotation matrices, whose columns are the turned axes, (..., 3, 3) -> (..., 4).
+
+    Of four formulas that hold for all rotations each row takes the one that divides by the largest number.
+    """
+    (m00, m01, m02), (m10, m11, m12), (m20, m21, m22) = (row.unbind(-1) for row in m.unbind(-2))
+    rows = (
+        (1 + m00 - m11 - m22, m01 + m10, m02 + m20, m21 - m12),
+        (m01 + m10, 1 - m00 + m11 - m22, m12 + m21, m02 - m20),
+        (m02 + m20, m12 + m21, 1 - m00 - m11 + m22, m10 - m01),
+        (m21 - m12, m02 - m20, m10 - m01, 1 + m00 + m11 + m22),
+    )
+    table = torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)  # (..., 4, 4): 4 q_k q
+    best = table.diagonal(dim1=-2, dim2=-1).argmax(dim=-1)
+    row = table.gather(-2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
+    return normalize(row)
+
+
 def quat_diff_angle(a: Tensor, b: Tensor) -> Tensor:
     """Angle between two rotations, in [0, pi]. (..., 4), (..., 4) -> (...)."""
     d = quat_mul(b, quat_conj(a))

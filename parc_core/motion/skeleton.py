@@ -64,6 +64,11 @@ class Skeleton:
 
 def body_positions(clip: MotionClip, skeleton: Skeleton) -> np.ndarray:
     """Forward kinematics: (n, J, 3) m."""
+    return body_poses(clip, skeleton)[0]
+
+
+def body_poses(clip: MotionClip, skeleton: Skeleton) -> Tuple[np.ndarray, np.ndarray]:
+    """Forward kinematics in float64: positions (n, J, 3) m and rotations (n, J, 4) xyzw."""
     positions: List[np.ndarray] = [clip.root_pos.astype(np.float64)]
     rotations: List[np.ndarray] = [clip.root_rot.astype(np.float64)]
     for body in range(1, len(skeleton.parents)):
@@ -72,7 +77,7 @@ def body_positions(clip: MotionClip, skeleton: Skeleton) -> np.ndarray:
         positions.append(positions[parent] + rotate(turn, skeleton.offsets[body]))
         local = multiply(np.broadcast_to(skeleton.rest[body], turn.shape), clip.joint_rot[:, body - 1])
         rotations.append(multiply(turn, local))
-    return np.stack(positions, axis=1)
+    return np.stack(positions, axis=1), np.stack(rotations, axis=1)
 
 
 def off_axis(joint_rot: np.ndarray, skeleton: Skeleton) -> np.ndarray:

@@ -8,10 +8,6 @@ from typing import Optional, Tuple
 from parc_core.motion.clip import MotionClip
 from parc_core.terrain.heightfield import Heightfield
 
-# The call, in retarget.py:
-#   retarget(source: SourceMotion, mapping: JointMapping, character: Character,
-#            options: RetargetOptions = RetargetOptions(), terrain: Optional[Heightfield] = None) -> RetargetedMotion
-
 
 @dataclass(frozen=True)
 class RetargetOptions:
@@ -27,6 +23,9 @@ class RetargetOptions:
     """m/s below which it then does."""
 
 
+DEFAULT_OPTIONS = RetargetOptions()
+
+
 @dataclass(frozen=True)
 class RetargetedMotion:
     """A motion of the character, with what retargeting it took."""
@@ -34,12 +33,13 @@ class RetargetedMotion:
     clip: MotionClip
     """With contacts of feet and hands; z = 0 is the ground where the source came without terrain."""
     terrain: Optional[Heightfield]
-    """The source's terrain, scaled and moved like the motion; None where there was none."""
+    """The source's terrain, scaled; None where there was none."""
     scale: float
     """Lengths of the result over those of the source."""
     shift: Tuple[float, float, float]
-    """m added after scaling: result = scale * source + shift."""
+    """m added after scaling: root = scale * middle of the source's hips + shift. Sideways to zero where the source came
+    without terrain, else 0; upwards so that standing soles are on the ground."""
     limit_share: float
-    """Share of joint angles (all dofs and frames) that were beyond the character's range, and brought into it."""
+    """Share of joints and frames in which a joint was beyond the character's range, and brought into it."""
     limit_rad: float
     """Largest angle (rad) by which one did."""

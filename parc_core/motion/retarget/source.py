@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional, Tuple
 
 import numpy as np
+import torch
 
+from parc_core import rotations
 from parc_core.errors import DataError
 from parc_core.motion.formats.numbers import MAX_FPS
 
@@ -55,3 +57,20 @@ class SourceMotion:
             )
         if (self.parents >= np.arange(joints)).any() or (self.parents < -1).any():
             raise DataError(f"{where}: a joint stands before its parent")
+
+
+def resampled(source: SourceMotion, fps: int) -> SourceMotion:
+    """The motion at a whole frame rate: positions are linear between frames, rotations slerp."""
+    n = source.num_frames
+    if source.fps == fps:
+        return source
+    count = max(int(np.floor((n - 1) / source.fps * fps + 1e-6)) + 1, 2)
+    place = np.minimum(np.arange(count) * (source.fps / fps), n - 1)
+    lower = np.minimum(place.astype(np.int64), n - 2)
+    blend = (place - lower)[:, None, None]
+    turns = source.rotations
+    if turns is not None:
+        pair = (torch.from_numpy(turns[lower]), torch.from_numpy(turns[lower + 1]))
+        turns = rotations.slerp(*pair, torch.from_numpy(blend)).numpy()
+    positions = source.positions[lower] * (1.0 - blend) + source.positions[lower + 1] * blend
+    return replace(source, positions=positions, rotations=turns, fps=float(fps))

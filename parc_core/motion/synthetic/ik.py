@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -79,9 +79,12 @@ def find_leg(character: Character, side: str) -> Leg:
 
 
 def solve_leg(
-    leg: Leg, pelvis: Tuple[Tensor, Tensor], foot: Tuple[Tensor, Tensor]
+    leg: Leg,
+    pelvis: Tuple[Tensor, Tensor],
+    foot: Tuple[Tensor, Tensor],
+    knee_axis: Optional[Tensor] = None,
 ) -> Tuple[Tensor, Tensor, Tensor]:
-    """Joint rotations that put the ankle at `foot`, the knee forward in the pelvis' frame.
+    """Joint rotations that put the ankle at `foot`, the knee forward in the pelvis' frame unless `knee_axis` is given.
 
     With thigh a, shin b and hip-ankle distance d, the knee angle k follows from the law of cosines,
     cos k = (d² − a² − b²) / 2ab; the thigh then leans by atan2(b sin k, a + b cos k) before the hip-ankle line.
@@ -91,6 +94,8 @@ def solve_leg(
         leg: sizes.
         pelvis: position (n, 3) m and rotation (n, 4).
         foot: position of the ankle (n, 3) m and rotation of the foot (n, 4).
+        knee_axis: (n, 3) in the pelvis' frame, about which the knee bends; only what is square to the hip-ankle line
+            counts.
 
     Returns:
         hip, knee and ankle rotations, parent to child, each (n, 4).
@@ -104,19 +109,24 @@ def solve_leg(
     knee = torch.acos(cos_knee.clamp(-1.0, 1.0))
     lean = torch.atan2(b * torch.sin(knee), a + b * torch.cos(knee))
     y_axis = torch.tensor([0.0, 1.0, 0.0], dtype=knee.dtype).expand(len(knee), 3)
-    hip = rotations.quat_mul(_point_down_along(to_ankle), rotations.axis_angle_to_quat(y_axis, -lean))
+    hip = rotations.quat_mul(
+        _point_down_along(to_ankle, knee_axis), rotations.axis_angle_to_quat(y_axis, -lean)
+    )
     knee_rot = rotations.axis_angle_to_quat(y_axis, knee)
     shin = rotations.quat_mul(rotations.quat_mul(pelvis[1], hip), knee_rot)
     return hip, knee_rot, rotations.quat_mul(rotations.quat_conj(shin), foot[1])
 
 
-def _point_down_along(direction: Tensor) -> Tensor:
-    """Rotation that takes −z to `direction` and keeps the x axis in the plane of x and `direction`. (n, 4)."""
+def _point_down_along(direction: Tensor, side: Optional[Tensor]) -> Tensor:
+    """Rotation that takes −z to `direction` and y as near as can be to `side`. (n, 4).
+
+    Without `side` the x axis stays in the plane of x and `direction`.
+    """
     z = -rotations.normalize(direction)
-    x_axis = torch.tensor([1.0, 0.0, 0.0], dtype=direction.dtype).expand_as(direction)
-    y = rotations.normalize(torch.cross(z, x_axis, dim=-1))
+    if side is None:
+        x_axis = torch.tensor([1.0, 0.0, 0.0], dtype=direction.dtype).expand_as(direction)
+        y = rotations.normalize(torch.cross(z, x_axis, dim=-1))
+    else:
+        y = rotations.normalize(side - (side * z).sum(dim=-1, keepdim=True) * z)
     x = torch.cross(y, z, dim=-1)
-    # Matrix with columns x, y, z; w is far from 0 because a leg never points straight up.
-    w = 0.5 * torch.sqrt((1.0 + x[..., 0] + y[..., 1] + z[..., 2]).clamp(min=1e-6))
-    vector = torch.stack((y[..., 2] - z[..., 1], z[..., 0] - x[..., 2], x[..., 1] - y[..., 0]), dim=-1)
-    return rotations.normalize(torch.cat((vector / (4.0 * w[..., None]), w[..., None]), dim=-1))
+    return rotations.matrix_to_quat(torch.stack((x, y, z), dim=-1))

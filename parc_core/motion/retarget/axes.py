@@ -1,0 +1,103 @@
+"""Units and up axis of motion capture: what a file does not say is guessed by the body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Mapping, Optional, Tuple, Union
+
+import numpy as np
+
+from parc_core.errors import DataError
+from parc_core.motion.formats.bvh import BvhMotion
+from parc_core.motion.retarget.geometry import conj, unit
+from parc_core.motion.retarget.joint_names import SIDES
+from parc_core.motion.retarget.mapping import JointMapping, map_joints
+from parc_core.motion.retarget.source import SourceMotion
+from parc_core.motion.skeleton import multiply, rotate
+
+UNITS: Dict[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "cmu": 0.0254 / 0.45}
+"""m per unit; "cmu": inches at 0.45, as the CMU database is scaled."""
+UP_AXES = ("y", "z", "x")
+_LEG = 0.83  # m: a grown-up's, hip to ankle
+_LEG_RANGE = (0.45, 1.2)
+_PLAIN = 0.7  # of a person's mean direction from feet to hips that must lie along an axis
+_HALF = float(np.sqrt(0.5))
+_TO_Z: Dict[str, np.ndarray] = {
+    "y": np.array([_HALF, 0.0, 0.0, _HALF]),
+    "z": np.array([0.0, 0.0, 0.0, 1.0]),
+    "x": np.array([0.0, -_HALF, 0.0, _HALF]),
+}
+
+
+@dataclass(frozen=True)
+class SkeletonSettings:
+    """What a user knows of a skeleton; empty: guessed."""
+
+    joints: Mapping[str, str]
+    """Joint name by role."""
+    units: Optional[Union[str, float]] = None
+    """One of `UNITS`, or metres per unit."""
+    up: Optional[str] = None
+    """One of `UP_AXES`."""
+
+
+NOTHING_GIVEN = SkeletonSettings({})
+
+
+def source_of_bvh(
+    bvh: BvhMotion, where: str, given: SkeletonSettings = NOTHING_GIVEN
+) -> Tuple[SourceMotion, JointMapping]:
+    """A BVH file's motion in metres, z up, and its joints' roles.
+
+    Args:
+        bvh: the file's content.
+        where: for messages.
+        given: goes before what is guessed.
+
+    Raises:
+        DataError: joints not found, or a body of a size that fits no unit.
+    """
+    mapping = map_joints(bvh.names, bvh.parents, where, given.joints)
+    scale = _metres_per_unit(given.units) or _guessed_scale(bvh, mapping, where)
+    turn = _TO_Z[given.up or _guessed_up(bvh, mapping)]
+    source = SourceMotion(
+        names=bvh.names,
+        parents=bvh.parents,
+        positions=rotate(turn, bvh.positions) * scale,
+        rotations=multiply(multiply(np.broadcast_to(turn, bvh.rotations.shape), bvh.rotations), conj(turn)),
+        rest_positions=rotate(turn, bvh.rest_positions) * scale,
+        fps=bvh.fps,
+    )
+    return source, mapping
+
+
+def _metres_per_unit(units: Optional[Union[str, float]]) -> Optional[float]:
+    return UNITS[units] if isinstance(units, str) else units
+
+
+def _guessed_scale(bvh: BvhMotion, mapping: JointMapping, where: str) -> float:
+    """The unit in which the legs are nearest to a grown-up's."""
+    lengths = []
+    for side in SIDES:
+        hip, knee, ankle = (bvh.positions[:, mapping[f"{side}_{part}"]] for part in ("hip", "knee", "ankle"))
+        parts = np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(ankle - knee, axis=-1)
+        lengths.append(float(np.median(parts)))
+    length = max(float(np.mean(lengths)), 1e-9)
+    scale = min(UNITS.values(), key=lambda unit_: abs(np.log(length * unit_ / _LEG)))
+    if not _LEG_RANGE[0] < length * scale < _LEG_RANGE[1]:
+        raise DataError(
+            f"{where}: its legs are {length:.3g} units long, which is no grown-up in {', '.join(UNITS)}; "
+            "give the metres per unit (--units)"
+        )
+    return scale
+
+
+def _guessed_up(bvh: BvhMotion, mapping: JointMapping) -> str:
+    """The axis along which people stand: from the ankles to the hips in the middle frame of all."""
+    ankles, hips = (
+        0.5 * (bvh.positions[:, mapping[f"left_{part}"]] + bvh.positions[:, mapping[f"right_{part}"]])
+        for part in ("ankle", "hip")
+    )
+    direction = np.median(unit(hips - ankles), axis=0)
+    axis = int(np.argmax(np.abs(direction)))
+    return "xyz"[axis] if direction[axis] > _PLAIN else "y"  # the format's own custom

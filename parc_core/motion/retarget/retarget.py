@@ -1,0 +1,285 @@
+"""A source's motion as the character's: limbs in the same directions, feet on the ground, joints within ranges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Dict, Optional, Tuple
+
+import numpy as np
+import torch
+
+from parc_core.character.model import HINGE, SPHERICAL, Character
+from parc_core.character.surface_points import surface_points
+from parc_core.errors import DataError
+from parc_core.motion.clip import MotionClip
+from parc_core.motion.retarget.body_frames import BodyFrames, middle_of_hips
+from parc_core.motion.retarget.geometry import conj, continuous, from_rotation_vector, rotation_vector
+from parc_core.motion.retarget.joint_names import SIDES
+from parc_core.motion.retarget.mapping import JointMapping
+from parc_core.motion.retarget.result import DEFAULT_OPTIONS, RetargetedMotion, RetargetOptions
+from parc_core.motion.retarget.source import SourceMotion, resampled
+from parc_core.motion.retarget.stance import GroundHeight, edges, planted, steady, touching
+from parc_core.motion.skeleton import Skeleton, beyond_range, body_poses, multiply, rotate
+from parc_core.motion.synthetic.curves import smooth_below
+from parc_core.motion.synthetic.ik import find_leg, solve_leg
+from parc_core.terrain.heightfield import Heightfield, grid_index
+
+_MAX_DROP = 0.15  # m by which the root sinks for them at most
+_SMOOTH_DROP = 4  # frames to either side
+_ROUNDS = 2  # of placing the ground
+_LOWEST = 3.0  # % of frames: where the ground is, before anything is known of contacts
+_SLIGHT = 0.01  # rad beyond a range that are none
+_LEG_LENGTHS = (0.3, 3.0)  # m: others are a slip of units
+
+
+def retarget(
+    source: SourceMotion,
+    mapping: JointMapping,
+    character: Character,
+    options: RetargetOptions = DEFAULT_OPTIONS,
+    terrain: Optional[Heightfield] = None,
+) -> RetargetedMotion:
+    """Moves the character as the source moves.
+
+    Args:
+        source: the motion.
+        mapping: which of its joints plays which part.
+        character: a humanoid with the PARC humanoid's bodies.
+        options: frame rate, scale, contacts.
+        terrain: what the source moved on, in its frame; by default level ground, whose height is found.
+
+    Raises:
+        DataError: the character has other bodies, or the source is no upright humanoid's motion.
+    """
+    return Retargeter(character, options).retarget(source, mapping, terrain)
+
+
+class Retargeter:
+    """Retargets any number of motions to one character."""
+
+    def __init__(self, character: Character, options: RetargetOptions = DEFAULT_OPTIONS) -> None:
+        self._character, self._options = character, options
+        self._skeleton = Skeleton.of(character)
+        self._legs = {side: find_leg(character, side) for side in SIDES}
+        _check_arms(character)
+        kinds = character.joint_types[1:]
+        self._hinges = np.array([kind == HINGE for kind in kinds])
+        self._movable = np.array([kind in (HINGE, SPHERICAL) for kind in kinds])
+        points = surface_points(character)
+        self._owner = np.concatenate([np.full(len(part), body) for body, part in enumerate(points)])
+        self._points = np.concatenate(points).astype(np.float64)
+
+    def retarget(
+        self,
+        source: SourceMotion,
+        mapping: JointMapping,
+        terrain: Optional[Heightfield] = None,
+        where: str = "the motion",
+    ) -> RetargetedMotion:
+        """See the function of this name; `where` is the motion's name for messages."""
+        source.check(where)
+        scale = self._options.scale or self._leg_length() / leg_length(source, mapping, where)
+        source = _scaled(resampled(source, self._options.fps), scale)
+        if terrain is not None:
+            terrain = Heightfield(
+                terrain.hf * np.float32(scale), terrain.min_point * np.float32(scale), terrain.dx * scale
+            )
+        ground = _heights(terrain)
+        body = BodyFrames(source, mapping, ground, where)
+        clip = self._posed(middle_of_hips(source.positions, mapping), body)
+        shift = self._onto_ground(clip, ground, keep_place=terrain is not None)
+        clip = replace(clip, root_pos=clip.root_pos + shift)
+        clip, stands = self._on_its_feet(clip, ground)
+        clip, beyond = self._within_ranges(clip)
+        clip = replace(clip, body_contacts=self._contacts(clip, stands, ground))
+        return RetargetedMotion(
+            clip=_float32(clip),
+            terrain=terrain,
+            scale=scale,
+            shift=(float(shift[0]), float(shift[1]), float(shift[2])),
+            limit_share=float((beyond > _SLIGHT)[:, self._movable].mean()),
+            limit_rad=float(max(beyond[:, self._movable].max(), 0.0)),
+        )
+
+    def _leg_length(self) -> float:
+        return sum(leg.length for leg in self._legs.values()) / len(self._legs)
+
+    def _posed(self, root_pos: np.ndarray, body: BodyFrames) -> MotionClip:
+        """The limbs' directions as joint rotations (float64), whatever their ranges."""
+        n = len(root_pos)
+        joint_rot = np.tile(np.array([0.0, 0.0, 0.0, 1.0]), (n, len(self._skeleton.parents) - 1, 1))
+        self._set(joint_rot, "torso", multiply(conj(body.pelvis), body.torso))
+        self._set(joint_rot, "head", multiply(conj(body.torso), body.head))
+        for side in SIDES:
+            sign = 1.0 if side == "right" else -1.0
+            elbow = _about(2, sign * body.elbow[side])
+            knee = _about(1, body.knee[side])
+            self._set(joint_rot, f"{side}_upper_arm", multiply(conj(body.torso), body.upper_arm[side]))
+            self._set(joint_rot, f"{side}_lower_arm", elbow)
+            self._set(joint_rot, f"{side}_thigh", multiply(conj(body.pelvis), body.thigh[side]))
+            self._set(joint_rot, f"{side}_shin", knee)
+            shin = multiply(body.thigh[side], knee)
+            self._set(joint_rot, f"{side}_foot", multiply(conj(shin), body.foot[side]))
+        return MotionClip(root_pos, body.pelvis, joint_rot, None, self._options.fps, "CLAMP")
+
+    def _set(self, joint_rot: np.ndarray, name: str, rotation: np.ndarray) -> None:
+        joint_rot[:, self._character.body_id(name) - 1] = rotation
+
+    def _onto_ground(self, clip: MotionClip, ground: GroundHeight, keep_place: bool) -> np.ndarray:
+        """What brings standing soles onto the ground and, unless the place is kept, the root to x = y = 0. (3,) m."""
+        points = self._soles(clip)  # (n, 4, 3)
+        heights = points[..., 2] - ground(points[..., :2])
+        up = -float(np.percentile(heights.min(axis=1), _LOWEST))
+        for _ in range(_ROUNDS):
+            touches = self._touching(points + np.array([0.0, 0.0, up]), ground)
+            lower = np.minimum(heights[:, 0::2], heights[:, 1::2])  # of each foot
+            if touches.any():
+                up = -float(np.median(lower[touches]))
+        across = np.zeros(2) if keep_place else -clip.root_pos[0, :2]
+        return np.array([*across, up])
+
+    def _soles(self, clip: MotionClip) -> np.ndarray:
+        """Heel and toe edge of the left foot, then of the right one. (n, 4, 3) m."""
+        pos, rot = body_poses(clip, self._skeleton)
+        found = []
+        for side in SIDES:
+            leg = self._legs[side]
+            sole = edges(leg, pos[:, leg.foot], rot[:, leg.foot])
+            found += [sole.heel, sole.toe]
+        return np.stack(found, axis=1)
+
+    def _touching(self, points: np.ndarray, ground: GroundHeight) -> np.ndarray:
+        """(n, 2) bool: whether the left and the right foot touch with heel or toe."""
+        options = self._options
+        each = touching(points, ground, options.fps, options.contact_height, options.contact_speed)
+        return steady(each[:, 0::2] | each[:, 1::2])
+
+    def _on_its_feet(self, clip: MotionClip, ground: GroundHeight) -> Tuple[MotionClip, np.ndarray]:
+        """The clip with feet that keep their places while they touch, by inverse kinematics, and when they do."""
+        touches = self._touching(self._soles(clip), ground)
+        pos, rot = body_poses(clip, self._skeleton)
+        targets = {}
+        for index, side in enumerate(SIDES):
+            leg = self._legs[side]
+            targets[side] = planted(
+                leg, pos[:, leg.foot], rot[:, leg.foot], touches[:, index], ground, self._options.fps
+            )
+        root_pos = clip.root_pos.copy()
+        root_pos[:, 2] += self._drop(clip, targets, touches)
+        joint_rot = clip.joint_rot.copy()
+        for side in SIDES:
+            leg = self._legs[side]
+            knee_axis = rotate(multiply(conj(clip.root_rot), rot[:, leg.thigh]), np.array([0.0, 1.0, 0.0]))
+            pelvis = (torch.from_numpy(root_pos), torch.from_numpy(clip.root_rot))
+            ankle, turn = (torch.from_numpy(part) for part in targets[side])
+            solved = solve_leg(leg, pelvis, (ankle, turn), torch.from_numpy(knee_axis))
+            for body, rotation in zip((leg.thigh, leg.shin, leg.foot), solved):
+                joint_rot[:, body - 1] = rotation.numpy()
+        return replace(clip, root_pos=root_pos, joint_rot=joint_rot), touches
+
+    def _drop(
+        self, clip: MotionClip, targets: Dict[str, Tuple[np.ndarray, np.ndarray]], touches: np.ndarray
+    ) -> np.ndarray:
+        """(n,) m, not above 0: how far the root sinks so that touching feet are within reach."""
+        bound = np.zeros(clip.num_frames)
+        for index, side in enumerate(SIDES):
+            leg = self._legs[side]
+            hip = clip.root_pos + rotate(clip.root_rot, np.array(leg.hip_offset))
+            away = targets[side][0] - hip
+            reach = np.sqrt(np.maximum(leg.length**2 - (away[:, :2] ** 2).sum(axis=-1), 0.0))
+            bound = np.where(touches[:, index], np.minimum(bound, away[:, 2] + reach), bound)
+        return smooth_below(np.maximum(bound, -_MAX_DROP), _SMOOTH_DROP)
+
+    def _within_ranges(self, clip: MotionClip) -> Tuple[MotionClip, np.ndarray]:
+        """Every joint within its range, and by how much (n, J-1) rad it was beyond."""
+        beyond = np.maximum(beyond_range(clip.joint_rot, self._skeleton), 0.0)
+        lower, upper = self._skeleton.lower[1:], self._skeleton.upper[1:]
+        vectors = rotation_vector(clip.joint_rot)
+        hinges = self._hinges
+        along = (vectors * self._skeleton.axes[1:]).sum(axis=-1)
+        held = np.clip(along[:, hinges], lower[hinges, 0], upper[hinges, 0])
+        vectors = np.clip(vectors, lower, upper)
+        vectors[:, hinges] = held[..., None] * self._skeleton.axes[1:][hinges]
+        joint_rot = from_rotation_vector(vectors)
+        return replace(clip, joint_rot=joint_rot), beyond
+
+    def _contacts(self, clip: MotionClip, stands: np.ndarray, ground: GroundHeight) -> np.ndarray:
+        """(n, J) 0 or 1: feet that stand, and bodies whose surface is near the ground and slow."""
+        pos, rot = body_poses(clip, self._skeleton)
+        points = pos[:, self._owner] + rotate(rot[:, self._owner], self._points)
+        options = self._options
+        near = touching(points, ground, options.fps, options.contact_height, options.contact_speed)
+        contacts = np.zeros(pos.shape[:2])
+        for body in range(pos.shape[1]):
+            contacts[:, body] = steady(np.any(near[:, self._owner == body], axis=1))
+        for index, side in enumerate(SIDES):
+            contacts[:, self._legs[side].foot] = stands[:, index]
+        return contacts
+
+
+def leg_length(source: SourceMotion, mapping: JointMapping, where: str = "the motion") -> float:
+    """Length of the source's legs, hip to ankle by the knee, m: mean of both, median over frames.
+
+    Raises:
+        DataError: no leg has such a length.
+    """
+    total = 0.0
+    for side in SIDES:
+        chain = [source.positions[:, mapping[f"{side}_{part}"]] for part in ("hip", "knee", "ankle")]
+        total += sum(float(np.median(np.linalg.norm(b - a, axis=-1))) for a, b in zip(chain, chain[1:]))
+    length = 0.5 * total
+    if not _LEG_LENGTHS[0] < length < _LEG_LENGTHS[1]:
+        raise DataError(f"{where}: its legs are {length:.3g} m long; give the units (--units)")
+    return length
+
+
+def _check_arms(character: Character) -> None:
+    for side in SIDES:
+        upper, lower = (character.body_id(f"{side}_{part}_arm") for part in ("upper", "lower"))
+        offset = character.local_translation[lower].tolist()
+        sign = 1.0 if side == "left" else -1.0
+        fits = abs(offset[0]) < 1e-6 and abs(offset[2]) < 1e-6 and sign * offset[1] > 0
+        about_z = character.joint_axis[lower].tolist() == [0.0, 0.0, 1.0]
+        if not (fits and about_z and character.joint_types[upper] == SPHERICAL):
+            raise DataError(
+                f"retargeting needs a {side} arm that points sideways at zero, with an elbow hinge about z; "
+                "use data/assets/humanoid.xml"
+            )
+
+
+def _scaled(source: SourceMotion, scale: float) -> SourceMotion:
+    rest = source.rest_positions
+    return replace(
+        source,
+        positions=source.positions * scale,
+        rest_positions=None if rest is None else np.asarray(rest, dtype=np.float64) * scale,
+    )
+
+
+def _heights(terrain: Optional[Heightfield]) -> GroundHeight:
+    if terrain is None:
+        return lambda xy: np.zeros(xy.shape[:-1])
+    ground = terrain
+
+    def height(xy: np.ndarray) -> np.ndarray:
+        cell = grid_index(ground, xy)
+        return ground.hf[cell[..., 0], cell[..., 1]].astype(np.float64)
+
+    return height
+
+
+def _about(axis: int, angle: np.ndarray) -> np.ndarray:
+    vectors = np.zeros((len(angle), 3))
+    vectors[:, axis] = angle
+    return from_rotation_vector(vectors)
+
+
+def _float32(clip: MotionClip) -> MotionClip:
+    assert clip.body_contacts is not None
+    return replace(
+        clip,
+        root_pos=clip.root_pos.astype(np.float32),
+        root_rot=continuous(clip.root_rot).astype(np.float32),
+        joint_rot=continuous(clip.joint_rot).astype(np.float32),
+        body_contacts=clip.body_contacts.astype(np.float32),
+    )
