@@ -50,6 +50,7 @@ from parc_core.motion.dataset.dataset_file import read_motions_yaml
 from parc_core.motion.dataset.merge_result import read_merge_result
 from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.motion.formats.legacy import converted_bytes, read_any
+from parc_core.motion.retarget.captures import read_capture
 from parc_core.motion.synthetic.generate import make_motion
 from parc_core.recording.result import load_recording
 from parc_core.registry.aliases import read_alias
@@ -57,6 +58,7 @@ from parc_core.registry.claims import read_claim
 from parc_core.registry.manifest import checked_manifest
 from parc_core.storage.lease import _Holder, _token
 from parc_core.storage.store import Store
+from parc_core.terrain.obj import read_obj
 from parc_core.training.history import read_history
 from parc_tracker.tables import print_table
 
@@ -81,6 +83,13 @@ def _kinematics() -> Kinematics:
 
 def _convert(path: Path) -> Any:
     return read_any(path.read_bytes(), path.name, _kinematics(), int(_character().dof_size))
+
+
+def _capture(path: Path) -> Any:
+    found = read_capture(path.read_bytes(), path.name, _character())
+    if found is not None:
+        found.source.check(path.name)
+    return found
 
 
 def _manifest(path: Path) -> Any:
@@ -112,6 +121,9 @@ READERS: Dict[str, Tuple[str, Callable[[Path], Any]]] = {
     "motion": ("x.pkl", read_motion_terrain),
     "legacy": ("x.pkl", _convert),
     "npz": ("x.npz", _convert),
+    "npy": ("x.npy", _capture),
+    "amass": ("x.npz", _capture),
+    "boxes": ("x.obj", lambda path: read_obj(path.read_bytes(), path.name)),
     "motions.yaml": ("motions.yaml", read_motions_yaml),
     "env config": ("env.yaml", load_env_config),
     "tracker config": ("tracker.yaml", load_tracker_config),
@@ -208,6 +220,8 @@ def _samples(name: str, trap: Path) -> List[bytes]:
     return valid + {
         "pkl": _pickles,
         "npz": _archives,
+        "npy": _arrays,
+        "obj": lambda _: [_BOX, b"v 1 2\n", b"v 0 0 1e400\nf 1 1 1\n", b"f " + b"1 " * 50_000, b""],
         "yaml": _yaml,
         "pt": _tensors,
         "json": _json,
@@ -264,6 +278,20 @@ def _archives(trap: Path) -> List[bytes]:
         parts.writestr("frames.npy", head.ljust(127) + b"\n")
         parts.writestr("fps.npy", bytes(100_000_000))
     return [real, plain.getvalue(), evil.getvalue(), odd.getvalue(), b"PK\x03\x04", b""]
+
+
+_BOX = b"# box\nv 0 0 0\nv 1 0 0\nv 1 1 0.5\nv 0 1 0.5\nf 1 2 3 4\nf 1/1/1 -1//2 2\n"
+
+
+def _arrays(trap: Path) -> List[bytes]:
+    found = []
+    for value in (_Evil(f"touch {trap}"), {"rotation": 1, "skeleton_tree": [1]}, [1], "text", None):
+        buffer = io.BytesIO()
+        np.save(buffer, np.array([value], dtype=object).reshape(()), allow_pickle=True)
+        found.append(buffer.getvalue())
+    start = found[0].index(b"\n") + 1
+    bombs = [found[0][:start] + bomb for bomb in (_tuple_bomb() + b".", b"\x80\x02]q\x00h\x00a.")]
+    return [*found, *bombs, b"\x93NUMPY", b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + b"(" * 999, b""]
 
 
 def _yaml(_: Path) -> List[bytes]:

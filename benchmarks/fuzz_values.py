@@ -47,6 +47,14 @@ def _npz(value: Any) -> bytes:
     return buffer.getvalue()
 
 
+def _npy(value: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.save(
+        buffer, value if isinstance(value, np.ndarray) else np.array(value, dtype=object), allow_pickle=True
+    )
+    return buffer.getvalue()
+
+
 def _arguments(value: Any) -> bytes:
     return "\n".join(f"--{key} {item}" for key, item in value.items()).encode("utf-8", "surrogatepass")
 
@@ -99,6 +107,27 @@ def _npz_motion() -> Dict[str, Any]:
 
 def _as_clip() -> MotionTerrain:
     return read_motion_terrain(_container(_whole_motion()))
+
+
+def _poselib() -> Dict[str, Any]:
+    """A motion of two nodes as poselib writes it."""
+    turn, place = np.tile([0.0, 0.0, 0.0, 1.0], (3, 2, 1)), np.zeros((3, 3))
+    tree = {
+        "node_names": ["pelvis", "torso"],
+        "parent_indices": {"arr": np.array([-1, 0]), "context": {"dtype": "int64"}},
+        "local_translation": {"arr": np.ones((2, 3)), "context": {"dtype": "float64"}},
+    }
+    tensors = {"rotation": {"arr": turn}, "root_translation": {"arr": place, "context": {"dtype": "float64"}}}
+    return {**tensors, "skeleton_tree": tree, "is_local": True, "fps": 30, "__name__": "SkeletonMotion"}
+
+
+def _amass() -> Dict[str, Any]:
+    return {
+        "poses": np.zeros((3, 156)),
+        "trans": np.ones((3, 3)),
+        "mocap_framerate": 120.0,
+        "betas": np.zeros(16),
+    }
 
 
 def _evaluation() -> Dict[str, Any]:
@@ -159,6 +188,8 @@ def valid() -> Dict[str, List[Tuple[Any, Encode]]]:
         "motion": [(_whole_motion(), _container)],
         "legacy": [(_motion(), pickle.dumps)],
         "npz": [(_npz_motion(), _npz)],
+        "npy": [(_poselib(), _npy), (np.ones((3, 53, 3)), _npy)],
+        "amass": [(_amass(), _npz)],
         "motions.yaml": [({"motions": [{"file": "/a.pkl", "weight": 1.0}], "terrain": "t.pkl"}, _yaml)],
         "env config": [
             ({"env": {"dm": {"motion_file": "a.yaml"}, "joint_err_w": [1, 2]}, "sim": {"physx": {}}}, _yaml)

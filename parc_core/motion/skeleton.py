@@ -6,7 +6,7 @@ The batched torch kinematics is in `character.kinematics`; both give the same bo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, List, Tuple
+from typing import TYPE_CHECKING, List, Sequence, Tuple
 
 import numpy as np
 
@@ -80,6 +80,25 @@ def body_poses(clip: MotionClip, skeleton: Skeleton) -> Tuple[np.ndarray, np.nda
     return np.stack(positions, axis=1), np.stack(rotations, axis=1)
 
 
+def posed(local: np.ndarray, offsets: np.ndarray, parents: Sequence[int]) -> Tuple[np.ndarray, np.ndarray]:
+    """Forward kinematics of any tree, its root at the origin.
+
+    Args:
+        local: (n, J, 4) xyzw: each joint in the frame of its parent.
+        offsets: (J, 3) m: each joint in the frame of its parent.
+        parents: (J,) the root first, parents before their children.
+
+    Returns:
+        Positions (n, J, 3) m and rotations (n, J, 4).
+    """
+    positions, rotations = [np.zeros((len(local), 3))], [local[:, 0]]
+    for joint in range(1, len(parents)):
+        parent = parents[joint]
+        positions.append(positions[parent] + rotate(rotations[parent], offsets[joint]))
+        rotations.append(multiply(rotations[parent], local[:, joint]))
+    return np.stack(positions, axis=1), np.stack(rotations, axis=1)
+
+
 def off_axis(joint_rot: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     """(n, J-1) rad that each hinge turns about other axes than its own, and each fixed joint at all."""
     off = np.zeros(joint_rot.shape[:2])
@@ -147,8 +166,3 @@ def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def rotate(q: np.ndarray, vector: np.ndarray) -> np.ndarray:
     t = 2.0 * np.cross(q[..., :3], vector)
     return vector + q[..., 3:] * t + np.cross(q[..., :3], t)
-
-
-def inverse(q: np.ndarray) -> np.ndarray:
-    """Of unit quaternions."""
-    return q * np.array([-1.0, -1.0, -1.0, 1.0])

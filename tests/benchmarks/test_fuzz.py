@@ -15,8 +15,8 @@ from parc_core.errors import DataError
 
 
 def test_no_reader_falls_over() -> None:
-    rows = fuzz.measure(seed=0, count=680)
-    assert [row["number"] for row in rows] == list(range(680))
+    rows = fuzz.measure(seed=0, count=800)
+    assert [row["number"] for row in rows] == list(range(800))
     short = [row for row in rows if row["outcome"] not in ("value", "refused")]
     assert not short
     values = {row["reader"] for row in rows if row["outcome"] == "value"}
@@ -24,6 +24,9 @@ def test_no_reader_falls_over() -> None:
         "motion",
         "legacy",
         "npz",
+        "npy",
+        "amass",
+        "boxes",
         "motions.yaml",
         "model",
         "manifest",

@@ -74,7 +74,11 @@ def whole_frame_rate(clip: MotionClip, fps: float) -> Tuple[MotionClip, str]:
     Returns:
         The clip, and what was done in words ("" where `fps` is whole).
     """
-    target = int(fps) if fps == int(fps) else max(1, round(fps))
+    return at_frame_rate(clip, fps, int(fps) if fps == int(fps) else max(1, round(fps)))
+
+
+def at_frame_rate(clip: MotionClip, fps: float, target: int) -> Tuple[MotionClip, str]:
+    """See `whole_frame_rate`; `target` is the clip's new frame rate."""
     n = clip.num_frames
     if fps == target or n < 2:
         return replace(clip, fps=target), ""

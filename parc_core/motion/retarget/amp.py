@@ -13,8 +13,9 @@ import numpy as np
 
 from parc_core.motion.clip import MotionClip
 from parc_core.motion.formats.numbers import float32
+from parc_core.motion.retarget.geometry import conj
 from parc_core.motion.retarget.poselib import SkeletonMotion
-from parc_core.motion.skeleton import Skeleton, inverse, multiply, rotate
+from parc_core.motion.skeleton import Skeleton, multiply, rotate
 
 _SAME = 0.005
 """m by which offsets of bodies may differ."""
@@ -42,7 +43,7 @@ def amp_clip(motion: SkeletonMotion, skeleton: Skeleton, bodies: Sequence[str]) 
     frames = len(motion.root_pos)
     joint_rot = np.empty((frames, len(nodes) - 1, 4))
     for body in range(1, len(nodes)):
-        before, after = inverse(turns[skeleton.parents[body]]), turns[body]
+        before, after = conj(turns[skeleton.parents[body]]), turns[body]
         local = multiply(np.broadcast_to(before, (frames, 4)), motion.local[:, nodes[body]])
         joint_rot[:, body - 1] = multiply(local, np.broadcast_to(after, (frames, 4)))
     hinged = with_hinges(joint_rot, skeleton)
@@ -74,7 +75,7 @@ def _nodes(motion: SkeletonMotion, skeleton: Skeleton, bodies: Sequence[str]) ->
         parent = skeleton.parents[body]
         if motion.parents[nodes[body]] != nodes[parent]:
             return None
-        offset = rotate(inverse(turns[parent]), motion.offsets[nodes[body]])
+        offset = rotate(conj(turns[parent]), motion.offsets[nodes[body]])
         if np.abs(offset - skeleton.offsets[body]).max() > _SAME:
             return None
     return nodes
@@ -121,7 +122,7 @@ def _project(joint_rot: np.ndarray, skeleton: Skeleton, body: int) -> None:
     joint_rot[:, above - 1] = multiply(joint_rot[:, above - 1], above_turn)
     joint_rot[:, body - 1] = hinge
     now = multiply(joint_rot[:, above - 1], hinge)
-    after = multiply(multiply(inverse(now), world), joint_rot[:, child - 1])
+    after = multiply(multiply(conj(now), world), joint_rot[:, child - 1])
     joint_rot[:, child - 1] = after
 
 

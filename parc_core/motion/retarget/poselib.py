@@ -8,17 +8,19 @@ add `wxyz: True` for quaternions with w first. The velocities are left unread: t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
 from parc_core.errors import DataError
 from parc_core.motion.formats.numbers import array, expect_shape, frame_rate
 from parc_core.motion.formats.safe_pickle import describe
-from parc_core.motion.skeleton import inverse, multiply, rotate
+from parc_core.motion.retarget.geometry import conj
+from parc_core.motion.skeleton import multiply, posed
 
 _MAX_NODES = 500
 _MIN_NORM = 1e-3  # of a quaternion that says anything
+_UPRIGHT = 0.8  # height of an upright body over its widest extent, at least: stretched arms reach as far
 _KEYS = ("rotation", "root_translation", "skeleton_tree", "is_local", "fps")
 
 
@@ -39,12 +41,16 @@ class SkeletonMotion:
 
     def world(self) -> Tuple[np.ndarray, np.ndarray]:
         """Positions (T, J, 3) m and rotations (T, J, 4) of all nodes."""
-        positions, rotations = [self.root_pos], [self.local[:, 0]]
-        for node in range(1, len(self.parents)):
-            parent = self.parents[node]
-            positions.append(positions[parent] + rotate(rotations[parent], self.offsets[node]))
-            rotations.append(multiply(rotations[parent], self.local[:, node]))
-        return np.stack(positions, axis=1), np.stack(rotations, axis=1)
+        positions, rotations = posed(self.local, self.offsets, self.parents)
+        return positions + self.root_pos[:, None], rotations
+
+    def rest(self) -> Optional[np.ndarray]:
+        """Positions (J, 3) m with all nodes unturned; None where that is no upright pose with z up."""
+        positions = posed(
+            np.tile([0.0, 0.0, 0.0, 1.0], (1, len(self.parents), 1)), self.offsets, self.parents
+        )[0][0]
+        extent = np.ptp(positions, axis=0)
+        return positions if extent[2] > _UPRIGHT * extent.max() else None
 
 
 def is_poselib(value: Any) -> bool:
@@ -135,5 +141,5 @@ def _unit(rotation: np.ndarray, where: str) -> np.ndarray:
 def _localized(world: np.ndarray, parents: Tuple[int, ...]) -> np.ndarray:
     local = world.copy()
     for node in range(1, len(parents)):
-        local[:, node] = multiply(inverse(world[:, parents[node]]), world[:, node])
+        local[:, node] = multiply(conj(world[:, parents[node]]), world[:, node])
     return local

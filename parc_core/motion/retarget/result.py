@@ -21,6 +21,8 @@ class RetargetOptions:
     """m above the ground below which a foot or hand can touch."""
     contact_speed: float = 0.45
     """m/s below which it then does."""
+    hold: bool = False
+    """Hands rest where the source's palms do, by inverse kinematics: for climbs and crawls."""
 
 
 DEFAULT_OPTIONS = RetargetOptions()

@@ -14,6 +14,7 @@ from parc_core.errors import DataError
 from parc_core.motion.clip import MotionClip
 from parc_core.motion.retarget.body_frames import BodyFrames, middle_of_hips
 from parc_core.motion.retarget.geometry import conj, continuous, from_rotation_vector, rotation_vector
+from parc_core.motion.retarget.hands import held, palms
 from parc_core.motion.retarget.joint_names import SIDES
 from parc_core.motion.retarget.mapping import JointMapping
 from parc_core.motion.retarget.result import DEFAULT_OPTIONS, RetargetedMotion, RetargetOptions
@@ -90,6 +91,8 @@ class Retargeter:
         shift = self._onto_ground(clip, ground, keep_place=terrain is not None)
         clip = replace(clip, root_pos=clip.root_pos + shift)
         clip, stands = self._on_its_feet(clip, ground)
+        if self._options.hold:
+            clip = held(clip, self._character, self._skeleton, palms(source, mapping, shift), ground)
         clip, beyond = self._within_ranges(clip)
         clip = replace(clip, body_contacts=self._contacts(clip, stands, ground))
         return RetargetedMotion(

@@ -90,8 +90,8 @@ def planted(
     for begin, end in stances:
         part = slice(begin, end)
         wanted_ankle[part], wanted_rot[part] = _stance(leg, shown, part, ground)
-    moved = _faded(wanted_ankle - ankle, stances, fps)
-    turned = _faded(rotation_vector(multiply(wanted_rot, conj(rot))), stances, fps)
+    moved = faded(wanted_ankle - ankle, stances, fps)
+    turned = faded(rotation_vector(multiply(wanted_rot, conj(rot))), stances, fps)
     new_rot = multiply(from_rotation_vector(turned), rot)
     new_ankle = ankle + moved
     return _lifted(leg, new_ankle, new_rot, ground), new_rot
@@ -127,7 +127,7 @@ def _held(values: np.ndarray, slack: float) -> np.ndarray:
     return values - away * np.minimum(slack / np.maximum(size, 1e-9), 1.0)
 
 
-def _faded(values: np.ndarray, stances: List[Tuple[int, int]], fps: float) -> np.ndarray:
+def faded(values: np.ndarray, stances: List[Tuple[int, int]], fps: float) -> np.ndarray:
     """Corrections (n, 3) given in stances, continued into the swings between them, where they fade."""
     n, fade = len(values), max(int(_FADE * fps), 1)
     out = np.zeros_like(values)
