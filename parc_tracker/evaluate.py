@@ -16,17 +16,13 @@ from parc_core.config.resolve import AGENT_FILE, ARGS_FILE, ENV_FILE, configs_be
 from parc_core.config.train_args import read_train_args
 from parc_core.engines.devices import check_device
 from parc_core.engines.registry import resolve_engine
-from parc_core.errors import ConfigError, DataError
+from parc_core.errors import ConfigError
 from parc_core.evaluate import Runner, evaluate_and_report
 from parc_core.evaluation.result import EvalResult, percent
-from parc_core.motion.dataset.dataset_file import MotionEntry, MotionsFile, manifest_path, write_motions_yaml
-from parc_core.motion.dataset.file_index import inspect
-from parc_core.motion.dataset.inputs import InputFile
-from parc_core.motion.dataset.local_folders import find_local
+from parc_core.motion.dataset.of_folder import dataset_of_folder
+from parc_core.pull import model_folder
 from parc_core.registry.names import is_reference
-from parc_core.system.files import write_json
 from parc_tracker.progress import counting_bar
-from parc_tracker.record_places import model_folder
 from parc_tracker.tables import cell, only_json, print_json, print_table
 
 COMMAND = "parc-tracker eval"
@@ -115,45 +111,15 @@ def _environment(path: Path, dataset: Path | None, out: Path) -> EnvFileConfig:
         return env_file
     if resolve(dataset).is_dir():
         num_bodies = load_character(resolve(env_file.env.char_file)).num_bodies
-        motion_file = str(dataset_of_folder(resolve(dataset), out / "dataset", num_bodies))
+        motion_file = str(dataset_of_folder(resolve(dataset), out / "dataset", num_bodies, _note))
     else:
         motion_file = str(existing_file(dataset, "--dataset", COMMAND))
     dm = dataclasses.replace(dm, motion_file=motion_file)
     return dataclasses.replace(env_file, env=dataclasses.replace(env_file.env, dm=dm))
 
 
-def dataset_of_folder(folder: Path, out: Path, num_bodies: int) -> Path:
-    """The dataset file of a folder: its own `motions.yaml`, else one of the motion files below it, which stay there.
-
-    Folders with `ignore` in their names do not count, as for training; files that cannot be used are named on stderr.
-
-    Args:
-        folder: with motions.
-        out: where the dataset file goes.
-        num_bodies: of the character.
-
-    Raises:
-        DataError: not one motion can be used.
-    """
-    own = folder / "motions.yaml"
-    if own.is_file():
-        return own
-    files: list[InputFile] = []
-    find_local(folder, set(), files)
-    good = []
-    for file in sorted(files, key=lambda file: file.relative):
-        error = inspect(file.path, num_bodies).error
-        if error:
-            print(f"skipped: {file.path}: {error}", file=sys.stderr)
-        else:
-            good.append(file)
-    if not good:
-        raise DataError(f"--dataset {folder}: holds no motion that can be used; see parc-tracker convert")
-    path = out / "motions.yaml"
-    write_motions_yaml(path, MotionsFile([MotionEntry(file.path, 1.0) for file in good]))
-    named = [{"file": file.path, "name": file.relative.rpartition(".")[0]} for file in good]
-    write_json(manifest_path(path), {"motions": named})
-    return path
+def _note(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def table(result: EvalResult) -> Table:

@@ -89,8 +89,8 @@ def pull(
     store: StoreOption = None,
 ) -> None:
     """Download a model's files and verify them: all that PARC's next stage and `parc-tracker eval` need."""
+    from parc_core.pull import pull_model
     from parc_tracker.progress import counting_bar
-    from parc_tracker.pull import pull_model
 
     place = _open(store)
     manifest = _find(model, place)

@@ -20,12 +20,13 @@ from parc_core.config.resolve import AGENT_FILE, ENV_FILE, configs_beside
 from parc_core.config.schema import from_mapping
 from parc_core.engines.devices import check_device
 from parc_core.errors import ConfigError, DataError
+from parc_core.pull import model_folder
 from parc_core.record import MOTIONS_FILE, RecordJob, record
 from parc_core.recording.names import FOLDER
 from parc_core.recording.recorder import RecordOptions
 from parc_core.recording.result import FILE, Recording
 from parc_tracker.progress import counting_bar
-from parc_tracker.record_places import Output, dataset_on_this_machine, model_folder
+from parc_tracker.record_places import Output, dataset_on_this_machine
 from parc_tracker.tables import cell, only_json, print_json, print_table
 
 COMMAND = "parc-tracker record"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from parc_core.config.dataset_config import DatasetConfig
 from parc_core.config.paths import existing_file, resolve
-from parc_core.config.resolve import AGENT_FILE, CHARACTER_FILE, ENV_FILE
 from parc_core.errors import DataError
 from parc_core.motion.dataset.build import create_dataset
 from parc_core.motion.dataset.dataset_file import (
@@ -18,63 +17,12 @@ from parc_core.motion.dataset.dataset_file import (
     read_motions_yaml,
     write_motions_yaml,
 )
+from parc_core.pull import is_remote, kept_for, local_place
 from parc_core.record import MOTIONS_FILE
 from parc_core.recording.names import FOLDER
 from parc_core.recording.result import FILE, load_recording
-from parc_core.registry.names import is_reference, resolve_reference
-from parc_core.storage.references import work_folder
-from parc_core.storage.store import Store, local_root
+from parc_core.storage.store import Store
 from parc_core.system import json_text
-from parc_core.system.files import sha256_bytes
-from parc_tracker.pull import pull_model
-
-
-def is_remote(place: str) -> bool:
-    """Whether this is an address in object storage."""
-    return "://" in place and local_root(place) is None
-
-
-def _local(place: str) -> str:
-    """A path as it is, `file://` as the path that it means."""
-    root = local_root(place) if "://" in place else None
-    return place if root is None else str(root)
-
-
-def _kept_for(address: str) -> Path:
-    """This machine's folder for what an address holds."""
-    return work_folder() / "recordings" / sha256_bytes(address.encode())[:16]
-
-
-def model_folder(model: str, with_dataset: bool, where: str) -> Path:
-    """A model's file on this machine, with the files beside it.
-
-    Args:
-        model: a path, an address (`s3://…/model.pt`) or a model of the registry.
-        with_dataset: of the registry's, the motions, too.
-        where: what messages say the setting belongs to.
-
-    Raises:
-        ConfigError: there is no such file.
-        DataError: there is no such model, or it is damaged.
-    """
-    if is_reference(model):
-        store = Store()
-        manifest = resolve_reference(model, store)
-        folder = work_folder(store) / "pulled" / manifest["name"] / str(manifest["version"])
-        pull_model(store, manifest, folder, with_dataset)
-        if "model.pt" not in manifest["files"]:
-            raise DataError(f"{model}: has no model.pt; register it again")
-        return folder / "model.pt"
-    if not is_remote(model):
-        return existing_file(_local(model), "model_file", where)
-    address, _, name = model.rpartition("/")
-    store, folder = Store(address), _kept_for(address)
-    if not store.exists(name):
-        raise DataError(f"{store.uri(name)}: no such model; correct the address")
-    for beside in (ENV_FILE, AGENT_FILE, CHARACTER_FILE):
-        if store.exists(beside):
-            store.get_file(beside, folder / beside)
-    return store.get_file(name, folder / name)
 
 
 def dataset_on_this_machine(place: str, out: Path, where: str) -> Path:
@@ -91,7 +39,7 @@ def dataset_on_this_machine(place: str, out: Path, where: str) -> Path:
     """
     if is_remote(place):
         return _fetched(place, out)
-    path = resolve(_local(place))
+    path = resolve(local_place(place))
     return existing_file(path / MOTIONS_FILE if path.is_dir() else path, "dataset_file", where)
 
 
@@ -141,7 +89,7 @@ class Output:
 
     def __init__(self, place: str) -> None:
         self._store = Store(place) if is_remote(place) else None
-        self.folder = _kept_for(place) if self._store else Path(resolve(_local(place))).absolute()
+        self.folder = kept_for(place) if self._store else Path(resolve(local_place(place))).absolute()
         if self._store is not None:
             self._fetch()
 

@@ -100,6 +100,10 @@ class TrackingEnv:
         """(N,) s: where each environment is in its motion."""
         return self.start_times + self.steps * self.control_dt
 
+    def seed(self, seed: int) -> None:
+        """Starts the random numbers anew: what `reset` and `reset_done` draw from here on repeats with the seed."""
+        self._generator.manual_seed(seed)
+
     def reset(self) -> Tensor:
         """Starts all environments anew. Returns obs (N, obs_dim)."""
         self._reset_random(self._all)

@@ -60,14 +60,20 @@ def caption(
 
 
 def write_gif(path: PathLike, images: Sequence[Picture], fps: float, max_bytes: int) -> int:
-    """Writes an endless GIF, made coarser until it is small enough. Returns its size in bytes."""
+    """Writes `encode_gif`. Returns its size in bytes."""
+    data = encode_gif(images, fps, max_bytes)
+    write_bytes(path, data)
+    return len(data)
+
+
+def encode_gif(images: Sequence[Picture], fps: float, max_bytes: int) -> bytes:
+    """An endless GIF, made coarser until it is small enough."""
     data = b""
     for colors, scale, every in _ATTEMPTS:
         data = _encode(images[::every], fps / every, colors, scale)
         if len(data) <= max_bytes:
             break
-    write_bytes(path, data)
-    return len(data)
+    return data
 
 
 def _encode(images: Sequence[Picture], fps: float, colors: int, scale: float) -> bytes:

@@ -95,12 +95,9 @@ def record_rollout(
     tracks, character = _record(model_file, env_file, chosen, agent_config, engine, device, seed, options)
     names = [track.name for track in tracks]
     try:
-        images = _pictures(tracks, character, options, _label(model_file))
+        shown = film(tracks, character, options, _label(model_file))
     except CannotRenderError as error:
         return Recording(None, names, f"no video: {error}")
-    shown: List[Picture] = []
-    for part in images:
-        shown += part + [part[-1]] * round(_HOLD_S * options.fps)
     write_gif(out_path, shown, options.fps, options.max_bytes)
     return Recording(str(out_path), names, "")
 
@@ -192,8 +189,23 @@ def _label(model_file: Optional[PathLike]) -> str:
     return "untrained" if model_file is None else "trained"
 
 
+def film(tracks: Sequence[Track], character: Character, options: VideoOptions, label: str) -> List[Picture]:
+    """Captioned pictures of tracks one after the other, at the video's rate; each track's last one stays for a moment.
+
+    Args:
+        label: legend of the simulated character.
+
+    Raises:
+        CannotRenderError: nothing can draw here.
+    """
+    shown: List[Picture] = []
+    for part in _pictures(tracks, character, options, label):
+        shown += part + [part[-1]] * round(_HOLD_S * options.fps)
+    return shown
+
+
 def _pictures(
-    tracks: List[Track],
+    tracks: Sequence[Track],
     character: Character,
     options: VideoOptions,
     label: str,

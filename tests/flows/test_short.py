@@ -11,10 +11,10 @@ from flows.tracker_iteration import tracker_iteration
 from parc_core.config.agent_config import load_agent_config
 from parc_core.config.env_config import load_env_config
 from parc_core.evaluation.evaluate import evaluate_model
+from parc_core.pull import pull_model
 from parc_core.registry.models import resolve_model
 from parc_core.storage.references import local_path
 from parc_core.storage.store import Store
-from parc_tracker.pull import pull_model
 from tests.pipeline_fixtures import change
 
 

@@ -16,10 +16,10 @@ from parc_core.config.resolve import write_yaml
 from parc_core.evaluation.evaluate import make_evaluation_env
 from parc_core.learning.agent import make_agent
 from parc_core.learning.model_file import write_model_file
+from parc_core.pull import pull_model
 from parc_core.registry.models import resolve_model
 from parc_core.storage.store import Store
 from parc_tracker.main import app
-from parc_tracker.pull import pull_model
 from tests.evaluation.sample_data import SMALL_NETS, make_env_file
 
 

@@ -6,12 +6,12 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Dict, List, Optional
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from parc_core.config.paths import DATA_ROOT, read_mapping, resolve
-from parc_core.config.resolve import CHARACTER_FILE, ENV_FILE, format_yaml
+from parc_core.config.paths import DATA_ROOT, existing_file, read_mapping, resolve
+from parc_core.config.resolve import AGENT_FILE, CHARACTER_FILE, ENV_FILE, format_yaml
 from parc_core.errors import DataError
 from parc_core.motion.dataset.dataset_cache import content_digests
 from parc_core.motion.dataset.dataset_file import (
@@ -24,18 +24,68 @@ from parc_core.motion.dataset.dataset_file import (
 )
 from parc_core.registry.manifest import Manifest
 from parc_core.registry.models import fetch_model
-from parc_core.storage.store import Ref, Store
+from parc_core.registry.names import MODEL_FILE, is_reference, resolve_reference
+from parc_core.storage.references import work_folder
+from parc_core.storage.store import Ref, Store, local_root
 from parc_core.storage.transfers import Progress
-from parc_core.system.files import content_sha256, dump_json, write_json, write_text
+from parc_core.system.files import content_sha256, dump_json, sha256_bytes, write_json, write_text
 from parc_core.training.fingerprint import dataset_content
 
 DATASET = "dataset/motions.yaml"
 """Of a pulled folder; `dm_env.yaml` names it whether the motions were pulled or not."""
 
 
+def is_remote(place: str) -> bool:
+    """Whether this is an address in object storage."""
+    return "://" in place and local_root(place) is None
+
+
+def local_place(place: str) -> str:
+    """A path as it is, `file://` as the path that it means."""
+    root = local_root(place) if "://" in place else None
+    return place if root is None else str(root)
+
+
+def kept_for(address: str) -> Path:
+    """This machine's folder for what an address holds."""
+    return work_folder() / "recordings" / sha256_bytes(address.encode())[:16]
+
+
+def model_folder(model: str, with_dataset: bool, where: str) -> Path:
+    """A model's file on this machine, with the files beside it.
+
+    Args:
+        model: a path, an address (`s3://…/model.pt`) or a model of the registry.
+        with_dataset: of the registry's, the motions, too.
+        where: what messages say the setting belongs to.
+
+    Raises:
+        ConfigError: there is no such file.
+        DataError: there is no such model, or it is damaged.
+    """
+    if is_reference(model):
+        store = Store()
+        manifest = resolve_reference(model, store)
+        folder = work_folder(store) / "pulled" / manifest["name"] / str(manifest["version"])
+        pull_model(store, manifest, folder, with_dataset)
+        if MODEL_FILE not in manifest["files"]:
+            raise DataError(f"{model}: has no {MODEL_FILE}; register it again")
+        return folder / MODEL_FILE
+    if not is_remote(model):
+        return existing_file(local_place(model), "model_file", where)
+    address, _, name = model.rpartition("/")
+    store, folder = Store(address), kept_for(address)
+    if not store.exists(name):
+        raise DataError(f"{store.uri(name)}: no such model; correct the address")
+    for beside in (ENV_FILE, AGENT_FILE, CHARACTER_FILE):
+        if store.exists(beside):
+            store.get_file(beside, folder / beside)
+    return store.get_file(name, folder / name)
+
+
 def pull_model(
-    store: Store, model: Manifest, to: Path, with_dataset: bool = False, progress: Progress | None = None
-) -> list[Path]:
+    store: Store, model: Manifest, to: Path, with_dataset: bool = False, progress: Optional[Progress] = None
+) -> List[Path]:
     """Copies a model's files to a folder, verified, and lets its `dm_env.yaml` name what lies there.
 
     Args:
@@ -85,13 +135,13 @@ def _note(text: str) -> None:
     print(f"note: {text}", file=sys.stderr)
 
 
-def _section(mapping: dict[str, Any], key: str) -> dict[str, Any]:
+def _section(mapping: Dict[str, Any], key: str) -> Dict[str, Any]:
     if not isinstance(mapping.get(key), dict):
         mapping[key] = {}
     return mapping[key]
 
 
-def _bring_character(store: Store, model: Manifest, settings: dict[str, Any], to: Path) -> list[Path]:
+def _bring_character(store: Store, model: Manifest, settings: Dict[str, Any], to: Path) -> List[Path]:
     """Of a model that was registered without its character: from the store, else from this machine."""
     ref = _part(model, "lineage", "configs", "character")
     if _is_ref(ref):
@@ -107,8 +157,8 @@ def _bring_character(store: Store, model: Manifest, settings: dict[str, Any], to
 
 
 def _bring_dataset(
-    store: Store, model: Manifest, settings: dict[str, Any], to: Path, progress: Progress | None
-) -> list[Path]:
+    store: Store, model: Manifest, settings: Dict[str, Any], to: Path, progress: Optional[Progress]
+) -> List[Path]:
     """The motions that a model was trained on, and their `motions.yaml`."""
     manifest = _part(model, "lineage", "dataset", "manifest")
     if _is_ref(manifest):
@@ -123,7 +173,7 @@ def _bring_dataset(
     return _bring_given(source, _part(model, "lineage", "dataset", "sha256"), to, progress)
 
 
-def _bring_built(store: Store, manifest: Ref, to: Path, progress: Progress | None) -> list[Path]:
+def _bring_built(store: Store, manifest: Ref, to: Path, progress: Optional[Progress]) -> List[Path]:
     """A dataset that the pipeline built: its motions lie in the store, each with its SHA-256 in the manifest."""
     key = _key(store, manifest["uri"], "datasets/")
     if key is None:
@@ -148,7 +198,7 @@ def _bring_built(store: Store, manifest: Ref, to: Path, progress: Progress | Non
     return [path for _, path, _ in wanted]
 
 
-def _bring_given(source: Path, sha256: Any, to: Path, progress: Progress | None) -> list[Path]:
+def _bring_given(source: Path, sha256: Any, to: Path, progress: Optional[Progress]) -> List[Path]:
     """A dataset that a config named: it lies where it was, on this machine."""
     found = read_motions_yaml(source)
     if isinstance(sha256, str) and dataset_content(str(source)) != sha256:
@@ -173,9 +223,9 @@ def _bring_given(source: Path, sha256: Any, to: Path, progress: Progress | None)
         terrain = f"terrain_{os.path.basename(found.terrain)}"
         shutil.copyfile(resolve(found.terrain), to.parent / terrain)
     files = [f"motions/{copy.name}" for copy in copies]
-    named = [{"file": file, "name": name} for file, name in zip(files, names, strict=True)]
+    named = [{"file": file, "name": name} for file, name in zip(files, names)]
     write_json(manifest_path(to), {"motions": named})
-    entries = [MotionEntry(file, entry.weight) for file, entry in zip(files, found.entries, strict=True)]
+    entries = [MotionEntry(file, entry.weight) for file, entry in zip(files, found.entries)]
     write_motions_yaml(to, MotionsFile(entries, terrain))
     if content_digests(copies) != content_digests([resolve(entry.file) for entry in found.entries]):
         raise DataError(f"{source}: changed while it was copied; pull again")
@@ -194,7 +244,7 @@ def _is_ref(value: Any) -> bool:
     )
 
 
-def _key(store: Store, uri: str, folder: str) -> str | None:
+def _key(store: Store, uri: str, folder: str) -> Optional[str]:
     """The key of a file of this store, also where the store was elsewhere when the address was written."""
     path = url2pathname(urlparse(uri).path) if uri.startswith("file:") else uri
     head, found, tail = path.rpartition(f"/{folder}")
