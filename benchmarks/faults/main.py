@@ -46,6 +46,11 @@ def main(argv: List[str]) -> None:
 
         run(args)
         return
+    if args.ranks:
+        from benchmarks.faults.ranks import run as run_ranks
+
+        run_ranks(args)
+        return
     chance = random.Random(args.seed)
     rows: List[Dict[str, Any]] = []
     damaged: List[str] = []
@@ -79,6 +84,12 @@ def _arguments(argv: List[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--server-faults", type=int, default=0, help="instead: of the Prefect server below a deployment"
+    )
+    parser.add_argument(
+        "--ranks",
+        type=int,
+        default=0,
+        help="instead: of a training of so many processes on the CPU, without Prefect",
     )
     parser.add_argument("--each", type=int, default=5, help="how many a training gets")
     parser.add_argument("--samples", type=int, default=100_000, help="of each training")

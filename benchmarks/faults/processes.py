@@ -23,6 +23,15 @@ def trainers(scratch: Path) -> List[int]:
     return sorted(found)
 
 
+def is_rank(pid: int) -> bool:
+    """Whether a trainer is one of several that a launcher has started."""
+    try:
+        words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return any(word.startswith(b"RANK=") for word in words)
+
+
 def of_hosts(folder: Path) -> Dict[int, List[str]]:
     """Command lines of the processes whose work folder (`PARC_WORK`) is below `folder`, by process id."""
     found = {}
@@ -56,13 +65,14 @@ def end_all(pids: List[int], timeout: float = 5.0) -> None:
     for pid in pids:
         send(pid, signal.SIGKILL)
     deadline = time.monotonic() + timeout
-    while any(_alive(pid) for pid in pids):
+    while any(alive(pid) for pid in pids):
         if time.monotonic() > deadline:
             raise TimeoutError(f"processes {pids} did not end")
         time.sleep(0.05)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

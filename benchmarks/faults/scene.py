@@ -40,7 +40,7 @@ class Scene:
         self.flow: Optional[subprocess.Popen] = None
         self._log: Optional[Path] = None
         self._prefect: Optional[subprocess.Popen] = None
-        self._write_inputs()
+        write_inputs(scratch, max_samples)
 
     def __enter__(self) -> Scene:
         self.objects.start()
@@ -162,33 +162,35 @@ class Scene:
                 raise TimeoutError(f"Prefect's server did not start: {self.scratch / 'server.log'}")
             time.sleep(0.5)
 
-    def _write_inputs(self) -> None:
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        character = load_character(PROJECT_ROOT / "data/assets/humanoid.xml")
-        for kind in ("stand", "walk"):
-            path = self.scratch / "motions" / kind / f"{kind}_0.pkl"
-            path.parent.mkdir(parents=True)
-            write_motion_terrain(path, make_motion(kind, 0, character))
-        agent = {
-            "model": {"actor_net": "fc_2layers_64units", "critic_net": "fc_2layers_64units"},
-            "optimizer": {"type": "Adam", "learning_rate": 0.0005},
-            "steps_per_iter": STEPS,
-            "update_epochs": 1,
-            "iters_per_output": 1,
-            "iters_per_checkpoint": ITERATIONS_PER_CHECKPOINT,
-            "test_episodes": 0,
-            "use_tensorboard": False,
-        }
-        dataset = {"folder_paths": [str(self.scratch / "motions")], "save_path": str(self.scratch / "data")}
-        tracker = {
-            "env_config": str(PROJECT_ROOT / "data/configs/demo/env.yaml"),
-            "agent_config": str(self.scratch / "agent.yaml"),
-            "create_dataset_config": str(self.scratch / "dataset.yaml"),
-            "num_envs": NUM_ENVS,
-            "max_samples": self.max_samples,
-            "device": "cpu",
-            "engine": "mujoco",
-            "model_name": "faults",
-        }
-        for name, content in (("agent", agent), ("dataset", dataset), ("tracker", tracker)):
-            (self.scratch / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+
+def write_inputs(scratch: Path, max_samples: int) -> None:
+    """Two motions and the configs of a short training, into a folder that is emptied."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    character = load_character(PROJECT_ROOT / "data/assets/humanoid.xml")
+    for kind in ("stand", "walk"):
+        path = scratch / "motions" / kind / f"{kind}_0.pkl"
+        path.parent.mkdir(parents=True)
+        write_motion_terrain(path, make_motion(kind, 0, character))
+    agent = {
+        "model": {"actor_net": "fc_2layers_64units", "critic_net": "fc_2layers_64units"},
+        "optimizer": {"type": "Adam", "learning_rate": 0.0005},
+        "steps_per_iter": STEPS,
+        "update_epochs": 1,
+        "iters_per_output": 1,
+        "iters_per_checkpoint": ITERATIONS_PER_CHECKPOINT,
+        "test_episodes": 0,
+        "use_tensorboard": False,
+    }
+    dataset = {"folder_paths": [str(scratch / "motions")], "save_path": str(scratch / "data")}
+    tracker = {
+        "env_config": str(PROJECT_ROOT / "data/configs/demo/env.yaml"),
+        "agent_config": str(scratch / "agent.yaml"),
+        "create_dataset_config": str(scratch / "dataset.yaml"),
+        "num_envs": NUM_ENVS,
+        "max_samples": max_samples,
+        "device": "cpu",
+        "engine": "mujoco",
+        "model_name": "faults",
+    }
+    for name, content in (("agent", agent), ("dataset", dataset), ("tracker", tracker)):
+        (scratch / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")

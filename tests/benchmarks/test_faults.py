@@ -18,9 +18,12 @@ import pytest
 from benchmarks.faults.account import damaged_files, newest_samples, samples_lost
 from benchmarks.faults.injections import FAULTS, TooLate
 from benchmarks.faults.main import by_fault
-from benchmarks.faults.processes import end_all, of_hosts, send, trainers
+from benchmarks.faults.processes import alive, end_all, is_rank, of_hosts, send, trainers
 from benchmarks.faults.proxy import SlowProxy
-from benchmarks.faults.scene import Scene
+from benchmarks.faults.ranks import FAULTS as RANK_FAULTS
+from benchmarks.faults.ranks import Training as RankTraining
+from benchmarks.faults.ranks import plan_faults, problems, table
+from benchmarks.faults.scene import SAMPLES_BETWEEN_CHECKPOINTS, Scene
 from parc_core.storage.store import Store
 from parc_core.system.files import sha256_file
 from parc_core.training.checkpoint import checkpoint_path
@@ -268,3 +271,60 @@ def test_trainers_are_found_by_their_folder_and_ended(tmp_path):
         for left in (process, other):
             left.kill()
             left.wait()
+
+
+def test_ranks_are_told_from_what_started_them(tmp_path):
+    words = [sys.executable, "-c", "import time; time.sleep(60)", "parc_core.train", str(tmp_path / "args")]
+    launcher = subprocess.Popen(words)
+    rank = subprocess.Popen(words, env={**os.environ, "RANK": "1"})
+    try:
+        training = object.__new__(RankTraining)
+        training.folder = tmp_path
+        assert training.family() == {"launcher": [launcher.pid], "rank": [rank.pid]}
+        assert alive(rank.pid)
+    finally:
+        for process in (launcher, rank):
+            process.kill()
+            process.wait()
+    assert not alive(rank.pid) and not is_rank(rank.pid)
+
+
+def test_every_fault_and_every_rank_gets_its_turn():
+    plan = plan_faults(33, 2, random.Random(3))
+    assert {(how, whom) for how, whom, _ in plan} == set(RANK_FAULTS)
+    assert all(plan.count(what) == 3 for what in plan)
+    assert {rank for _, whom, rank in plan if whom == "rank"} == {0, 1}
+    assert plan != plan_faults(33, 2, random.Random(4))
+
+
+def fault(how="kill", whom="rank", gone=3.0, lost=0):
+    return {
+        "how": how,
+        "whom": whom,
+        "rank": 1,
+        "gone_after": gone,
+        "trains_after": 9.0,
+        "samples_lost": lost,
+    }
+
+
+def test_what_must_not_be_is_a_line():
+    done = {"finished": True, "damaged": [], "left": 0}
+    good = [fault(lost=SAMPLES_BETWEEN_CHECKPOINTS), fault("stop", "launcher", gone=140.0), fault(gone=30.0)]
+    assert problems(good, [done]) == []
+    bad = [
+        fault(lost=SAMPLES_BETWEEN_CHECKPOINTS + 1),
+        fault(gone=31.0),
+        fault("terminate", "supervisor", gone=None),
+        fault("stop", "launcher", gone=None),
+    ]
+    ends = [{**done, "finished": False}, {**done, "damaged": ["a.pt"]}, {**done, "left": 2}]
+    found = problems(bad, [done, *ends])
+    assert [line.rpartition(": ")[2] for line in found] == [
+        "more than a checkpoint's interval lost",
+        *["processes left after 30 s"] * 3,
+        "training 1 did not finish",
+        "a.pt",
+        "2 processes left at its end",
+    ]
+    assert table(good + bad).row_count == 3
