@@ -22,7 +22,7 @@ _BODY = 22
 _POSE_SIZES = (66, 72, 156, 159, 165)
 _RATES = ("mocap_framerate", "mocap_frame_rate", "mocap_fps", "fps")
 _WANTED = frozenset(("poses", "trans", "root_orient", "pose_body", *_RATES))
-_JOINTS: Tuple[Tuple[str, str, Tuple[float, float, float]], ...] = (
+JOINTS: Tuple[Tuple[str, str, Tuple[float, float, float]], ...] = (
     ("pelvis", "", (0.0, 0.0, 0.0)),
     ("left_hip", "pelvis", (-0.005, 0.07, -0.09)),
     ("right_hip", "pelvis", (-0.005, -0.07, -0.09)),
@@ -87,13 +87,13 @@ def read_amass(data: bytes, where: str) -> SourceMotion:
     # A joint at rest is turned as the world: x forward, y left, z up.
     local = np.concatenate([_quaternions(vectors[:, :1]), _quaternions(vectors[:, 1:, [2, 0, 1]])], axis=1)
     local[:, 0] = multiply(local[:, 0], np.broadcast_to(conj(_AXES), local[:, 0].shape))
-    offsets = np.array([offset for _, _, offset in _JOINTS])
+    offsets = np.array([offset for _, _, offset in JOINTS])
     relative, rotations = posed(local, offsets, parents)
     pelvis = trans + np.array([0.0, 0.0, _PELVIS_ABOVE_TRANS])
     scale = _scale(pelvis[:, 2], relative)
     rest, _ = posed(np.tile([0.0, 0.0, 0.0, 1.0], (1, _BODY, 1)), offsets, parents)
     return SourceMotion(
-        names=tuple(name for name, _, _ in _JOINTS),
+        names=tuple(name for name, _, _ in JOINTS),
         parents=np.array(parents),
         positions=pelvis[:, None] + scale * relative,
         rotations=rotations,
@@ -132,8 +132,8 @@ def _finite(found: Dict[str, np.ndarray], key: str, where: str) -> np.ndarray:
 
 
 def _parents() -> Tuple[int, ...]:
-    names = [name for name, _, _ in _JOINTS]
-    return tuple(names.index(parent) if parent else -1 for _, parent, _ in _JOINTS)
+    names = [name for name, _, _ in JOINTS]
+    return tuple(names.index(parent) if parent else -1 for _, parent, _ in JOINTS)
 
 
 def _quaternions(vectors: np.ndarray) -> np.ndarray:
@@ -149,7 +149,7 @@ def _scale(height: np.ndarray, relative: np.ndarray) -> float:
         height: (T,) m of the pelvis.
         relative: (T, J, 3) m of the mean body's joints from its pelvis.
     """
-    ankles = [joint for joint, (name, _, _) in enumerate(_JOINTS) if name.endswith("_ankle")]
+    ankles = [joint for joint, (name, _, _) in enumerate(JOINTS) if name.endswith("_ankle")]
     depth = _SOLE - relative[:, ankles, 2].min(axis=1)
     upright = depth > 0.9 * depth.max()
     scale = float(np.percentile(height[upright] / depth[upright], 25))  # a quarter of them at least stands

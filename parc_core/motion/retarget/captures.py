@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Mapping, Optional
 
 import numpy as np
 
@@ -12,14 +12,19 @@ from parc_core.errors import DataError
 from parc_core.motion.clip import MotionClip
 from parc_core.motion.formats import npy
 from parc_core.motion.formats.container import NPZ_MAGIC
+from parc_core.motion.formats.normal_form import at_frame_rate
 from parc_core.motion.formats.npz import array_names
 from parc_core.motion.formats.safe_pickle import describe
 from parc_core.motion.retarget.amass import is_amass, read_amass
 from parc_core.motion.retarget.amp import amp_clip
-from parc_core.motion.retarget.climbs import is_positions, read_positions
+from parc_core.motion.retarget.climbs import is_positions, read_positions, retarget_climb
+from parc_core.motion.retarget.mapping import map_joints
 from parc_core.motion.retarget.poselib import is_poselib, read_poselib
+from parc_core.motion.retarget.result import DEFAULT_OPTIONS, RetargetedMotion
+from parc_core.motion.retarget.retarget import Retargeter
 from parc_core.motion.retarget.source import SourceMotion
 from parc_core.motion.skeleton import Skeleton
+from parc_core.terrain.obj import Triangles
 
 
 @dataclass(frozen=True)
@@ -61,3 +66,32 @@ def read_capture(data: bytes, where: str, character: Character) -> Optional[Capt
     rest = motion.rest()
     source = SourceMotion(motion.names, np.array(motion.parents), positions, rotations, rest, motion.fps)
     return Capture(source, amp_clip(motion, Skeleton.of(character), character.body_names))
+
+
+def retargeted(
+    capture: Capture,
+    character: Character,
+    where: str,
+    boxes: Optional[Triangles] = None,
+    given: Optional[Mapping[str, str]] = None,
+) -> RetargetedMotion:
+    """What was read as the character's motion, at 30 frames per second.
+
+    Args:
+        capture: of `read_capture`.
+        character: whose motion it becomes.
+        where: for messages.
+        boxes: that it moves on, in its frame of reference; by default level ground.
+        given: joint name by role, see `map_joints`.
+
+    Raises:
+        DataError: no humanoid's motion.
+    """
+    if capture.clip is not None:
+        clip, _ = at_frame_rate(capture.clip, capture.source.fps, DEFAULT_OPTIONS.fps)
+        return Retargeter(character).own(clip)
+    source = capture.source
+    if boxes is not None:
+        return retarget_climb(source, boxes, character, where, given)
+    mapping = map_joints(source.names, source.parents, where, given)
+    return Retargeter(character).retarget(source, mapping, None, where)

@@ -6,14 +6,19 @@ reference: `multi_boxes.obj`, or all of `box_models/`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Optional, Tuple
+from typing import Any, Mapping, Optional, Tuple
 
 import numpy as np
 
+from parc_core.character.model import Character
 from parc_core.errors import DataError
 from parc_core.motion.formats.completion import CELL
 from parc_core.motion.formats.pickle_limits import MAX_FILE_BYTES
+from parc_core.motion.retarget.mapping import map_joints
+from parc_core.motion.retarget.result import RetargetedMotion, RetargetOptions
+from parc_core.motion.retarget.retarget import Retargeter, leg_length
 from parc_core.motion.retarget.source import SourceMotion
 from parc_core.system.files import printable_name, read_regular
 from parc_core.terrain.heightfield import Heightfield
@@ -26,6 +31,7 @@ _MARGIN = 2.0  # m of terrain beyond the path: a leap's length
 _FPS_TO_FIT = 30
 _MAX_BOXES = 100
 _FEET = ("LeftToeBase", "RightToeBase", "LeftFoot", "RightFoot")
+_OPTIONS = RetargetOptions(scale=1.0, contact_height=0.06, hold=True)
 _STILL, _NEAR = 0.3, 0.15  # m/s and m above a top: a foot that stands on it
 _FINGERS = ("Thumb", "Index", "Middle", "Ring", "Pinky")
 
@@ -83,6 +89,33 @@ def read_positions(value: np.ndarray, where: str, fps: float = FPS) -> SourceMot
     names = tuple(name for name, _ in JOINTS)
     parents = np.array([names.index(parent) if parent else -1 for _, parent in JOINTS])
     return SourceMotion(names, parents, positions, None, None, fps)
+
+
+def retarget_climb(
+    source: SourceMotion,
+    boxes: Triangles,
+    character: Character,
+    where: str,
+    given: Optional[Mapping[str, str]] = None,
+) -> RetargetedMotion:
+    """The climb as the character's, on its boxes: both are scaled by the length of the legs.
+
+    Args:
+        source: of `read_positions`.
+        boxes: in the same frame of reference.
+        character: whose motion it becomes.
+        where: for messages.
+        given: see `map_joints`.
+
+    Raises:
+        DataError: no humanoid's motion, or boxes or path are too large.
+    """
+    mapping = map_joints(source.names, source.parents, where, given)
+    retargeter = Retargeter(character, _OPTIONS)
+    scale = retargeter.leg_length() / leg_length(source, mapping, where)
+    source = replace(source, positions=source.positions * scale)
+    terrain = climb_terrain(source, replace(boxes, vertices=boxes.vertices * scale), where)
+    return retargeter.retarget(source, mapping, terrain, where)
 
 
 def boxes_beside(path: Path) -> Optional[Triangles]:

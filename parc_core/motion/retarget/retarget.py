@@ -79,7 +79,7 @@ class Retargeter:
     ) -> RetargetedMotion:
         """See the function of this name; `where` is the motion's name for messages."""
         source.check(where)
-        scale = self._options.scale or self._leg_length() / leg_length(source, mapping, where)
+        scale = self._options.scale or self.leg_length() / leg_length(source, mapping, where)
         source = _scaled(resampled(source, self._options.fps), scale)
         if terrain is not None:
             terrain = Heightfield(
@@ -104,7 +104,22 @@ class Retargeter:
             limit_rad=float(max(beyond[:, self._movable].max(), 0.0)),
         )
 
-    def _leg_length(self) -> float:
+    def own(self, clip: MotionClip) -> RetargetedMotion:
+        """A motion that is the character's already, unchanged but for its contacts; the ground is level at z = 0."""
+        stands = self._touching(self._soles(clip), _heights(None))
+        beyond = np.maximum(beyond_range(clip.joint_rot, self._skeleton), 0.0)
+        clip = replace(clip, body_contacts=self._contacts(clip, stands, _heights(None)))
+        return RetargetedMotion(
+            clip=_float32(clip),
+            terrain=None,
+            scale=1.0,
+            shift=(0.0, 0.0, 0.0),
+            limit_share=float((beyond > _SLIGHT)[:, self._movable].mean()),
+            limit_rad=float(max(beyond[:, self._movable].max(), 0.0)),
+        )
+
+    def leg_length(self) -> float:
+        """Of the character, hip to ankle, m."""
         return sum(leg.length for leg in self._legs.values()) / len(self._legs)
 
     def _posed(self, root_pos: np.ndarray, body: BodyFrames) -> MotionClip:
