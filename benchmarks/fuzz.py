@@ -50,7 +50,7 @@ from parc_core.motion.dataset.dataset_file import read_motions_yaml
 from parc_core.motion.dataset.merge_result import read_merge_result
 from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.motion.formats.legacy import converted_bytes, read_any
-from parc_core.motion.retarget.captures import read_capture
+from parc_core.motion.retarget.captures import read_capture, retargeted
 from parc_core.motion.synthetic.generate import make_motion
 from parc_core.recording.result import load_recording
 from parc_core.registry.aliases import read_alias
@@ -87,9 +87,7 @@ def _convert(path: Path) -> Any:
 
 def _capture(path: Path) -> Any:
     found = read_capture(path.read_bytes(), path.name, _character())
-    if found is not None:
-        found.source.check(path.name)
-    return found
+    return found if found is None else retargeted(found, _character(), path.name)
 
 
 def _manifest(path: Path) -> Any:
@@ -291,7 +289,16 @@ def _arrays(trap: Path) -> List[bytes]:
         found.append(buffer.getvalue())
     start = found[0].index(b"\n") + 1
     bombs = [found[0][:start] + bomb for bomb in (_tuple_bomb() + b".", b"\x80\x02]q\x00h\x00a.")]
-    return [*found, *bombs, b"\x93NUMPY", b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + b"(" * 999, b""]
+    joints = io.BytesIO()
+    np.save(joints, np.random.default_rng(0).uniform(0, 1, (9, 53, 3)))
+    return [
+        joints.getvalue(),
+        *found,
+        *bombs,
+        b"\x93NUMPY",
+        b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + b"(" * 999,
+        b"",
+    ]
 
 
 def _yaml(_: Path) -> List[bytes]:

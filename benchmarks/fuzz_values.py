@@ -13,6 +13,8 @@ import numpy as np
 import torch
 import yaml
 
+from parc_core.character.mjcf import load_character
+from parc_core.config.paths import DATA_ROOT
 from parc_core.evaluation.result import ClipResult, EvalResult, summarize
 from parc_core.learning.agent import Agent
 from parc_core.learning.model_file import CHECKPOINT_FORMAT
@@ -109,13 +111,18 @@ def _as_clip() -> MotionTerrain:
     return read_motion_terrain(_container(_whole_motion()))
 
 
-def _poselib() -> Dict[str, Any]:
-    """A motion of two nodes as poselib writes it."""
-    turn, place = np.tile([0.0, 0.0, 0.0, 1.0], (3, 2, 1)), np.zeros((3, 3))
+def _poselib(hanging: bool) -> Dict[str, Any]:
+    """A motion of the humanoid as poselib writes it, its arms hanging at rest as AMP's do, or stretched."""
+    character = load_character(DATA_ROOT / "data" / "assets" / "humanoid.xml")
+    offsets = character.local_translation.numpy().copy()
+    for body, name in enumerate(character.body_names):
+        if hanging and name.endswith(("lower_arm", "hand")):
+            offsets[body] = [0.0, 0.0, -abs(offsets[body, 1])]
+    turn, place = np.tile([0.0, 0.0, 0.0, 1.0], (3, 15, 1)), np.tile([0.0, 0.0, 0.88], (3, 1))
     tree = {
-        "node_names": ["pelvis", "torso"],
-        "parent_indices": {"arr": np.array([-1, 0]), "context": {"dtype": "int64"}},
-        "local_translation": {"arr": np.ones((2, 3)), "context": {"dtype": "float64"}},
+        "node_names": list(character.body_names),
+        "parent_indices": {"arr": character.parent_indices.numpy(), "context": {"dtype": "int64"}},
+        "local_translation": {"arr": offsets, "context": {"dtype": "float32"}},
     }
     tensors = {"rotation": {"arr": turn}, "root_translation": {"arr": place, "context": {"dtype": "float64"}}}
     return {**tensors, "skeleton_tree": tree, "is_local": True, "fps": 30, "__name__": "SkeletonMotion"}
@@ -188,7 +195,7 @@ def valid() -> Dict[str, List[Tuple[Any, Encode]]]:
         "motion": [(_whole_motion(), _container)],
         "legacy": [(_motion(), pickle.dumps)],
         "npz": [(_npz_motion(), _npz)],
-        "npy": [(_poselib(), _npy), (np.ones((3, 53, 3)), _npy)],
+        "npy": [(_poselib(True), _npy), (_poselib(False), _npy)],
         "amass": [(_amass(), _npz)],
         "motions.yaml": [({"motions": [{"file": "/a.pkl", "weight": 1.0}], "terrain": "t.pkl"}, _yaml)],
         "env config": [
