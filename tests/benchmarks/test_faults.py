@@ -280,6 +280,9 @@ def test_ranks_are_told_from_what_started_them(tmp_path):
     try:
         training = object.__new__(RankTraining)
         training.folder = tmp_path
+        deadline = time.monotonic() + 20  # a program's words can be read a moment after its start
+        while sum(map(len, training.family().values())) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
         assert training.family() == {"launcher": [launcher.pid], "rank": [rank.pid]}
         assert alive(rank.pid)
     finally:
