@@ -106,3 +106,12 @@ def test_a_training_without_torchrun_and_what_failed(tmp_path, capsys, monkeypat
     assert json.loads((tmp_path / "out/scaling.json").read_text())["rows"] == before["rows"]
     with pytest.raises(SystemExit, match="is of other settings or another machine"):
         main([*SMALL, *out, "--outputs", "5"])
+
+
+@pytest.mark.slow
+def test_two_processes(tmp_path, capsys):
+    main([*SMALL, "--out", str(tmp_path), "--gpus", "2"])
+    said = capsys.readouterr().out
+    for name in ("one, 1 x 2", "torchrun, 1 x 2", "weak, 2 x 2", "strong, 2 x 1", "apart, 2 x 2"):
+        assert f"{name} environments: " in said
+    assert "average of the gradients over 2" in said
