@@ -17,6 +17,7 @@ from parc_core.engines.registry import NAMES as ENGINE_NAMES
 from parc_core.errors import EXIT_INTERRUPTED, ConfigError, ParcError
 from parc_core.system.process_setup import set_up_process
 from parc_tracker.dataset import dataset_app
+from parc_tracker.export import export
 from parc_tracker.json_option import JsonOption
 from parc_tracker.models import models_app
 from parc_tracker.set_option import OutputOption, SeedOption, SetOption, with_options
@@ -62,6 +63,7 @@ app = typer.Typer(
 )
 
 app.add_typer(models_app, name="models")
+app.command()(export)
 app.add_typer(dataset_app, name="dataset")
 
 

@@ -84,6 +84,11 @@ class GaussianHead(nn.Module):
         """Whether the standard deviation is the network's (VARIABLE)."""
         return isinstance(self._logstd_net, nn.Module)
 
+    @property
+    def mean_net(self) -> nn.Linear:
+        """(B, F) → means (B, D)."""
+        return self._mean_net
+
     @torch.no_grad()
     def set_std(self, std: float) -> None:
         """Sets the standard deviation of all actions; only one that the state does not give."""
@@ -127,6 +132,11 @@ class ActorCritic(nn.Module):
     def head(self) -> GaussianHead:
         """What makes the policy's distribution of the actor's features."""
         return self._action_dist
+
+    @property
+    def actor_layers(self) -> nn.Sequential:
+        """(B, O) → the features that `head` takes, (B, F)."""
+        return self._actor_layers
 
     def actor(self, norm_obs: Tensor) -> DiagGaussian:
         """(B, O) normalized → distribution over normalized actions (B, D)."""
