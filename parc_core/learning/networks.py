@@ -138,6 +138,10 @@ class ActorCritic(nn.Module):
         """(B, O) → the features that `head` takes, (B, F)."""
         return self._actor_layers
 
+    def critic_parameters(self) -> List[Parameter]:
+        """Those that the critic alone has; the actor has all others, and none is shared."""
+        return [*self._critic_layers.parameters(), *self._critic_out.parameters()]
+
     def actor(self, norm_obs: Tensor) -> DiagGaussian:
         """(B, O) normalized → distribution over normalized actions (B, D)."""
         dist: DiagGaussian = self._action_dist(self._features(self._actor_layers, norm_obs))

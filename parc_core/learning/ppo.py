@@ -17,7 +17,7 @@ from parc_core.envs.vec_env import VecEnv
 from parc_core.learning.agent import make_agent
 from parc_core.learning.cuda_graph import GraphedStep
 from parc_core.learning.distribution import DiagGaussian
-from parc_core.learning.gradients import GradientAverage
+from parc_core.learning.gradients import Averages
 from parc_core.learning.model_file import check_architecture, check_moments
 from parc_core.learning.networks import ActorCritic
 from parc_core.learning.optimizers import (
@@ -87,7 +87,7 @@ class PPO:
         self._batch_size = min(self.rollout.num_samples, math.ceil(config.batch_size * env.num_envs))
         self._minibatch = self.rollout.empty_batch(self._batch_size)
         self._names = loss_names(config)
-        self._average = GradientAverage(self._params, len(self._names) - 1, world) if world.size > 1 else None
+        self._averages = self._make_averages() if world.size > 1 else None
         self._sums = torch.zeros(len(self._names), device=env.device)
         self._step = GraphedStep(
             self._gradient_step,
@@ -208,17 +208,26 @@ class PPO:
         """One step on the samples `ids` (B,); the gradient norm is that before clipping. Recorded on CUDA."""
         config = self._config
         batch = self.rollout.gather(ids, self._minibatch)
-        loss, info = ppo_loss(self.agent.model, batch, config, self._world)
+        of_actor, of_critic, info = ppo_losses(self.agent.model, batch, config, self._world)
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if self._average is not None:
-            self._average(info)
+        of_critic.backward()
+        if self._averages is not None:  # travels while the actor's gradients are computed
+            self._averages.critic.begin()
+        of_actor.backward()
+        if self._averages is not None:
+            self._averages.finish(info)
         limit = config.max_grad_norm if config.clip_grad_norm else float("inf")
         info["grad_norm"] = torch.nn.utils.clip_grad_norm_(self._params, limit).detach()
         if config.optimizer.schedule == "adaptive":
             self.rate.follow(info["kl"], config.optimizer.desired_kl)
         self._optimizer.step()
         self._sums += torch.stack([info[name] for name in self._names])
+
+    def _make_averages(self) -> Averages:
+        critic = [p for p in self.agent.model.critic_parameters() if p.requires_grad]
+        known = {id(parameter) for parameter in critic}
+        actor = [p for p in self._params if id(p) not in known]
+        return Averages(critic, actor, self._names[:-1], self._world)
 
     def _all_finite(self) -> Tensor:
         """() bool: weights and the normalizer's moments are finite."""
@@ -295,10 +304,16 @@ def loss_names(config: AgentConfig) -> Tuple[str, ...]:
     return ("clip_frac", "imp_ratio", *further, "actor_loss", "kl", "critic_loss", "loss", "grad_norm")
 
 
-def ppo_loss(
+def ppo_loss(model: ActorCritic, batch: Batch, config: AgentConfig) -> Tuple[Tensor, Info]:
+    """(actor's loss + critic's (), log entries) over one minibatch. Golden file 06, ppo_*."""
+    of_actor, of_critic, info = ppo_losses(model, batch, config)
+    return of_actor + of_critic, info
+
+
+def ppo_losses(
     model: ActorCritic, batch: Batch, config: AgentConfig, world: World = ONE_PROCESS
-) -> Tuple[Tensor, Info]:
-    """Clipped surrogate, penalties and critic_loss_weight · critic loss over one minibatch.
+) -> Tuple[Tensor, Tensor, Info]:
+    """Clipped surrogate with penalties, and critic_loss_weight · critic loss, over one minibatch.
 
     The actor's means go over the samples that explored: a sample that took the mode says nothing about others.
 
@@ -306,7 +321,7 @@ def ppo_loss(
         world: the mean over its processes of what each returns, and of the gradients, is that of all their samples.
 
     Returns:
-        (loss (), log entries). Golden file 06, ppo_*.
+        (loss of the actor's parameters (), loss of the critic's (), log entries).
     """
     dist = model.actor(batch.norm_obs)
     share = shares(batch.explored, batch.advantages.dtype, world)
@@ -327,9 +342,10 @@ def ppo_loss(
         actor_loss = actor_loss + weight * value
         info[name] = value.detach()
     of_critic = critic_loss(model.critic(batch.norm_obs), batch.targets, config.critic_loss_type)
-    loss = actor_loss + config.critic_loss_weight * of_critic
-    info.update(actor_loss=actor_loss.detach(), critic_loss=of_critic.detach(), loss=loss.detach())
-    return loss, info
+    weighted = config.critic_loss_weight * of_critic
+    loss = (actor_loss + weighted).detach()
+    info.update(actor_loss=actor_loss.detach(), critic_loss=of_critic.detach(), loss=loss)
+    return actor_loss, weighted, info
 
 
 def shares(chosen: Tensor, dtype: torch.dtype, world: World = ONE_PROCESS) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Sequence, Tuple
 
 from parc_core.system.environment_numbers import whole
 
@@ -107,10 +107,28 @@ class World:
             return tensor
         if not self._averages:
             return self.sum_(tensor).div_(self.size)
+        self.begin_mean_(tensor)()
+        return tensor
+
+    def begin_mean_(self, tensor: Tensor) -> Callable[[], None]:
+        """Begins `mean_` beside what this process computes next.
+
+        Returns:
+            what has to be called before the tensor is used; on a GPU its stream waits then, and not the host.
+        """
+        if self.size == 1:
+            return lambda: None
         import torch.distributed as dist
 
-        dist.all_reduce(tensor, op=dist.ReduceOp.AVG)
-        return tensor
+        how = dist.ReduceOp.AVG if self._averages else dist.ReduceOp.SUM
+        work = dist.all_reduce(tensor, op=how, async_op=True)
+
+        def finish() -> None:
+            work.wait()
+            if not self._averages:
+                tensor.div_(self.size)
+
+        return finish
 
     def broadcast_(self, tensor: Tensor) -> Tensor:
         """Overwrites a contiguous tensor with rank 0's.
