@@ -13,6 +13,9 @@ from parc_core.config.paths import PROJECT_ROOT
 PACKAGES = ("parc_core", "tasks", "flows", "deployments", "parc_tracker")
 """Whose source counts; other packages' versions do not."""
 
+TEMPLATES = ("*.j2", "*.js", "*.css")
+"""Files beside modules that these read."""
+
 
 VERSION_LINE = re.compile(rb"^__version__ = .*$", re.MULTILINE)
 """A release by itself changes no result."""
@@ -50,7 +53,8 @@ def source_files(*roots: str) -> set[Path]:
         if "." in name:
             queue.append(name.rpartition(".")[0])
         queue += imported_names(path.read_bytes())
-    templates = {template for path in found.values() for template in path.parent.glob("*.j2")}
+    parents = {path.parent for path in found.values()}
+    templates = {file for parent in parents for kind in TEMPLATES for file in parent.glob(kind)}
     return {*found.values(), *templates}
 
 
