@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Dict, List, Mapping, Optional
+from typing import Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 import torch
@@ -72,6 +72,21 @@ class QualityMeter:
         self, clip: MotionClip, terrain: Heightfield, joint_error_m: Optional[float] = None
     ) -> Quality:
         """All numbers of a motion on its terrain."""
+        depth, pos_all = self._depths(clip, terrain)
+        return Quality(
+            joint_error_m=joint_error_m,
+            penetration_mean_m=float(depth.mean()),
+            penetration_max_m=float(depth.max()),
+            foot_skating_m_s=self._skating(clip, pos_all),
+            jerk_m_s3=_jerk(pos_all, clip.fps),
+        )
+
+    def depths(self, clip: MotionClip, terrain: Heightfield) -> np.ndarray:
+        """How deep the deepest point of the surface is in the terrain in each frame, (n,) m."""
+        return self._depths(clip, terrain)[0]
+
+    def _depths(self, clip: MotionClip, terrain: Heightfield) -> Tuple[np.ndarray, np.ndarray]:
+        """Those, and the bodies' positions (n, J, 3) m."""
         depths: List[np.ndarray] = []
         positions: List[np.ndarray] = []
         for begin in range(0, clip.num_frames, _CHUNK_FRAMES):
@@ -82,14 +97,7 @@ class QualityMeter:
             points = self._surface.posed(pos, rot)
             depths.append(penetration_depth(terrain, points.double().numpy()).max(axis=1))
             positions.append(pos.double().numpy())
-        depth, pos_all = np.concatenate(depths), np.concatenate(positions)
-        return Quality(
-            joint_error_m=joint_error_m,
-            penetration_mean_m=float(depth.mean()),
-            penetration_max_m=float(depth.max()),
-            foot_skating_m_s=self._skating(clip, pos_all),
-            jerk_m_s3=_jerk(pos_all, clip.fps),
-        )
+        return np.concatenate(depths), np.concatenate(positions)
 
     def _skating(self, clip: MotionClip, body_pos: np.ndarray) -> float:
         if clip.body_contacts is None or not self._feet or clip.num_frames < 2:

@@ -59,8 +59,8 @@ def build_scene(track: Track, character: Character, width: int, height: int, fps
     lookat = _smooth(0.5 * (ref_pos[:, 0] + ref_pos[:, 0] + shift), fps)
     steep = float(np.ptp(track.cell_height)) > 1.0
     elevation = -30.0 if steep else -20.0
-    distance = _distance(mocap_pos, lookat, azimuth, elevation, width / height)
-    hiding = _hiding_cells(track, mocap_pos, shift, _camera_axes(azimuth, elevation)[0])
+    distance = camera_distance(mocap_pos, lookat, azimuth, elevation, width / height)
+    hiding = hiding_cells(track, mocap_pos, shift, camera_axes(azimuth, elevation)[0])
     return Scene(
         xml=_xml(track, character, shift, hiding, width, height),
         mocap_pos=mocap_pos,
@@ -97,11 +97,11 @@ def _arrange(track: Track) -> Tuple[np.ndarray, float]:
     return shift, math.degrees(math.atan2(look[1], look[0]))
 
 
-def _distance(
+def camera_distance(
     points: np.ndarray, lookat: np.ndarray, azimuth: float, elevation: float, aspect: float
 ) -> float:
     """The smallest distance at which all points (T, P, 3) stay inside the picture, with some room."""
-    forward, right, up = _camera_axes(azimuth, elevation)
+    forward, right, up = camera_axes(azimuth, elevation)
     relative = points - lookat[:, None]
     reach = _ROOM * math.tan(math.radians(_FOV_DEG / 2))
     # A point at depth d + forward·p is seen while |right·p| <= reach · aspect · depth, and alike upwards.
@@ -110,7 +110,7 @@ def _distance(
     return float(max(wide.max(), high.max(), 3.0))
 
 
-def _camera_axes(azimuth: float, elevation: float) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+def camera_axes(azimuth: float, elevation: float) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Forward, right and up of MuJoCo's free camera (degrees)."""
     az, el = math.radians(azimuth), math.radians(elevation)
     forward = np.array([math.cos(el) * math.cos(az), math.cos(el) * math.sin(az), math.sin(el)])
@@ -118,7 +118,7 @@ def _camera_axes(azimuth: float, elevation: float) -> Tuple[np.ndarray, np.ndarr
     return forward, right, np.cross(right, forward)
 
 
-def _hiding_cells(track: Track, points: np.ndarray, shift: np.ndarray, forward: np.ndarray) -> np.ndarray:
+def hiding_cells(track: Track, points: np.ndarray, shift: np.ndarray, forward: np.ndarray) -> np.ndarray:
     """Which columns of the two slabs stand between bodies (T, P, 3) and the camera. (2, nx, ny) bool."""
     steps = np.arange(_RAY_FROM_M, _RAY_TO_M, 0.25 * track.dx)
     rays = points[::4, :, None] - steps[:, None] * forward
@@ -150,9 +150,14 @@ def _xml(
     low, high = float(track.cell_height.min()), float(track.cell_height.max())
     center = track.cell_xy.reshape(-1, 2).mean(0) + 0.5 * shift[:2]
     extent = float(np.linalg.norm(np.array(track.cell_height.shape) * track.dx)) + float(np.abs(shift).max())
-    _add_visual(root, extent, width, height)
-    ET.SubElement(root, "statistic", extent=repr(extent), center=_text((*center, low)))
-    sky = {"rgb1": _text(BACKGROUND_RGB), "rgb2": _text(BACKGROUND_RGB), "width": "32", "height": "32"}
+    add_visual(root, extent, width, height)
+    ET.SubElement(root, "statistic", extent=repr(extent), center=numbers_text((*center, low)))
+    sky = {
+        "rgb1": numbers_text(BACKGROUND_RGB),
+        "rgb2": numbers_text(BACKGROUND_RGB),
+        "width": "32",
+        "height": "32",
+    }
     ET.SubElement(ET.SubElement(root, "asset"), "texture", type="skybox", builtin="flat", attrib=sky)
     world = ET.SubElement(root, "worldbody")
     ET.SubElement(
@@ -160,19 +165,19 @@ def _xml(
         "light",
         directional="true",
         castshadow="true",
-        pos=_text((*center, high + 6.0)),
-        dir=_text(_light_direction(shift)),
+        pos=numbers_text((*center, high + 6.0)),
+        dir=numbers_text(light_direction(shift)),
         diffuse=".55 .54 .52",
         specular=".12 .12 .12",
     )
     for offset, hidden in zip((np.zeros(3), shift), hiding):
-        _add_ground(world, track, offset, hidden)
+        add_ground(world, track, offset, hidden)
     for prefix, color in (("trained", TRAINED_RGB), ("reference", REFERENCE_RGB)):
-        _add_character(world, character, prefix, color)
+        add_character(world, character, prefix, color)
     return ET.tostring(root, encoding="unicode")
 
 
-def _add_visual(root: ET.Element, extent: float, width: int, height: int) -> None:
+def add_visual(root: ET.Element, extent: float, width: int, height: int) -> None:
     visual = ET.SubElement(root, "visual")
     ET.SubElement(visual, "global", offwidth=str(width), offheight=str(height), fovy=repr(_FOV_DEG))
     # Without a GPU multisampling costs ten times what a larger picture does that is scaled down afterwards.
@@ -181,14 +186,14 @@ def _add_visual(root: ET.Element, extent: float, width: int, height: int) -> Non
     ET.SubElement(visual, "map", znear=repr(0.05 / extent), zfar=repr(100.0 / extent), shadowclip="1.6")
 
 
-def _light_direction(shift: np.ndarray) -> np.ndarray:
+def light_direction(shift: np.ndarray) -> np.ndarray:
     """From the camera's side and above, so that shadows fall backwards."""
     along = shift[:2] / np.linalg.norm(shift[:2])
     # Lower light than this makes moiré patterns in the shadow map.
     return np.array([0.28 * along[0] - 0.2 * along[1], 0.28 * along[1] + 0.2 * along[0], -1.0])
 
 
-def _add_ground(world: ET.Element, track: Track, offset: np.ndarray, hiding: np.ndarray) -> None:
+def add_ground(world: ET.Element, track: Track, offset: np.ndarray, hiding: np.ndarray) -> None:
     bottom = float(track.cell_height.min()) - _SLAB_M
     rise = track.cell_height - track.cell_height.min()
     tint = rise / max(float(rise.max()), _FULL_TINT_M)
@@ -200,13 +205,13 @@ def _add_ground(world: ET.Element, track: Track, offset: np.ndarray, hiding: np.
             world,
             "geom",
             type="box",
-            pos=_text((x, y, bottom + half)),
-            size=_text((0.5 * track.dx, 0.5 * track.dx, half)),
-            rgba=_text((*color, _GLASS if hiding[i, j] else 1.0)),
+            pos=numbers_text((x, y, bottom + half)),
+            size=numbers_text((0.5 * track.dx, 0.5 * track.dx, half)),
+            rgba=numbers_text((*color, _GLASS if hiding[i, j] else 1.0)),
         )
 
 
-def _add_character(world: ET.Element, character: Character, prefix: str, color: Tuple[float, ...]) -> None:
+def add_character(world: ET.Element, character: Character, prefix: str, color: Tuple[float, ...]) -> None:
     bodies: List[ET.Element] = [
         ET.SubElement(world, "body", name=f"{prefix}_{name}", mocap="true") for name in character.body_names
     ]
@@ -218,12 +223,12 @@ def _add_character(world: ET.Element, character: Character, prefix: str, color: 
             bodies[geom.body],
             "geom",
             type=geom.type,
-            size=_text(geom.size),
-            pos=_text(geom.pos),
-            quat=_text((w, x, y, z)),
-            rgba=_text((*(shade * np.array(color)), 1.0)),
+            size=numbers_text(geom.size),
+            pos=numbers_text(geom.pos),
+            quat=numbers_text((w, x, y, z)),
+            rgba=numbers_text((*(shade * np.array(color)), 1.0)),
         )
 
 
-def _text(values: Iterable[float]) -> str:
+def numbers_text(values: Iterable[float]) -> str:
     return " ".join(f"{float(v):.6g}" for v in values)

@@ -21,7 +21,7 @@ from parc_core.evaluation.result import EvalResult, summarize
 from parc_core.playback.tracks import Track
 from parc_core.video import draw, video
 from parc_core.video.gif import write_gif
-from parc_core.video.scene import Scene, _hiding_cells, build_scene, resample
+from parc_core.video.scene import Scene, build_scene, hiding_cells, resample
 from parc_core.video.video import Recording, VideoOptions, choose_motions, record_rollout
 from parc_tracker.doctor import check_rendering
 from tests.evaluation.sample_data import SMALL_NETS, clip, make_env_file
@@ -124,7 +124,7 @@ def test_columns_before_a_body_become_transparent():
     height[2, 0], height[2, 4], height[0, 0] = 3.0, 3.0, 3.0
     poses = np.tile([0, 0, 1.0], (1, character.num_bodies, 1))
     track = _track(poses, poses, cells, height)
-    found = _hiding_cells(track, poses, np.array([20.0, 0, 0]), np.array([0, 0.5**0.5, -(0.5**0.5)]))
+    found = hiding_cells(track, poses, np.array([20.0, 0, 0]), np.array([0, 0.5**0.5, -(0.5**0.5)]))
     assert np.argwhere(found).tolist() == [[0, 2, 0]]
 
 
