@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from parc_core.character.kinematics import Kinematics
@@ -18,6 +18,9 @@ from parc_core.motion.formats.pickle_limits import MAX_FILE_BYTES
 from parc_core.motion.plausibility import judge
 from parc_core.motion.skeleton import Skeleton
 from parc_core.system.files import printable_name, read_regular, write_bytes
+from parc_tracker.convert_captures import SUFFIXES as CAPTURES
+from parc_tracker.convert_captures import CaptureConverter, CaptureOptions
+from parc_tracker.convert_report import Report
 from parc_tracker.progress import counting_bar
 
 SUFFIX = {"container": ".pkl", "npz": ".npz"}
@@ -36,16 +39,28 @@ class Conversion:
     """What motions without terrain get: "flat" or "none"."""
     allow_implausible: bool = False
     """Also motions that cannot be right."""
+    captures: CaptureOptions = field(default_factory=CaptureOptions)
+    """Of motion capture: skeleton, cutting, limits."""
 
 
-def run_convert(sources: list[Path], out: Path, how: Conversion) -> None:
+def run_convert(
+    sources: list[Path], out: Path, how: Conversion, as_json: bool = False, csv: Path | None = None
+) -> None:
     """Converts files and folders; good ones are written even where others are refused.
 
-    Of a folder all `.pkl` are taken, and into containers all `.npz` that have no `.pkl` of their name beside them.
+    Of a folder all `.pkl` and motion capture files are taken, and into containers all `.npz` that have no `.pkl` of
+    their name beside them.
+
+    Args:
+        sources: files and folders.
+        out: the output folder.
+        how: how files are converted.
+        as_json: print the report as JSON.
+        csv: where the numbers of each clip of motion capture are written.
 
     Raises:
         ConfigError: an unknown format or terrain.
-        DataError: no such source, two of one name, or files that could not be converted.
+        DataError: no such source, two of one name, files that could not be converted, or every clip was rejected.
     """
     if how.to not in SUFFIX:
         raise ConfigError(f"--to is {how.to!r}; give container or npz")
@@ -53,24 +68,17 @@ def run_convert(sources: list[Path], out: Path, how: Conversion) -> None:
         raise ConfigError(f"--terrain is {how.terrain!r}; give flat or none")
     converter = _Converter(how)
     targets = _targets(sources, out, how.to)
-    refused, notes = [], []
+    report = Report(out)
     with counting_bar("converting") as progress:
         for done, (target, source) in enumerate(targets.items(), start=1):
             try:
-                data, said = converter.convert(source)
-                write_bytes(target, data)
-                notes += said
+                converter.convert(source, target, report)
             except DataError as error:
-                refused.append(str(error))
+                report.refused.append(str(error))
             progress(done, len(targets))
-    for line in notes:
-        print(line)
-    print(f"{len(targets) - len(refused)} of {len(targets)} motions in {printable_name(str(out))}")
-    if refused:
-        for line in refused[1:]:
-            print(f"skipped: {line}")
-        others = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
-        raise DataError(f"{refused[0]}{others}")
+    if csv is not None:
+        report.write_csv(csv)
+    report.show(as_json, len(targets))
 
 
 class _Converter:
@@ -79,9 +87,10 @@ class _Converter:
         self._how = how
         self._kinematics, self._num_dofs = Kinematics(character), int(character.dof_size)
         self._skeleton = Skeleton.of(character)
+        self._captures = CaptureConverter(character, how.captures, how.terrain == "flat")
 
-    def convert(self, source: Path) -> tuple[bytes, list[str]]:
-        """The converted file and what is to be said about it.
+    def convert(self, source: Path, target: Path, report: Report) -> None:
+        """Writes the converted file, or the clips of a take, and reports what is to be said.
 
         Raises:
             DataError: it cannot be converted.
@@ -91,6 +100,18 @@ class _Converter:
             data = read_regular(source, MAX_FILE_BYTES)
         except OSError as error:
             raise DataError(f"{where}: cannot be read ({error.strerror or error})") from error
+        clips = self._captures.convert(data, where, self._how.allow_implausible)
+        if clips is None:
+            self._convert_own(data, where, target, report)
+            return
+        for clip in clips:
+            place = target.with_name(target.stem + clip.ending + target.suffix)
+            if not clip.reason:
+                write_bytes(place, converted_bytes(clip.content, self._how.to, where))
+            report.add(place, where, clip)
+
+    def _convert_own(self, data: bytes, where: str, target: Path, report: Report) -> None:
+        """A motion of the character's own."""
         content = read_any(data, where, self._kinematics, self._num_dofs)
         said = [f"{where}: {note}" for note in content.notes]
         bodies = self._kinematics.num_bodies
@@ -98,7 +119,9 @@ class _Converter:
         if content.motion is not None:
             validate(content, where, bodies, require_terrain=False)
             said += self._judge(content, where)
-        return converted_bytes(content, self._how.to, where), said
+        write_bytes(target, converted_bytes(content, self._how.to, where))
+        report.converted += 1
+        report.notes += said
 
     def _judge(self, content: MotionTerrain, where: str) -> list[str]:
         assert content.motion is not None
@@ -109,10 +132,10 @@ class _Converter:
 
 
 def _motion_files(folder: Path, to: str) -> list[Path]:
-    files = {file for file in folder.rglob("*.pkl") if not file.is_dir()}
+    files = {file for file in folder.rglob("*") if file.suffix in (".pkl", *CAPTURES) and not file.is_dir()}
     if to == "container":
         files |= {file for file in folder.rglob("*.npz") if file.with_suffix(".pkl") not in files}
-    return sorted(files)
+    return sorted(files, key=lambda file: (file.suffix in CAPTURES, file))  # those may take other names
 
 
 def _targets(sources: list[Path], out: Path, to: str) -> dict[Path, Path]:
@@ -123,14 +146,24 @@ def _targets(sources: list[Path], out: Path, to: str) -> dict[Path, Path]:
         if not source.exists() or not files:
             raise DataError(f"{printable_name(str(source))}: {_why_nothing(source)}")
         for file in files:
-            place = file.relative_to(source) if source.is_dir() else Path(file.name)
-            target = (out / place).with_suffix(SUFFIX[to])
+            target = (out / _place(file, source)).with_suffix(SUFFIX[to])
+            if target in found and file.suffix in CAPTURES:
+                target = target.with_name(f"{file.stem}_{file.suffix[1:]}{SUFFIX[to]}")
             if target in found or target.absolute() == file.absolute():
                 raise DataError(
                     f"{printable_name(str(file))}: {printable_name(str(target))} is taken already; give another --out"
                 )
             found[target] = file
     return found
+
+
+def _place(file: Path, source: Path) -> Path:
+    """Of a file below the output folder; takes that lie in no folder of their own are a class, named by the source."""
+    if not source.is_dir():
+        return Path(file.name)
+    place = file.relative_to(source)
+    alone = file.suffix in CAPTURES and len(place.parts) == 1
+    return Path(source.resolve().name or "motions", place) if alone else place
 
 
 def _why_nothing(source: Path) -> str:
@@ -141,6 +174,6 @@ def _why_nothing(source: Path) -> str:
         return "a folder without motion files; check the path"
     counts = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(3))
     return (
-        f"a folder without motion files (.pkl, .npz); it holds {counts}. Motions of other programs have another "
-        "skeleton: retarget them to this character first (docs/data.md)"
+        f"a folder without motion files (.pkl, .npz, .bvh); it holds {counts}. Motions of other programs have another "
+        "skeleton: export them as BVH, or retarget them to this character (docs/mocap.md)"
     )

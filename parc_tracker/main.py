@@ -213,11 +213,36 @@ def convert(
             "--allow-implausible", help="Also motions that look wrong: wxyz, centimetres, y up, off terrain."
         ),
     ] = False,
+    skeleton: Annotated[
+        Path | None,
+        typer.Option("--skeleton", help="Of motion capture: YAML with its joints' roles, units and up axis."),
+    ] = None,
+    units: Annotated[
+        str | None,
+        typer.Option("--units", help="Of motion capture: m, cm, mm, in, cmu, or the metres of one unit."),
+    ] = None,
+    up: Annotated[str | None, typer.Option("--up", help="Of motion capture: x, y or z.")] = None,
+    max_seconds: Annotated[
+        float, typer.Option("--max-seconds", min=1.0, help="Longer takes are cut into equal pieces.")
+    ] = 10.0,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--limit",
+            help="Reject clips of motion capture beyond it, such as foot_skating_m_s=0.3; repeatable.",
+        ),
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write the numbers of each clip of motion capture here.")
+    ] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Convert flat motion files (older PARC, MimicKit) and .npz to the container format, or those to .npz."""
+    """Convert motion capture (BVH), flat files (older PARC, MimicKit) and .npz to motion files, or those to .npz."""
     from parc_tracker.convert import Conversion, run_convert
+    from parc_tracker.convert_captures import capture_options
 
-    run_convert(sources, out, Conversion(to, char_file, terrain, allow_implausible))
+    how = capture_options(skeleton, units, up, max_seconds, limit or ())
+    run_convert(sources, out, Conversion(to, char_file, terrain, allow_implausible, how), as_json, csv)
 
 
 @app.command("eval")

@@ -114,11 +114,6 @@ def test_containers_without_contacts_get_zeros(tmp_path: Path) -> None:
     ("name", "data", "message"),
     [
         (
-            "a.bvh",
-            b"HIERARCHY\nROOT Hips\n{\n",
-            "a BVH motion capture file; its skeleton is another: retarget",
-        ),
-        (
             "a.csv",
             b"0.1,0.2,0.3,1,0,0,0\n0.1,0.2,0.3,1,0,0,0\n",
             "a table of 7 comma-separated columns (CSV)",
@@ -154,9 +149,13 @@ def test_amass_and_torch_archives_are_named(tmp_path: Path) -> None:
 
 def test_a_folder_of_other_programs_says_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.bvh").write_text("HIERARCHY")
+    (tmp_path / "in" / "a.fbx").write_bytes(b"Kaydara FBX Binary  ")
     result = convert(tmp_path / "in", "--out", tmp_path / "out")
-    assert result.exit_code == 65 and "it holds 1 .bvh" in result.output and "retarget" in result.output
+    assert (
+        result.exit_code == 65
+        and "it holds 1 .fbx" in result.output
+        and "export them as BVH" in result.output
+    )
 
 
 def test_film_frame_rates_are_resampled_and_said(tmp_path: Path) -> None:

@@ -53,6 +53,11 @@ class _Joint:
     """Column of its first channel."""
 
 
+def is_bvh(data: bytes) -> bool:
+    """Whether a file begins as a BVH file."""
+    return data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n").upper().startswith(b"HIERARCHY")
+
+
 def read_bvh(data: bytes, where: str) -> BvhMotion:
     """Reads a file: any order of channels, position channels on any joint (they take the place of its OFFSET).
 

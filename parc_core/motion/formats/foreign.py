@@ -9,7 +9,7 @@ _RETARGET = (
     "(docs/data.md says how)"
 )
 _BEGINNINGS = (
-    (b"HIERARCHY", f"a BVH motion capture file; {_RETARGET}"),
+    (b"HIERARCHY", "a BVH motion capture file; convert it: parc-tracker convert FILE --out FOLDER"),
     (b"Kaydara FBX", f"an FBX file; {_RETARGET}"),
     (b"; FBX", f"an FBX file; {_RETARGET}"),
     (b"glTF", f"a glTF file; {_RETARGET}"),

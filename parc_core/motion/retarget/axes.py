@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Dict, Mapping, Optional, Tuple, Union
+from typing import Dict, Tuple
 
 import numpy as np
 
+from parc_core.config.skeleton_config import NOTHING_GIVEN, SIDES, UNITS, SkeletonConfig
 from parc_core.errors import DataError
 from parc_core.motion.formats.bvh import BvhMotion
 from parc_core.motion.retarget.geometry import conj, unit
-from parc_core.motion.retarget.joint_names import SIDES
 from parc_core.motion.retarget.mapping import JointMapping, map_joints
 from parc_core.motion.retarget.source import SourceMotion
 from parc_core.motion.skeleton import multiply, rotate
 
-UNITS: Dict[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "cmu": 0.0254 / 0.45}
-"""m per unit; "cmu": inches at 0.45, as the CMU database is scaled."""
-UP_AXES = ("y", "z", "x")
 _LEG = 0.83  # m: a grown-up's, hip to ankle
 _LEG_RANGE = (0.45, 1.2)
 _PLAIN = 0.7  # of a person's mean direction from feet to hips that must lie along an axis
@@ -29,23 +25,8 @@ _TO_Z: Dict[str, np.ndarray] = {
 }
 
 
-@dataclass(frozen=True)
-class SkeletonSettings:
-    """What a user knows of a skeleton; empty: guessed."""
-
-    joints: Mapping[str, str]
-    """Joint name by role."""
-    units: Optional[Union[str, float]] = None
-    """One of `UNITS`, or metres per unit."""
-    up: Optional[str] = None
-    """One of `UP_AXES`."""
-
-
-NOTHING_GIVEN = SkeletonSettings({})
-
-
 def source_of_bvh(
-    bvh: BvhMotion, where: str, given: SkeletonSettings = NOTHING_GIVEN
+    bvh: BvhMotion, where: str, given: SkeletonConfig = NOTHING_GIVEN
 ) -> Tuple[SourceMotion, JointMapping]:
     """A BVH file's motion in metres, z up, and its joints' roles.
 
@@ -58,7 +39,7 @@ def source_of_bvh(
         DataError: joints not found, or a body of a size that fits no unit.
     """
     mapping = map_joints(bvh.names, bvh.parents, where, given.joints)
-    scale = _metres_per_unit(given.units) or _guessed_scale(bvh, mapping, where)
+    scale = given.metres_per_unit or _guessed_scale(bvh, mapping, where)
     turn = _TO_Z[given.up or _guessed_up(bvh, mapping)]
     source = SourceMotion(
         names=bvh.names,
@@ -69,10 +50,6 @@ def source_of_bvh(
         fps=bvh.fps,
     )
     return source, mapping
-
-
-def _metres_per_unit(units: Optional[Union[str, float]]) -> Optional[float]:
-    return UNITS[units] if isinstance(units, str) else units
 
 
 def _guessed_scale(bvh: BvhMotion, mapping: JointMapping, where: str) -> float:

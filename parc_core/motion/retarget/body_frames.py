@@ -11,6 +11,7 @@ from typing import Dict, Optional, Tuple
 
 import numpy as np
 
+from parc_core.config.skeleton_config import SIDES
 from parc_core.errors import DataError
 from parc_core.motion.retarget.geometry import (
     conj,
@@ -20,7 +21,6 @@ from parc_core.motion.retarget.geometry import (
     square_to,
     unit,
 )
-from parc_core.motion.retarget.joint_names import SIDES
 from parc_core.motion.retarget.mapping import JointMapping
 from parc_core.motion.retarget.source import SourceMotion
 from parc_core.motion.retarget.stance import GroundHeight

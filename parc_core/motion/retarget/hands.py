@@ -11,9 +11,9 @@ from typing import Dict, Tuple
 import numpy as np
 
 from parc_core.character.model import Character
+from parc_core.config.skeleton_config import SIDES
 from parc_core.motion.clip import MotionClip
 from parc_core.motion.retarget.geometry import conj, frames, from_rotation_vector, square_to, unit
-from parc_core.motion.retarget.joint_names import SIDES
 from parc_core.motion.retarget.mapping import JointMapping
 from parc_core.motion.retarget.source import SourceMotion
 from parc_core.motion.retarget.stance import GroundHeight, faded, intervals, steady

@@ -9,10 +9,7 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Optional, Tuple
 
-SIDES = ("left", "right")
-LIMB_ROLES = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
-OPTIONAL_ROLES = ("neck", "head", "left_toe", "right_toe")
-REQUIRED_ROLES = ("pelvis", "spine", *(f"{side}_{part}" for side in SIDES for part in LIMB_ROLES))
+from parc_core.config.skeleton_config import SIDES
 
 _LIMB_NAMES: Dict[str, Tuple[str, ...]] = {
     "hip": ("upleg", "upperleg", "uplegroll", "thigh", "femur", "hip", "hipjoint"),

@@ -7,9 +7,10 @@ from typing import Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
+from parc_core.config.skeleton_config import REQUIRED_ROLES, ROLES, SIDES
 from parc_core.errors import DataError
 from parc_core.motion.formats.safe_pickle import printable
-from parc_core.motion.retarget.joint_names import OPTIONAL_ROLES, REQUIRED_ROLES, SIDES, guess_roles
+from parc_core.motion.retarget.joint_names import guess_roles
 
 _SHOWN = 30  # names of a skeleton in a message
 
@@ -19,7 +20,7 @@ class JointMapping:
     """Joints by role."""
 
     roles: Mapping[str, int]
-    """Index of each of `REQUIRED_ROLES`, and of `OPTIONAL_ROLES` where there is one. A limb's role is the joint at its
+    """Index of each of `REQUIRED_ROLES`, and of the optional ones where there is one. A limb's role is the joint at its
     upper end: "left_hip" is where the left thigh begins, "left_wrist" where the forearm ends."""
     spine: Tuple[int, ...]
     """Joints from the pelvis (not in it) to the one that carries the shoulders, upwards."""
@@ -48,10 +49,8 @@ def map_joints(
     """
     roles = guess_roles(names)
     for role, name in (given or {}).items():
-        if role not in REQUIRED_ROLES + OPTIONAL_ROLES:
-            raise DataError(
-                f"{where}: there is no role '{printable(role)}'; there are {', '.join(REQUIRED_ROLES + OPTIONAL_ROLES)}"
-            )
+        if role not in ROLES:
+            raise DataError(f"{where}: there is no role '{printable(role)}'; there are {', '.join(ROLES)}")
         if name not in names:
             raise DataError(
                 f"{where}: the skeleton has no joint '{printable(name)}' ({role}); it has {_shown(names)}"

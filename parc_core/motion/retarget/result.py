@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Optional, Tuple
+from dataclasses import dataclass, replace
+from typing import List, Optional, Tuple
+
+import numpy as np
 
 from parc_core.motion.clip import MotionClip
 from parc_core.terrain.heightfield import Heightfield
+
+_SLIGHT = 0.01  # rad beyond a range that are none
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,33 @@ class RetargetedMotion:
     shift: Tuple[float, float, float]
     """m added after scaling: root = scale * middle of the source's hips + shift. Sideways to zero where the source came
     without terrain, else 0; upwards so that standing soles are on the ground."""
-    limit_share: float
-    """Share of joints and frames in which a joint was beyond the character's range, and brought into it."""
-    limit_rad: float
-    """Largest angle (rad) by which one did."""
+    beyond: np.ndarray
+    """(n, joints that move) rad: how far each joint was beyond the character's range, and was brought into it."""
+
+    @property
+    def limit_share(self) -> float:
+        """Share of joints and frames in which a joint was beyond its range."""
+        return float((self.beyond > _SLIGHT).mean())
+
+    @property
+    def limit_rad(self) -> float:
+        """Largest angle (rad) by which one was."""
+        return float(self.beyond.max())
+
+    def pieces(self, max_seconds: float) -> List[RetargetedMotion]:
+        """The motion cut into equal pieces of at most `max_seconds`; neighbours share a frame."""
+        last = self.clip.num_frames - 1
+        count = max(int(np.ceil(last / max(int(max_seconds * self.clip.fps), 1))), 1)
+        cuts = [last * k // count for k in range(count + 1)]
+        return [self._part(slice(begin, end + 1)) for begin, end in zip(cuts[:-1], cuts[1:])]
+
+    def _part(self, part: slice) -> RetargetedMotion:
+        clip, contacts = self.clip, self.clip.body_contacts
+        cut = replace(
+            clip,
+            root_pos=clip.root_pos[part],
+            root_rot=clip.root_rot[part],
+            joint_rot=clip.joint_rot[part],
+            body_contacts=None if contacts is None else contacts[part],
+        )
+        return replace(self, clip=cut, beyond=self.beyond[part])

@@ -10,26 +10,26 @@ import torch
 
 from parc_core.character.model import HINGE, SPHERICAL, Character
 from parc_core.character.surface_points import surface_points
+from parc_core.config.skeleton_config import SIDES
 from parc_core.errors import DataError
 from parc_core.motion.clip import MotionClip
 from parc_core.motion.retarget.body_frames import BodyFrames, middle_of_hips
 from parc_core.motion.retarget.geometry import conj, continuous, from_rotation_vector, rotation_vector
 from parc_core.motion.retarget.hands import held, palms
-from parc_core.motion.retarget.joint_names import SIDES
 from parc_core.motion.retarget.mapping import JointMapping
 from parc_core.motion.retarget.result import DEFAULT_OPTIONS, RetargetedMotion, RetargetOptions
 from parc_core.motion.retarget.source import SourceMotion, resampled
-from parc_core.motion.retarget.stance import GroundHeight, edges, planted, steady, touching
+from parc_core.motion.retarget.stance import GroundHeight, edges, ground_of, planted, steady, touching
 from parc_core.motion.skeleton import Skeleton, beyond_range, body_poses, multiply, rotate
 from parc_core.motion.synthetic.curves import smooth_below
 from parc_core.motion.synthetic.ik import find_leg, solve_leg
-from parc_core.terrain.heightfield import Heightfield, grid_index
+from parc_core.terrain.heightfield import Heightfield
 
 _MAX_DROP = 0.15  # m by which the root sinks for them at most
-_SMOOTH_DROP = 4  # frames to either side
+_SMOOTH = 4  # frames to either side, of what moves the root up and down
+_DEEP = 0.005  # m in the ground that are put right
 _ROUNDS = 2  # of placing the ground
 _LOWEST = 3.0  # % of frames: where the ground is, before anything is known of contacts
-_SLIGHT = 0.01  # rad beyond a range that are none
 _LEG_LENGTHS = (0.3, 3.0)  # m: others are a slip of units
 
 
@@ -85,37 +85,34 @@ class Retargeter:
             terrain = Heightfield(
                 terrain.hf * np.float32(scale), terrain.min_point * np.float32(scale), terrain.dx * scale
             )
-        ground = _heights(terrain)
+        ground = ground_of(terrain)
         body = BodyFrames(source, mapping, ground, where)
         clip = self._posed(middle_of_hips(source.positions, mapping), body)
         shift = self._onto_ground(clip, ground, keep_place=terrain is not None)
         clip = replace(clip, root_pos=clip.root_pos + shift)
-        clip, stands = self._on_its_feet(clip, ground)
-        if self._options.hold:
-            clip = held(clip, self._character, self._skeleton, palms(source, mapping, shift), ground)
-        clip, beyond = self._within_ranges(clip)
-        clip = replace(clip, body_contacts=self._contacts(clip, stands, ground))
+        touches = self._touching(self._soles(clip), ground)
+        hands = palms(source, mapping, shift) if self._options.hold else None
+        clip, beyond = self._on_its_feet(clip, touches, ground, hands, raised=terrain is None)
+        clip = replace(clip, body_contacts=self._contacts(clip, touches, ground))
         return RetargetedMotion(
             clip=_float32(clip),
             terrain=terrain,
             scale=scale,
             shift=(float(shift[0]), float(shift[1]), float(shift[2])),
-            limit_share=float((beyond > _SLIGHT)[:, self._movable].mean()),
-            limit_rad=float(max(beyond[:, self._movable].max(), 0.0)),
+            beyond=beyond[:, self._movable],
         )
 
     def own(self, clip: MotionClip) -> RetargetedMotion:
         """A motion that is the character's already, unchanged but for its contacts; the ground is level at z = 0."""
-        stands = self._touching(self._soles(clip), _heights(None))
+        stands = self._touching(self._soles(clip), ground_of(None))
         beyond = np.maximum(beyond_range(clip.joint_rot, self._skeleton), 0.0)
-        clip = replace(clip, body_contacts=self._contacts(clip, stands, _heights(None)))
+        clip = replace(clip, body_contacts=self._contacts(clip, stands, ground_of(None)))
         return RetargetedMotion(
             clip=_float32(clip),
             terrain=None,
             scale=1.0,
             shift=(0.0, 0.0, 0.0),
-            limit_share=float((beyond > _SLIGHT)[:, self._movable].mean()),
-            limit_rad=float(max(beyond[:, self._movable].max(), 0.0)),
+            beyond=beyond[:, self._movable],
         )
 
     def leg_length(self) -> float:
@@ -172,28 +169,72 @@ class Retargeter:
         each = touching(points, ground, options.fps, options.contact_height, options.contact_speed)
         return steady(each[:, 0::2] | each[:, 1::2])
 
-    def _on_its_feet(self, clip: MotionClip, ground: GroundHeight) -> Tuple[MotionClip, np.ndarray]:
-        """The clip with feet that keep their places while they touch, by inverse kinematics, and when they do."""
-        touches = self._touching(self._soles(clip), ground)
+    def _on_its_feet(
+        self,
+        clip: MotionClip,
+        touches: np.ndarray,
+        ground: GroundHeight,
+        hands: Optional[Dict[str, np.ndarray]],
+        raised: bool,
+    ) -> Tuple[MotionClip, np.ndarray]:
+        """Feet keep their places while they touch, joints their ranges.
+
+        Args:
+            clip: on the ground, its joints anywhere.
+            touches: (n, 2) bool: left and right foot.
+            ground: heights.
+            hands: where the palms are, (n, 3) m of each side, if hands are to hold on.
+            raised: whether the root is raised where a body would be in the ground.
+
+        Returns:
+            The clip, and by how much (n, J-1) rad its joints were beyond their ranges.
+        """
         pos, rot = body_poses(clip, self._skeleton)
-        targets = {}
+        feet = {}
         for index, side in enumerate(SIDES):
             leg = self._legs[side]
-            targets[side] = planted(
-                leg, pos[:, leg.foot], rot[:, leg.foot], touches[:, index], ground, self._options.fps
-            )
-        root_pos = clip.root_pos.copy()
-        root_pos[:, 2] += self._drop(clip, targets, touches)
+            planned = (pos[:, leg.foot], rot[:, leg.foot], touches[:, index])
+            feet[side] = planted(leg, *planned, ground, self._options.fps)
+        knees = {
+            side: rotate(conj(clip.root_rot), _side_axis(rot[:, self._legs[side].thigh])) for side in SIDES
+        }
+
+        def settled(rise: np.ndarray) -> Tuple[MotionClip, np.ndarray]:
+            root_pos = clip.root_pos + rise[:, None] * np.array([0.0, 0.0, 1.0])
+            moved = self._stepping(replace(clip, root_pos=root_pos), feet, knees)
+            if hands is not None:
+                moved = held(moved, self._character, self._skeleton, hands, ground)
+            return self._within_ranges(moved)
+
+        rise = self._drop(clip, feet, touches)
+        found = settled(rise)
+        deep = self._depth(found[0], ground) if raised else np.zeros(1)
+        # Hands, knees or a trunk that the character's own lengths put into the ground: it is raised as a whole.
+        return settled(rise - smooth_below(-deep, _SMOOTH)) if deep.max() > _DEEP else found
+
+    def _stepping(
+        self, clip: MotionClip, feet: Dict[str, Tuple[np.ndarray, np.ndarray]], knees: Dict[str, np.ndarray]
+    ) -> MotionClip:
+        """The clip with legs that reach for the feet's places."""
         joint_rot = clip.joint_rot.copy()
+        pelvis = (torch.from_numpy(clip.root_pos), torch.from_numpy(clip.root_rot))
         for side in SIDES:
             leg = self._legs[side]
-            knee_axis = rotate(multiply(conj(clip.root_rot), rot[:, leg.thigh]), np.array([0.0, 1.0, 0.0]))
-            pelvis = (torch.from_numpy(root_pos), torch.from_numpy(clip.root_rot))
-            ankle, turn = (torch.from_numpy(part) for part in targets[side])
-            solved = solve_leg(leg, pelvis, (ankle, turn), torch.from_numpy(knee_axis))
+            ankle, turn = (torch.from_numpy(part) for part in feet[side])
+            solved = solve_leg(leg, pelvis, (ankle, turn), torch.from_numpy(knees[side]))
             for body, rotation in zip((leg.thigh, leg.shin, leg.foot), solved):
                 joint_rot[:, body - 1] = rotation.numpy()
-        return replace(clip, root_pos=root_pos, joint_rot=joint_rot), touches
+        return replace(clip, joint_rot=joint_rot)
+
+    def _surface(self, clip: MotionClip) -> np.ndarray:
+        """Points on all bodies, (n, P, 3) m."""
+        pos, rot = body_poses(clip, self._skeleton)
+        return pos[:, self._owner] + rotate(rot[:, self._owner], self._points)
+
+    def _depth(self, clip: MotionClip, ground: GroundHeight) -> np.ndarray:
+        """(n,) m by which the deepest point is below the ground."""
+        points = self._surface(clip)
+        return np.maximum(ground(points[..., :2]) - points[..., 2], 0.0).max(axis=1)
 
     def _drop(
         self, clip: MotionClip, targets: Dict[str, Tuple[np.ndarray, np.ndarray]], touches: np.ndarray
@@ -206,7 +247,7 @@ class Retargeter:
             away = targets[side][0] - hip
             reach = np.sqrt(np.maximum(leg.length**2 - (away[:, :2] ** 2).sum(axis=-1), 0.0))
             bound = np.where(touches[:, index], np.minimum(bound, away[:, 2] + reach), bound)
-        return smooth_below(np.maximum(bound, -_MAX_DROP), _SMOOTH_DROP)
+        return smooth_below(np.maximum(bound, -_MAX_DROP), _SMOOTH)
 
     def _within_ranges(self, clip: MotionClip) -> Tuple[MotionClip, np.ndarray]:
         """Every joint within its range, and by how much (n, J-1) rad it was beyond."""
@@ -223,15 +264,16 @@ class Retargeter:
 
     def _contacts(self, clip: MotionClip, stands: np.ndarray, ground: GroundHeight) -> np.ndarray:
         """(n, J) 0 or 1: feet that stand, and bodies whose surface is near the ground and slow."""
-        pos, rot = body_poses(clip, self._skeleton)
-        points = pos[:, self._owner] + rotate(rot[:, self._owner], self._points)
+        points = self._surface(clip)
         options = self._options
         near = touching(points, ground, options.fps, options.contact_height, options.contact_speed)
-        contacts = np.zeros(pos.shape[:2])
-        for body in range(pos.shape[1]):
+        low = points[..., 2] - ground(points[..., :2]) < options.contact_height
+        contacts = np.zeros((clip.num_frames, len(self._skeleton.parents)))
+        for body in range(contacts.shape[1]):
             contacts[:, body] = steady(np.any(near[:, self._owner == body], axis=1))
         for index, side in enumerate(SIDES):
-            contacts[:, self._legs[side].foot] = stands[:, index]
+            foot = self._legs[side].foot
+            contacts[:, foot] = stands[:, index] & np.any(low[:, self._owner == foot], axis=1)
         return contacts
 
 
@@ -274,16 +316,9 @@ def _scaled(source: SourceMotion, scale: float) -> SourceMotion:
     )
 
 
-def _heights(terrain: Optional[Heightfield]) -> GroundHeight:
-    if terrain is None:
-        return lambda xy: np.zeros(xy.shape[:-1])
-    ground = terrain
-
-    def height(xy: np.ndarray) -> np.ndarray:
-        cell = grid_index(ground, xy)
-        return ground.hf[cell[..., 0], cell[..., 1]].astype(np.float64)
-
-    return height
+def _side_axis(rot: np.ndarray) -> np.ndarray:
+    """The y axes of turned bodies. (n, 4) -> (n, 3)."""
+    return rotate(rot, np.array([0.0, 1.0, 0.0]))
 
 
 def _about(axis: int, angle: np.ndarray) -> np.ndarray:

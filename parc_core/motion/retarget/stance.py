@@ -7,7 +7,7 @@ the front edge when the heel is up and about the rear edge when the toes are. Wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, List, Tuple
+from typing import Callable, List, Optional, Tuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from parc_core.motion.retarget.geometry import conj, from_rotation_vector, rotat
 from parc_core.motion.skeleton import multiply, rotate
 from parc_core.motion.synthetic.curves import smoothstep
 from parc_core.motion.synthetic.ik import Leg
+from parc_core.terrain.heightfield import Heightfield, grid_index
 
 GroundHeight = Callable[[np.ndarray], np.ndarray]
 """Height of the ground, (..., 2) m -> (...) m."""
@@ -26,6 +27,19 @@ _PLACE_SLACK, _HEADING_SLACK = (
 )  # m and rad that a foot may really turn and slide by while it touches
 _LEVEL = 0.2  # rad: pitch up to which a touching foot is laid flat, the more the smaller it is
 _FADE = 0.4  # s over which a correction fades, at most a swing
+
+
+def ground_of(terrain: Optional[Heightfield]) -> GroundHeight:
+    """Heights of a terrain; level at 0 where there is none."""
+    if terrain is None:
+        return lambda xy: np.zeros(xy.shape[:-1])
+    ground = terrain
+
+    def height(xy: np.ndarray) -> np.ndarray:
+        cell = grid_index(ground, xy)
+        return ground.hf[cell[..., 0], cell[..., 1]].astype(np.float64)
+
+    return height
 
 
 @dataclass(frozen=True)

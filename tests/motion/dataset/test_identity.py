@@ -17,6 +17,7 @@ from parc_core.motion.dataset.identity import clip_identity
         ("walk_var", "walk"),
         ("walk_mirror", "walk"),
         ("walk_flip2.pkl", "walk"),
+        ("walk_part12_mirror.pkl", "walk"),
         ("walk_var003_mirror.pkl", "walk"),
         ("walk_mirror_var003_dm.pkl", "walk"),
         ("walk_dm_var010", "walk"),

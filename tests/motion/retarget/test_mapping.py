@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from parc_core.config.skeleton_config import REQUIRED_ROLES
 from parc_core.errors import DataError
-from parc_core.motion.retarget.joint_names import REQUIRED_ROLES
 from parc_core.motion.retarget.mapping import map_joints
 
 # Each: pelvis, its spine, neck, head, left collar to wrist, left hip to toe; "-" where the skeleton has none.

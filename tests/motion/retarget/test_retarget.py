@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from parc_core.config.skeleton_config import NOTHING_GIVEN, SkeletonConfig
 from parc_core.errors import DataError
 from parc_core.motion.formats.bvh import read_bvh
-from parc_core.motion.retarget.axes import NOTHING_GIVEN, SkeletonSettings, source_of_bvh
+from parc_core.motion.retarget.axes import source_of_bvh
 from parc_core.motion.retarget.mapping import map_joints
 from parc_core.motion.retarget.result import RetargetedMotion, RetargetOptions
 from parc_core.motion.retarget.retarget import retarget
@@ -38,7 +39,7 @@ POSES = {
 }
 
 
-def retargeted(text: str, given: SkeletonSettings = NOTHING_GIVEN, **options: float) -> RetargetedMotion:
+def retargeted(text: str, given: SkeletonConfig = NOTHING_GIVEN, **options: float) -> RetargetedMotion:
     source, mapping = source_of_bvh(read_bvh(text.encode(), "a.bvh"), "a.bvh", given)
     return retarget(source, mapping, CHARACTER, RetargetOptions(**options))  # type: ignore[arg-type]
 
