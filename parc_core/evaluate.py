@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Optional
@@ -115,7 +116,35 @@ def evaluate_and_report(
         settings=settings,
     )
     video = Path(recording.path) if recording.path else None
+    if training_dir is not None:
+        _show_in_tensorboard(Path(training_dir), Path(model_file), Path(out_dir).name, found.result, video)
     return EvaluationFiles(found.result, found.evaluation, report, video, recording.reason)
+
+
+def _show_in_tensorboard(
+    training_dir: Path, model_file: Path, name: str, result: EvalResult, video: Optional[Path]
+) -> None:
+    """Headline numbers and video beside the training's curves, where it has any and TensorBoard is installed."""
+    from parc_core.training.checkpoint import samples_of
+    from parc_core.training.curves import TENSORBOARD, write_evaluation
+    from parc_core.training.history import read_history
+
+    folder = training_dir / TENSORBOARD
+    rows = read_history(training_dir) if folder.is_dir() else []
+    if not rows:
+        return
+    summary = result.summary
+    numbers = {
+        "Eval_Completed": summary.completed_share,
+        "Eval_Tracked": summary.mean_completed_fraction,
+        "Eval_Joint_Error": math.nan
+        if summary.joint_error_completed_m is None
+        else summary.joint_error_completed_m,
+        "Eval_Return": summary.mean_return,
+        "Eval_Clips": float(summary.clips),
+    }
+    samples = samples_of(model_file)
+    write_evaluation(folder, name, numbers, int(rows[-1]["Samples"]) if samples is None else samples, video)
 
 
 def _place(model_file: Path) -> str:

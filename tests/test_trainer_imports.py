@@ -23,7 +23,7 @@ OTHER_PYTHON = (
 # Third-party packages that may be imported inside functions, where they are optional.
 VERMIN = "from vermin import main; main()"
 HINTS = ("--eval-annotations", "--feature", "union-types")
-OPTIONAL = {"tensorboard", "fsspec", "s3fs", "mujoco", "mujoco_warp", "warp", "isaacgym", "prefect"}
+OPTIONAL = {"tensorboard", "wandb", "fsspec", "s3fs", "mujoco", "mujoco_warp", "warp", "isaacgym", "prefect"}
 TYPE_CHECKING = ast.dump(ast.Name("TYPE_CHECKING", ast.Load()))  # what is below it is never imported
 
 

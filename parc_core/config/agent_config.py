@@ -9,7 +9,7 @@ from parc_core.config.paths import PathLike, load_yaml
 from parc_core.config.schema import from_mapping, section, setting
 from parc_core.errors import ConfigError
 
-_WANDB = "curves go to TensorBoard, log.txt and progress.jsonl"
+_DEBUG_LOG = "curves go to TensorBoard, log.txt and progress.jsonl"
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,13 @@ class AgentConfig:
     """Older checkpoints that stay with the model alone, spread evenly over the training; 0 = none."""
     use_tensorboard: bool = setting(True, ours=True, shapes_training=False)
     """Write TensorBoard curves into the output folder."""
-    use_wandb: Any = setting(False, no_effect=_WANDB, shapes_training=False)
-    project_name: Any = setting("parc", no_effect=_WANDB, shapes_training=False)
-    exp_name: Any = setting("tracker", no_effect=_WANDB, shapes_training=False)
-    debug_log: Any = setting(False, no_effect=_WANDB, shapes_training=False)
+    use_wandb: bool = setting(False, shapes_training=False)
+    """Send the curves to Weights & Biases, too; without its package, a login or a network training goes without."""
+    project_name: Optional[str] = setting("parc", shapes_training=False)
+    """Project there."""
+    exp_name: Optional[str] = setting("tracker", shapes_training=False)
+    """Name of the run there."""
+    debug_log: Any = setting(False, no_effect=_DEBUG_LOG, shapes_training=False)
 
 
 def load_agent_config(path: PathLike) -> AgentConfig:

@@ -29,6 +29,12 @@ def checkpoint_path(folder: Path, samples: int) -> Path:
     return folder / f"checkpoint_{samples}.pt"
 
 
+def samples_of(path: Path) -> Optional[int]:
+    """The samples that a checkpoint's name says; None for other files."""
+    match = NAME.match(path.name)
+    return int(match.group(1)) if match else None
+
+
 def list_checkpoints(folder: Path) -> List[Tuple[int, Path]]:
     """(samples, path) of every checkpoint that a training can resume from, newest first."""
     return [(samples, path) for samples, path in _named(folder) if _sidecar(path).is_file()]

@@ -7,6 +7,7 @@ from typing import Callable, Dict
 
 import torch
 
+from parc_core.envs.terminations import TIME_EPS
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.learning.agent import Agent
 from parc_core.playback.scores import track_clips
@@ -26,24 +27,34 @@ def evaluate_clips_in_training(
         world: whose processes take a part of the clips each; all must call it.
 
     Returns:
-        Eval_Completed (share of the clips), Eval_Joint_Error (m, mean over completed clips; nan without any),
-        Eval_Return (mean), Eval_Clips.
+        Eval_Completed (share of the clips), Eval_Tracked (mean share of each that was tracked), Eval_Joint_Error (m,
+        mean over completed clips; nan without any), Eval_Return (mean), Eval_Clips.
     """
     num_clips = env.library.num_motions
     n = min(num_clips, env.num_envs * world.size)
     ids = ((torch.arange(n, device=env.device) * num_clips) // n)[world.rank :: world.size]
-    sums = torch.zeros(3, dtype=torch.float64, device=env.device)
+    sums = torch.zeros(4, dtype=torch.float64, device=env.device)
     if len(ids) > 0:  # fewer clips than processes: some have none
         saved = env.state_dict()
         found = track_clips(env, agent.act_mode, ids, heartbeat=heartbeat)
         env.load_state_dict(saved)
         done = found.completed.double()
+        lengths = env.library.lengths[ids]
+        # The step in which a clip is lost at its very end does not count: it was not followed to its end.
+        steps = found.steps - (found.steps * env.control_dt >= lengths - TIME_EPS).long()
+        share = torch.where(found.completed, 1.0, (steps * env.control_dt / lengths).double())
         sums = torch.stack(
-            (done.sum(), (found.mean_errors[:, 0] * done).sum(), found.sums[:, 0].sum().double())
+            (
+                done.sum(),
+                share.sum(),
+                (found.mean_errors[:, 0] * done).sum(),
+                found.sums[:, 0].sum().double(),
+            )
         )
-    completed, error, total = world.sum_(sums).tolist()
+    completed, tracked, error, total = world.sum_(sums).tolist()
     return {
         "Eval_Completed": completed / n,
+        "Eval_Tracked": tracked / n,
         "Eval_Joint_Error": error / completed if completed > 0 else math.nan,
         "Eval_Return": total / n,
         "Eval_Clips": float(n),

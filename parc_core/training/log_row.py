@@ -11,7 +11,7 @@ from parc_core.system.world import ONE_PROCESS, World
 
 EPISODE_COLUMNS = ("Train_Return", "Train_Episode_Length", "Episodes", "Completed")
 TEST_COLUMNS = ("Test_Return", "Test_Episode_Length", "Test_Episodes")
-EVALUATION_COLUMNS = ("Eval_Completed", "Eval_Joint_Error", "Eval_Return", "Eval_Clips")
+EVALUATION_COLUMNS = ("Eval_Completed", "Eval_Tracked", "Eval_Joint_Error", "Eval_Return", "Eval_Clips")
 FAIL_COLUMNS = tuple(reason.column for reason in FAILURES)
 LOSS_COLUMNS = (
     "loss",
@@ -44,12 +44,13 @@ def output_row(
     episodes = env.episode_stats(world)
     row = {name: float(episodes.get(name, math.nan)) for name in EPISODE_COLUMNS}
     row.update({name: test[name] for name in TEST_COLUMNS + EVALUATION_COLUMNS if name in test})
-    row.update({_title(name): info[name] for name in LOSS_COLUMNS if name in info})
+    row.update({title(name): info[name] for name in LOSS_COLUMNS if name in info})
     row.update({name: float(episodes.get(name, math.nan)) for name in FAIL_COLUMNS})
     row["Fail_Rate_Mean"] = float(env.fail_rates.float().mean())
     row.update({name: float(value) for name, value in episodes.items() if name not in row})
     return row
 
 
-def _title(name: str) -> str:
+def title(name: str) -> str:
+    """The column of a number of the update: `actor_loss` is `Actor_Loss`."""
     return "_".join(part.capitalize() for part in name.split("_"))

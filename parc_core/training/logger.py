@@ -9,12 +9,14 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, TextIO
+from typing import Any, Dict, List, Mapping, Optional, Sequence, TextIO, Union
 
 from parc_core.errors import ConfigError
 from parc_core.system.files import unwritable, write_text
 from parc_core.system.locks import try_lock
+from parc_core.training.curves import TENSORBOARD, Curves, HyperParameters
 from parc_core.training.history import LOG, PROGRESS, Number, Row, agree, as_text, read_history, read_outputs
+from parc_core.training.wandb_run import WandbNames, WandbRun
 
 COLUMN_WIDTH = 25
 HEADER_EVERY = 20  # console lines between repeated headers
@@ -213,56 +215,6 @@ class Console:
         print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
-class Curves:
-    """TensorBoard event files, where the package is installed."""
-
-    def __init__(self, folder: Optional[Path], say: Callable[[str], None]) -> None:
-        self._folder = folder
-        self._writer_class: Any = None
-        self._writer: Any = None
-        if folder is None:
-            return
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            say("no TensorBoard curves: the package tensorboard is not installed (log.txt has the numbers)")
-            return
-        self._writer_class = SummaryWriter
-
-    def start(self, rows: Sequence[Row]) -> None:
-        """The curves have these points and no others from here on: they are written anew.
-
-        A TensorBoard that is running forgets at step 0 what it has read.
-        """
-        if self._writer_class is None or self._folder is None:
-            return
-        self.close()
-        for path in self._folder.glob("events.out.tfevents.*"):
-            path.unlink()
-        self._writer = self._writer_class(str(self._folder), purge_step=0)
-        now, newest = time.time(), rows[-1].get("Wall_Time", math.nan) if rows else math.nan
-        for row in rows:
-            hours_ago = newest - row.get("Wall_Time", math.nan)
-            self._add(row, now - 3600.0 * hours_ago if math.isfinite(hours_ago) else now)
-        self._writer.flush()
-
-    def add(self, row: Row) -> None:
-        """One point per curve; NaN leaves it out."""
-        if self._writer is not None:
-            self._add(row, time.time())
-            self._writer.flush()
-
-    def _add(self, row: Row, at: float) -> None:
-        for name, value in row.items():
-            if name != "Samples" and math.isfinite(value):
-                self._writer.add_scalar(name, value, int(row["Samples"]), walltime=at)
-
-    def close(self) -> None:
-        """Writes what is left."""
-        if self._writer is not None:
-            self._writer.close()
-
-
 class Logger:
     """All of them under one roof: table, curves and events have the same outputs, whatever happened before."""
 
@@ -273,6 +225,8 @@ class Logger:
         tensorboard: bool,
         start_samples: int,
         terms: Sequence[str] = (),
+        settings: Optional[HyperParameters] = None,
+        wandb: Optional[WandbNames] = None,
     ) -> None:
         """Brings the three in line with each other and with a training that is at `start_samples`.
 
@@ -281,15 +235,22 @@ class Logger:
             tensorboard: whether to write curves.
             start_samples: outputs beyond them are given up.
             terms: columns of the reward's terms.
+            settings: of the training, for TensorBoard.
+            wandb: where its curves go at Weights & Biases, if they shall.
         """
         self.console = Console(terms)
         self.progress = progress
         self._table = LogTable(output_dir / LOG)
-        self._curves = Curves(output_dir / "tensorboard" if tensorboard else None, self.console.say)
+        self._curves: List[Union[Curves, WandbRun]] = [
+            Curves(output_dir / TENSORBOARD if tensorboard else None, self.console.say, settings)
+        ]
+        if wandb is not None:
+            self._curves.append(WandbRun(output_dir, wandb, self.console.warn, settings or {}))
         self._rows = read_history(output_dir, start_samples)
         self._restore_events(read_outputs(output_dir / PROGRESS))
         self._table.start(self._rows)
-        self._curves.start(self._rows)
+        for curves in self._curves:
+            curves.start(self._rows)
 
     def _restore_events(self, known: Sequence[Row]) -> None:
         """Repeats outputs that came with a checkpoint from another machine, and what follows them."""
@@ -310,17 +271,20 @@ class Logger:
         self._rows.append(dict(row))
         self.progress.write("output", int(row["Samples"]), int(row["Iteration"]), **row)
         self._table.add(row)
-        self._curves.add(row)
+        for curves in self._curves:
+            curves.add(row)
 
     def rolled_back(self, samples: int) -> None:
         """Forgets the outputs of the path that was given up."""
         self._rows = [row for row in self._rows if row["Samples"] <= samples]
         self._table.start(self._rows)
-        self._curves.start(self._rows)
+        for curves in self._curves:
+            curves.start(self._rows)
 
     def close(self) -> None:
         """Closes the curves; the progress file stays with its owner."""
-        self._curves.close()
+        for curves in self._curves:
+            curves.close()
 
 
 def _with_columns(columns: List[str], row: Row) -> List[str]:

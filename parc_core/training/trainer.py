@@ -27,11 +27,13 @@ from parc_core.system.peers import Peers
 from parc_core.system.signals import StopSignals
 from parc_core.system.world import ONE_PROCESS, World
 from parc_core.training import checkpoint as checkpoints
+from parc_core.training.curves import hyper_parameters
 from parc_core.training.divergence import DivergenceGuard, is_diverged
 from parc_core.training.log_row import output_row
 from parc_core.training.logger import Console, Logger, Number, ProgressFile
 from parc_core.training.shared_state import Dealt, State, dealt, gathered
 from parc_core.training.test_episodes import run_test_episodes
+from parc_core.training.wandb_run import WandbNames
 
 if TYPE_CHECKING:
     from parc_core.envs.tracking_env import TrackingEnv
@@ -111,7 +113,13 @@ class Trainer:
         self._log: Optional[Logger] = None
         if world.is_writer:
             self._log = Logger(
-                options.output_dir, progress, config.use_tensorboard, self.samples, TERM_COLUMNS
+                options.output_dir,
+                progress,
+                config.use_tensorboard,
+                self.samples,
+                TERM_COLUMNS,
+                hyper_parameters(options.fingerprint),
+                WandbNames(config.project_name, config.exp_name) if config.use_wandb else None,
             )
 
     # -- the loop -----------------------------------------------------------------------------------

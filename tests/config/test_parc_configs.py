@@ -106,13 +106,14 @@ def test_a_users_old_env_file_with_every_optional_key():
 
 def test_a_users_old_agent_file_with_every_optional_key():
     old = {
-        **PARC_AGENT, "use_wandb": True, "project_name": "parc", "exp_name": "iter_1", "debug_log": False,
+        **PARC_AGENT, "use_wandb": True, "project_name": "parc", "exp_name": "iter_1", "debug_log": True,
         "exp_anneal_samples": "1e7", "exp_prob_beg": 1.0, "exp_prob_end": 0.5,
     }  # fmt: skip
     cfg = from_mapping(AgentConfig, old, "old.yaml")
     assert cfg.exp_anneal_samples == 1e7
     said = [line.split("'")[1] for line in no_effect_warnings(cfg)]
-    assert said == ["use_wandb", "exp_name"]  # project_name is PARC's
+    assert said == ["debug_log"]
+    assert (cfg.use_wandb, cfg.project_name, cfg.exp_name) == (True, "parc", "iter_1")
 
 
 @pytest.mark.parametrize(

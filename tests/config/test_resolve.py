@@ -186,12 +186,12 @@ def test_writable_looks_at_the_nearest_folder(elsewhere):
 
 def test_keys_without_effect_are_said_with_their_file(data, elsewhere):
     (elsewhere / "env.yaml").write_text("env: {demo_mode: true}\n")
-    (elsewhere / "agent.yaml").write_text("use_wandb: true\n")
+    (elsewhere / "agent.yaml").write_text("debug_log: true\n")
     (elsewhere / "t.yaml").write_text(
         f"env_config: {elsewhere}/env.yaml\nagent_config: {elsewhere}/agent.yaml\ndataset_file: m.yaml\n"
     )
     lines = tracker_warnings(load_tracker_config(elsewhere / "t.yaml"))
     assert [line.split(" has no effect")[0] for line in lines] == [
         f"{elsewhere}/env.yaml: 'env.demo_mode'",
-        f"{elsewhere}/agent.yaml: 'use_wandb'",
+        f"{elsewhere}/agent.yaml: 'debug_log'",
     ]

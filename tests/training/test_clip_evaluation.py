@@ -51,6 +51,9 @@ def test_same_as_the_evaluation_although_episodes_are_shorter(clips):
     assert 0 < len(done) < len(apart) and max(clip.steps for clip in apart) > 30
     assert found["Eval_Clips"] == 5
     assert found["Eval_Completed"] == pytest.approx(len(done) / 5)
+    assert found["Eval_Tracked"] == pytest.approx(
+        sum(clip.completed_fraction for clip in apart) / 5, rel=1e-5
+    )
     assert found["Eval_Joint_Error"] == pytest.approx(sum(done) / len(done), rel=1e-5)
     assert found["Eval_Return"] == pytest.approx(sum(clip.episode_return for clip in apart) / 5, rel=1e-5)
 

@@ -13,6 +13,7 @@ import pytest
 from parc_core.envs.episode_stats import TERM_COLUMNS
 from parc_core.system.world import ONE_PROCESS, World
 from parc_core.training.checkpoint import list_checkpoints
+from parc_core.training.curves import tag
 from parc_core.training.history import read_outputs
 from tests.learning.fake_env import FakeEnv
 from tests.training.run_fake import small_config, train
@@ -59,9 +60,11 @@ def story_of_curves(out: Path) -> Story:
     curves = event_accumulator.EventAccumulator(str(out / "tensorboard"), {"scalars": 0}).Reload()
     story: Story = {}
     for name in curves.Tags()["scalars"]:
+        column = name.rpartition("/")[2]
+        assert name == tag(column)
         for point in curves.Scalars(name):
-            assert (name, point.step) not in story, "a point that is shown twice"
-            story[name, point.step] = point.value
+            assert (column, point.step) not in story, "a point that is shown twice"
+            story[column, point.step] = point.value
     return story
 
 
