@@ -39,6 +39,8 @@ class Runner:
     seed: int = 0
     progress: Optional[Progress] = None
     """See `Progress`."""
+    random_starts: int = 0
+    """Further tries at each clip, from random times."""
 
 
 def evaluate_and_save(
@@ -64,6 +66,7 @@ def evaluate_and_save(
         device=runner.device,
         seed=runner.seed,
         progress=runner.progress,
+        random_starts=runner.random_starts,
     )
     path = Path(out_dir) / "evaluation.json"
     result.save(path)

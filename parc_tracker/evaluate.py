@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -17,15 +20,36 @@ from parc_core.config.train_args import read_train_args
 from parc_core.engines.devices import check_device
 from parc_core.engines.registry import resolve_engine
 from parc_core.errors import ConfigError
-from parc_core.evaluate import Runner, evaluate_and_report
-from parc_core.evaluation.result import EvalResult, percent
+from parc_core.evaluate import EvaluationFiles, Runner, evaluate_and_report
+from parc_core.evaluation.result import EvalResult, percent, worst_first
+from parc_core.evaluation.statistics import statistics, to_csv
+from parc_core.motion.dataset.dataset_file import display_names, read_motions_yaml
 from parc_core.motion.dataset.of_folder import dataset_of_folder
 from parc_core.pull import model_folder
 from parc_core.registry.names import is_reference
+from parc_core.system.files import write_text
+from parc_core.video.mp4 import check_encoder
+from parc_core.video.video import record_clips
 from parc_tracker.progress import counting_bar
 from parc_tracker.tables import cell, only_json, print_json, print_table
 
 COMMAND = "parc-tracker eval"
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What else an evaluation is asked for."""
+
+    random_starts: int = 1
+    seed: int = 0
+    videos: tuple[str, ...] = ()
+    """Clips to be written as mp4."""
+    worst: int = 0
+    """So many more, the worst first."""
+    csv: Path | None = None
+    """Place of the table as CSV; `-` is stdout."""
+    json: bool = False
+    """Print JSON instead of the table."""
 
 
 def run_evaluation(
@@ -35,7 +59,7 @@ def run_evaluation(
     engine: str,
     device: str,
     out: Path | None,
-    as_json: bool = False,
+    wanted: Wanted = Wanted(),
 ) -> None:
     """Evaluates a model and shows table and places.
 
@@ -45,7 +69,7 @@ def run_evaluation(
         dataset: a `motions.yaml`, or a folder of motions; default: what `env_config` names.
         engine, device: where to play.
         out: folder of the results; default: `evaluation/` beside the model, `evaluation/<name>/` for a checkpoint.
-        as_json: print JSON instead.
+        wanted: what else.
 
     Raises:
         ConfigError, DataError: a file is missing or does not fit the others.
@@ -57,27 +81,94 @@ def run_evaluation(
     folder = configs_beside(model)
     if out is None:
         out = folder / "evaluation" if folder == model.parent else folder / "evaluation" / model.stem
-    with only_json(as_json):
+    csv_alone = str(wanted.csv) == "-"
+    if wanted.json and csv_alone:
+        raise ConfigError("--json and --csv - both print to stdout; give --csv a file")
+    if wanted.videos or wanted.worst:
+        check_encoder()
+    with only_json(wanted.json or csv_alone):
         env_file = _environment(env_config or folder / ENV_FILE, dataset, out)
+        motion_file = resolve(env_file.env.dm.motion_file or "")
         other = trained_elsewhere(folder, engine, device)
         if other:
             print(f"note: {other}")
         agent_file = folder / AGENT_FILE
         agent_config = load_agent_config(agent_file) if agent_file.is_file() else AgentConfig()
         with counting_bar("evaluating") as progress:
-            runner = Runner(engine, device, progress=progress)
+            names = display_names(motion_file, read_motions_yaml(motion_file))
+            places = [clip_place(name, names) for name in wanted.videos]
+            runner = Runner(engine, device, wanted.seed, progress, wanted.random_starts)
             found = evaluate_and_report(model, env_file, agent_config, out, runner, training_dir=folder)
+        places += [k for k in worst_first(found.result.clips)[: wanted.worst] if k not in places]
+        videos: list[Path] = []
+        if places:
+            videos = record_clips(
+                model,
+                env_file,
+                out / "videos",
+                places,
+                agent_config=agent_config,
+                engine=engine,
+                device=device,
+                seed=wanted.seed,
+            )
+    _show(found, videos, wanted)
+
+
+def _show(found: EvaluationFiles, videos: Sequence[Path], wanted: Wanted) -> None:
+    """The table, or what programs read; and where the files are."""
     files = {"numbers": found.evaluation, "report": found.report, "video": found.video}
-    if as_json:
-        places = {name: path and str(path) for name, path in files.items()}
+    if str(wanted.csv) == "-":
+        print(to_csv(found.result.clips), end="")
+        return
+    if wanted.csv is not None:
+        write_text(wanted.csv, to_csv(found.result.clips))
+        files["csv"] = wanted.csv
+    if wanted.json:
+        places: dict[str, Any] = {name: path and str(path) for name, path in files.items()}
+        if videos:
+            places["videos"] = [str(path) for path in videos]
         print_json({**found.result.to_json(), "files": places, "note": found.note})
         return
     print_table(table(found.result))
-    for name, path in files.items():
+    print(success_lines(found.result))
+    for name, path in [*files.items(), *(("mp4", path) for path in videos)]:
         if path is not None:
             print(f"{name:<8} {path}")
     if found.note:
         print(found.note)
+
+
+def clip_place(name: str, names: Sequence[str]) -> int:
+    """Place of a clip in its dataset, by its name or the unique last part of it.
+
+    Raises:
+        ConfigError: there is none, or more than one.
+    """
+    found = [k for k, other in enumerate(names) if other == name]
+    found = found or [k for k, other in enumerate(names) if other.rpartition("/")[2] == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ConfigError(f"--video {name}: {len(found)} clips are called so, such as {names[found[0]]}")
+    close = difflib.get_close_matches(name, names, 1) or list(names[:1])
+    raise ConfigError(f"--video {name}: the dataset has no such clip; it has {close[0]}, for example")
+
+
+def success_lines(result: EvalResult) -> str:
+    """Success by each rule and from random starts, with 95 % intervals."""
+    found = statistics(result.clips)["overall"]
+    parts = {rule.replace("_", " "): part for rule, part in found["success"].items()}
+    if "random_starts" in found:
+        parts["from random starts"] = found["random_starts"]["completed"]
+    lines = []
+    for name, part in parts.items():
+        low, high = part["interval"]
+        lines.append(
+            f"{name:<20}{part['count']} of {part['of']} ({percent(part['share'])}; 95%: "
+            f"{100 * low:.0f}-{100 * high:.0f}%)"
+        )
+    return "\n".join(lines)
 
 
 def trained_elsewhere(folder: Path, engine: str, device: str) -> str:

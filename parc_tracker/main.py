@@ -266,12 +266,26 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("--out", help="Output folder; default: evaluation/ beside the model.")
     ] = None,
+    random_starts: Annotated[
+        int, typer.Option("--random-starts", min=0, help="Further tries at each clip, from random times.")
+    ] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Of the random starts.")] = 0,
+    video: Annotated[
+        list[str] | None, typer.Option("--video", help="Also write an mp4 of this clip; repeatable.")
+    ] = None,
+    worst: Annotated[
+        int, typer.Option("--worst", min=0, help="Also write mp4 files of so many clips, the worst first.")
+    ] = 0,
+    as_csv: Annotated[
+        Path | None, typer.Option("--csv", help="Also write a table of clips, classes and all; - is stdout.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a model on every clip: table, JSON, HTML report, video."""
-    from parc_tracker.evaluate import run_evaluation
+    from parc_tracker.evaluate import Wanted, run_evaluation
 
-    run_evaluation(model, env_config, dataset, engine, device, out, as_json)
+    wanted = Wanted(random_starts, seed, tuple(video or ()), worst, as_csv, as_json)
+    run_evaluation(model, env_config, dataset, engine, device, out, wanted)
 
 
 @app.command()

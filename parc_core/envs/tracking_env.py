@@ -49,6 +49,7 @@ class TrackingEnv:
         obs_norm_mask, obs_height_mask: (obs_dim,) bool: dimensions that the normalizer treats, the terrain heights.
         reward_low, reward_high: bounds of one step's reward.
         can_time_out: whether an episode can end by TIME at all; it cannot where every motion ends before.
+        pd_targets: (N, D) rad, of the last step.
         motion_ids: (N,) int64; motion_times: (N,) s in the clip; fail_reason: (N,) see `FailReason`.
     """
 
@@ -83,6 +84,7 @@ class TrackingEnv:
         self.motion_ids, self.steps, self.done, self.fail_reason = (zeros.clone() for _ in range(4))
         self.start_times = torch.zeros(self.num_envs, device=self.device)
         self._reference: Optional[Reference] = None
+        self.pd_targets = torch.zeros(self.num_envs, self.action_dim, device=self.device)
         self._observer = Observer(config, self.task, kinematics, library, terrain, self.control_dt)
         self.obs_layout = self._observer.layout
         self.obs_dim = self.obs_layout.dim
@@ -135,7 +137,8 @@ class TrackingEnv:
         """
         self.steps += 1
         ref = self._reference = self._current_reference()
-        self.engine.step(self.actions.targets(action, ref.dof_pos, ref.pose.dof_vel))
+        self.pd_targets = self.actions.targets(action, ref.dof_pos, ref.pose.dof_vel)
+        self.engine.step(self.pd_targets)
         obs = self.observe()
         reward, terms = self._reward(ref)
         self._update_done(ref)
@@ -153,6 +156,14 @@ class TrackingEnv:
         return tracking_errors(
             self._char_pose(), ref.pose, s.body_pos, ref.body_pos, s.body_rot, ref.body_rot
         )
+
+    def reference(self) -> Reference:
+        """Where the references are after the last step; of all N environments."""
+        return self._reference_now()
+
+    def reward_terms(self) -> Tensor:
+        """The terms of the last step's reward, each from 0 to 1 but for the contact's. (N, T + 1), `TERM_COLUMNS`."""
+        return self._reward(self._reference_now())[1]
 
     def joint_error(self) -> Tensor:
         """Mean distance of all bodies from their reference after the last step, m. (N,)."""

@@ -6,7 +6,7 @@ Clips run side by side, one per environment, in waves of similar length when the
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from parc_core.envs.terminations import TIME_EPS, FailReason
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.envs.tracking_error import NAMES as ERROR_NAMES
 from parc_core.errors import ConfigError
+from parc_core.evaluation.depth import Depth
 from parc_core.evaluation.result import COMPLETED, ClipResult, EvalResult, summarize
 from parc_core.motion.dataset.dataset_cache import content_digests
 from parc_core.motion.dataset.dataset_file import read_motions_yaml
@@ -29,6 +30,8 @@ from parc_core.playback.scores import Progress, Tracked, track_all_clips
 from parc_core.system.files import PathLike, dump_json, sha256_bytes
 
 _MAX_ENVS = {"cpu": 256, "cuda": 4096}
+LEAST_LEFT_S = 0.5
+"""Of a clip after a random start."""
 _NO_LIMIT = 1e6  # s; an episode is as long as its clip
 
 
@@ -42,6 +45,7 @@ def evaluate_model(
     num_envs: Optional[int] = None,
     seed: int = 0,
     progress: Optional[Progress] = None,
+    random_starts: int = 0,
 ) -> EvalResult:
     """Evaluates a model on all clips of a dataset.
 
@@ -53,13 +57,14 @@ def evaluate_model(
         agent_config: norm_obs_clip, and the networks of the untrained policy.
         engine, device: as in training.
         num_envs: clips at a time; default: all, at most 256 on a CPU and 4096 on a GPU.
-        seed: of the untrained policy.
+        seed: of the untrained policy, and of random starts.
+        random_starts: further tries at each clip, from random times.
 
     Raises:
         ConfigError, DataError: environment, dataset or model cannot be used.
     """
     env = make_evaluation_env(env_file, engine, device, num_envs)
-    return evaluate_in(env, model_file, agent_config, seed, progress)
+    return evaluate_in(env, model_file, agent_config, seed, progress, random_starts)
 
 
 def evaluate_in(
@@ -68,10 +73,13 @@ def evaluate_in(
     agent_config: Optional[AgentConfig] = None,
     seed: int = 0,
     progress: Optional[Progress] = None,
+    random_starts: int = 0,
 ) -> EvalResult:
     """`evaluate_model` in an environment that `make_evaluation_env` made, for several models of one dataset."""
     policy = load_policy(model_file, env, agent_config, seed)
-    clips = evaluate_clips(env, policy.act_mode, progress)
+    clips, traces = _evaluated(env, policy.act_mode, progress)
+    if random_starts > 0:
+        clips = _with_random_starts(env, policy.act_mode, clips, random_starts, seed, progress)
     config = env.config
     settings: Dict[str, Any] = {
         "model_file": None if model_file is None else str(model_file),
@@ -83,8 +91,9 @@ def evaluate_in(
         "control_freq": config.control_freq,
         "num_envs": env.num_envs,
         "seed": seed,
+        "random_starts": random_starts,
     }
-    return EvalResult(clips, summarize(clips, evaluation_set(config)), settings)
+    return EvalResult(clips, summarize(clips, evaluation_set(config)), settings, traces)
 
 
 _ENDINGS = (
@@ -144,7 +153,59 @@ def evaluate_clips(env: TrackingEnv, policy: Policy, progress: Optional[Progress
     Returns:
         one result per clip, in the order of the dataset.
     """
-    return _clip_results(env, track_all_clips(env, policy, progress))
+    return _evaluated(env, policy, progress)[0]
+
+
+def _evaluated(
+    env: TrackingEnv, policy: Policy, progress: Optional[Progress]
+) -> Tuple[List[ClipResult], Dict[str, Dict[str, List[float]]]]:
+    """One result per clip in the order of the dataset, and the traces by the clips' names."""
+    watched: List[Tuple[Tensor, Depth]] = []
+
+    def observe(ids: Tensor) -> Depth:
+        watched.append((ids, Depth(env, ids)))
+        return watched[-1][1]
+
+    clips = _clip_results(env, track_all_clips(env, policy, progress, observe=observe))
+    traces: Dict[str, Dict[str, List[float]]] = {}
+    for ids, depth in watched:
+        for place, found in zip(ids.tolist(), depth.results()):
+            traces[clips[place].name] = found.trace
+            more = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+            del more["trace"]
+            clips[place] = dataclasses.replace(clips[place], **more)
+    return clips, traces
+
+
+def _with_random_starts(
+    env: TrackingEnv,
+    policy: Policy,
+    clips: List[ClipResult],
+    count: int,
+    seed: int,
+    progress: Optional[Progress],
+) -> List[ClipResult]:
+    """The results with `count` further tries at each clip, from times that the seed alone says."""
+    generator = torch.Generator().manual_seed(seed)
+    lengths = env.library.lengths.cpu().float()
+    tries: List[List[Dict[str, float]]] = [[] for _ in clips]
+    for _ in range(count):
+        latest = (lengths - LEAST_LEFT_S).clamp(min=0.0)
+        times = torch.rand(len(clips), generator=generator) * latest
+        found = track_all_clips(env, policy, progress, times.to(env.device))
+        columns = (times, lengths - times, found.steps, found.reason, found.mean_errors[:, 0])
+        for own, (start, left, steps, why, error) in zip(tries, zip(*(part.tolist() for part in columns))):
+            done = why == FailReason.MOTION_END
+            share = 1.0 if done else max(lost_share(steps, env.control_dt, left), 0.0)
+            own.append(
+                {
+                    "start_s": start,
+                    "completed": int(done),
+                    "completed_fraction": share,
+                    "joint_error_m": error,
+                }
+            )
+    return [dataclasses.replace(clip, random_starts=own) for clip, own in zip(clips, tries)]
 
 
 def _clip_results(env: TrackingEnv, tracked: Tracked) -> List[ClipResult]:

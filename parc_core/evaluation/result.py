@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from parc_core.errors import DataError
 from parc_core.system import json_text
@@ -67,6 +67,19 @@ class ClipResult:
     """Control steps tracked."""
     path_m: float = 0.0
     """How far the reference's root travels, m along its path."""
+    lost_body: str = ""
+    """The body that broke the limit, where the clip was lost by one."""
+    lost_value: Optional[float] = None
+    """How far it was off then: m, rad, or N for a fall."""
+    lost_limit: Optional[float] = None
+    """The limit, in the same unit."""
+    success: Dict[str, bool] = field(default_factory=dict)
+    """By each rule of `success.RULES`; empty in files of earlier versions, as are the next two."""
+    measures: Dict[str, Optional[float]] = field(default_factory=dict)
+    """`depth.MEASURES` over the tracked steps; None where there was nothing to measure."""
+    random_starts: List[Dict[str, float]] = field(default_factory=list)
+    """Of each further try from a random time: `start_s`, `completed` (0 or 1), `completed_fraction` of what was left
+    of the clip, `joint_error_m`."""
 
     @property
     def shown_share(self) -> float:
@@ -126,6 +139,15 @@ def summarize(clips: List[ClipResult], evaluation_set: str = "") -> Summary:
     )
 
 
+def worst_first(clips: Sequence[ClipResult]) -> List[int]:
+    """Places of the clips: lost ones before completed ones, the earliest lost first, then the largest errors."""
+
+    def key(k: int) -> Tuple[bool, float, float]:
+        return (clips[k].completed, clips[k].completed_fraction, -clips[k].joint_error_m)
+
+    return sorted(range(len(clips)), key=key)
+
+
 def _mean(values: List[float]) -> float:
     return math.fsum(values) / len(values)
 
@@ -139,10 +161,15 @@ class EvalResult:
     summary: Summary
     settings: Dict[str, Any] = field(default_factory=dict)
     """What was evaluated and how: model, dataset, engine, action mode, seed."""
+    traces: Dict[str, Dict[str, List[float]]] = field(default_factory=dict, compare=False)
+    """Of each clip by its name how it went over time, see `depth.ClipDepth.trace`. For the report; in no file."""
 
     def to_json(self) -> Dict[str, Any]:
-        """Plain containers; `from_json` reads them back."""
-        return {"schema": SCHEMA, **asdict(self)}
+        """Plain containers; `from_json` reads them back, but for `statistics`, which follow from the clips."""
+        from parc_core.evaluation.statistics import statistics
+
+        parts = {name: value for name, value in asdict(self).items() if name != "traces"}
+        return {"schema": SCHEMA, **parts, "statistics": statistics(self.clips)}
 
     def save(self, path: PathLike) -> None:
         """Writes the JSON file atomically."""
@@ -164,14 +191,36 @@ def from_json(data: Any, where: str = "evaluation") -> EvalResult:
         raise DataError(f"{where}: not an evaluation ({str(error)[:200]}); evaluate again") from None
 
 
+_TYPES: Dict[str, Any] = {
+    "float": (int, float),
+    "int": int,
+    "str": str,
+    "Optional[float]": (int, float, type(None)),
+    "Dict[str, bool]": dict,
+    "Dict[str, float]": dict,
+    "Dict[str, Optional[float]]": dict,
+    "List[Dict[str, float]]": list,
+}
+
+
 def _checked(part: Any) -> Any:
     """A clip or summary as it is, where its numbers and names are such."""
     for each in fields(part):
         value = getattr(part, each.name)
-        wanted = {"float": (int, float), "int": int, "str": str}.get(str(each.type))
-        if wanted and (not isinstance(value, wanted) or isinstance(value, bool)):  # type: ignore[arg-type]
+        wanted = _TYPES.get(str(each.type))
+        if wanted and (not isinstance(value, wanted) or isinstance(value, bool)):
             raise ValueError(f"'{each.name}' is a {type(value).__name__}")
+        _check_numbers(each.name, value)
     return part
+
+
+def _check_numbers(name: str, value: Any) -> None:
+    """Whatever lies in the part's containers is a number, an answer or nothing."""
+    if isinstance(value, (list, dict)):
+        for item in value if isinstance(value, list) else value.values():
+            _check_numbers(name, item)
+            if not (item is None or isinstance(item, (int, float, dict))):
+                raise ValueError(f"'{name}' holds a {type(item).__name__}")
 
 
 def load(path: PathLike) -> EvalResult:

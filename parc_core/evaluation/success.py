@@ -20,9 +20,8 @@ from torch import Tensor
 
 from parc_core.envs.terminations import FailReason
 from parc_core.envs.tracking_env import TrackingEnv
-from parc_core.envs.tracking_error import joint_error
 from parc_core.playback.play import Policy, Step, play, waves
-from parc_core.playback.scores import Progress
+from parc_core.playback.scores import TO_THE_END_S, Progress
 
 RULES = ("last_frame", "joint_error", "no_fall")
 MAX_JOINT_ERROR = 0.5
@@ -31,8 +30,6 @@ DOWN_SHARE = 0.5
 """Of the root's height above the ground in the rest pose."""
 DOWN_BELOW_REFERENCE = 0.2
 """m."""
-TO_THE_END_S = 1e6
-"""`play`'s `tail_s` for clips that are played on to their ends."""
 
 
 class SuccessRules:
@@ -52,12 +49,10 @@ class SuccessRules:
         if step.index == 0:
             return
         env = self._env
-        frame = env.library.sample(env.motion_ids, env.motion_times)
-        reference, _ = env.kinematics.forward(frame.root_pos, frame.root_rot, frame.joint_rot)
-        error = joint_error(env.engine.state.body_pos, reference)[: self._n]
+        error = env.joint_error()[: self._n]
         self._diverged |= step.alive & (env.fail_reason[: self._n] == FailReason.DIVERGED)
         self._far |= step.alive & ~(error <= MAX_JOINT_ERROR)
-        self._fell |= step.alive & self._down(frame.root_pos)
+        self._fell |= step.alive & self._down(env.reference().pose.root_pos)
 
     def _down(self, reference: Tensor) -> Tensor:
         """(n,) bool: the character is down now, its reference with roots (N, 3) m is not."""

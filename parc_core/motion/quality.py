@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from parc_core.character.kinematics import Kinematics
 from parc_core.character.model import Character
@@ -17,7 +18,8 @@ from parc_core.terrain.heightfield import Heightfield, nearest_cell
 
 _FOOT_NAMES = ("foot", "ankle", "toe")
 _CHUNK_FRAMES = 4096  # bounds the working memory: about 300 points a frame
-_TOUCHING = 0.5  # contact labels lie between 0 and 1
+TOUCHING = 0.5
+"""Of a contact label, which lies between 0 and 1."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,7 @@ class QualityMeter:
     def __init__(self, character: Character) -> None:
         self._kinematics = Kinematics(character)
         self._surface = SurfacePoints(character)
-        self._feet = [
-            body
-            for body, name in enumerate(character.body_names)
-            if any(part in name.lower() for part in _FOOT_NAMES)
-        ]
+        self._feet = foot_bodies(character.body_names)
 
     def measure(
         self, clip: MotionClip, terrain: Heightfield, joint_error_m: Optional[float] = None
@@ -78,7 +76,7 @@ class QualityMeter:
             penetration_mean_m=float(depth.mean()),
             penetration_max_m=float(depth.max()),
             foot_skating_m_s=self._skating(clip, pos_all),
-            jerk_m_s3=_jerk(pos_all, clip.fps),
+            jerk_m_s3=float(jerks(torch.from_numpy(pos_all), clip.fps).mean()) if len(pos_all) > 3 else 0.0,
         )
 
     def depths(self, clip: MotionClip, terrain: Heightfield) -> np.ndarray:
@@ -102,9 +100,9 @@ class QualityMeter:
     def _skating(self, clip: MotionClip, body_pos: np.ndarray) -> float:
         if clip.body_contacts is None or not self._feet or clip.num_frames < 2:
             return 0.0
-        touching = clip.body_contacts[:, self._feet] > _TOUCHING
+        touching = clip.body_contacts[:, self._feet] > TOUCHING
         both = touching[1:] & touching[:-1]
-        speed = np.linalg.norm(np.diff(body_pos[:, self._feet, :2], axis=0), axis=-1) * clip.fps
+        speed = horizontal_speeds(torch.from_numpy(body_pos[:, self._feet]), clip.fps).numpy()
         return float(speed[both].mean()) if both.any() else 0.0
 
 
@@ -118,31 +116,61 @@ def penetration_depth(terrain: Heightfield, points: np.ndarray) -> np.ndarray:
     Returns:
         (...) m, 0 outside the terrain.
     """
-    dx = float(terrain.dx)
     cell = nearest_cell(terrain, points[..., :2])
-    height = points[..., 2]
-    depth = np.clip(_heights(terrain, cell) - height, 0.0, None)
-    beside = points[..., :2] - (terrain.min_point.astype(np.float64) + cell * dx)  # from the cell's centre
+    beside = points[..., :2] - (terrain.min_point.astype(np.float64) + cell * float(terrain.dx))
+
+    def heights(cells: Tensor) -> Tensor:
+        i, j = (cells[..., k].clamp(0, terrain.hf.shape[k] - 1) for k in range(2))
+        return torch.from_numpy(terrain.hf)[i, j].double()
+
+    cells, sideways, height = (
+        torch.from_numpy(np.ascontiguousarray(a)) for a in (cell, beside, points[..., 2])
+    )
+    return depth_in_cells(heights, cells, sideways, height, float(terrain.dx)).numpy()
+
+
+def depth_in_cells(
+    heights: Callable[[Tensor], Tensor],
+    cell: Tensor,
+    beside: Tensor,
+    height: Tensor,
+    dx: Union[float, Tensor],
+) -> Tensor:
+    """`penetration_depth` on whatever holds the terrain.
+
+    Args:
+        heights: cells (..., 2) int64, also beyond the border -> (...) m.
+        cell: (..., 2) int64, the cell of each point.
+        beside: (..., 2) m, from the cell's centre to the point.
+        height: (...) m, of the point.
+        dx: cell size, m.
+    """
+    depth = (heights(cell) - height).clamp(min=0.0)
     for axis in range(2):
         for sign in (-1, 1):
-            step = np.zeros(2, np.int64)
+            step = torch.zeros(2, dtype=torch.long, device=cell.device)
             step[axis] = sign
-            free = _heights(terrain, cell + step) <= height
-            way = 0.5 * dx - sign * beside[..., axis]
-            depth = np.where(free, np.minimum(depth, np.clip(way, 0.0, None)), depth)
+            free = heights(cell + step) <= height
+            way = (0.5 * dx - sign * beside[..., axis]).clamp(min=0.0)
+            depth = torch.where(free, torch.minimum(depth, way), depth)
     return depth
 
 
-def _heights(terrain: Heightfield, cell: np.ndarray) -> np.ndarray:
-    i, j = (np.clip(cell[..., k], 0, terrain.hf.shape[k] - 1) for k in range(2))
-    return terrain.hf[i, j].astype(np.float64)
+def foot_bodies(names: Sequence[str]) -> List[int]:
+    """Bodies that are feet, by their names."""
+    return [k for k, name in enumerate(names) if any(part in name.lower() for part in _FOOT_NAMES)]
 
 
-def _jerk(body_pos: np.ndarray, fps: int) -> float:
-    """(n, J, 3) m -> m/s³; 0 for fewer than four frames."""
-    if len(body_pos) < 4:
-        return 0.0
-    return float(np.linalg.norm(np.diff(body_pos, n=3, axis=0), axis=-1).mean() * fps**3)
+def horizontal_speeds(body_pos: Tensor, fps: float) -> Tensor:
+    """(n, ..., 3) m -> (n-1, ...) m/s between neighbouring frames."""
+    speed: Tensor = torch.diff(body_pos[..., :2], dim=0).norm(dim=-1) * fps
+    return speed
+
+
+def jerks(body_pos: Tensor, fps: float) -> Tensor:
+    """(n, ..., 3) m, n >= 4 -> (n-3, ...) m/s³: norms of the third derivative."""
+    norms: Tensor = torch.diff(body_pos, n=3, dim=0).norm(dim=-1) * fps**3
+    return norms
 
 
 def mean_quality(parts: List[Quality]) -> Dict[str, Optional[float]]:

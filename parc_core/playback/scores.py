@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from itertools import islice
-from typing import Callable, Optional
+from typing import Callable, Optional, Protocol
 
 import torch
 from torch import Tensor
@@ -13,12 +12,25 @@ from torch import Tensor
 from parc_core.envs.terminations import FailReason
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.envs.tracking_error import NAMES as ERROR_NAMES
-from parc_core.playback.play import Policy, play, waves
+from parc_core.playback.play import Policy, Step, play, waves
 
 Progress = Callable[[int, int], None]
 """Called with the number of clips done and of all clips, once per wave and every second or so within it."""
 
+TO_THE_END_S = 1e6
+"""`play`'s `tail_s` for clips that are played on to their ends, whatever was lost on the way."""
+
 _SUMS = 2 + len(ERROR_NAMES)  # return, joint error, the seven tracking errors
+
+
+class Observer(Protocol):
+    """Looks at every step of some clips, also at those after a clip was lost."""
+
+    def add(self, step: Step, tracked: Tensor) -> None:
+        """A step of n clips, the start included; `tracked` (n,) bool: the clip was not lost before it.
+
+        Nothing in it waits for the device.
+        """
 
 
 @dataclass(frozen=True)
@@ -52,44 +64,66 @@ def track_clips(
     ids: Tensor,
     report: Callable[[int], None] = lambda ended: None,
     heartbeat: Callable[[], None] = lambda: None,
+    times: Optional[Tensor] = None,
+    observer: Optional[Observer] = None,
 ) -> Tracked:
-    """Tracks clips ids (n,), n <= N, side by side from their first frames to their ends.
+    """Tracks clips ids (n,), n <= N, side by side to their ends.
 
     Args:
         env: its episodes are given up.
         policy: observations -> actions.
         report: called now and then with the number of clips that have ended.
         heartbeat: called every step.
+        times: (n,) s, where each clip starts; default: its first frame.
+        observer: sees every step; clips are then played on to their ends, which changes nothing in what is returned.
     """
     n = len(ids)
     sums = torch.zeros(n, _SUMS, dtype=torch.float64, device=env.device)
     steps, scored, reason = (torch.zeros(n, dtype=torch.long, device=env.device) for _ in range(3))
-    for step in islice(play(env, policy, ids), 1, None):  # the start has no reward
+    tail_s = TO_THE_END_S if observer is not None else 0.0
+    for step in play(env, policy, ids, times=times, tail_s=tail_s):
+        tracked = step.alive & (reason == FailReason.NONE)
+        reason = step.reason
+        if observer is not None:
+            observer.add(step, tracked)
+        if step.index == 0:
+            continue  # the start has no reward
         errors = torch.cat((env.joint_error()[:, None], env.tracking_error()), dim=1)[:n]
         now = torch.cat((step.reward[:, None], errors), dim=1).double()
         # A diverged simulation was put back to a rest pose, whose errors say nothing.
-        valid = step.alive & (step.reason != FailReason.DIVERGED)
+        valid = tracked & (step.reason != FailReason.DIVERGED)
         sums += torch.where(valid[:, None], now, torch.zeros_like(sums))
-        steps += step.alive
+        steps += tracked
         scored += valid
-        reason = step.reason
         heartbeat()
         if step.ended is not None:
             report(step.ended)
     return Tracked(sums, steps, scored, reason)
 
 
-def track_all_clips(env: TrackingEnv, policy: Policy, progress: Optional[Progress] = None) -> Tracked:
+def track_all_clips(
+    env: TrackingEnv,
+    policy: Policy,
+    progress: Optional[Progress] = None,
+    times: Optional[Tensor] = None,
+    observe: Callable[[Tensor], Optional[Observer]] = lambda ids: None,
+) -> Tracked:
     """Tracks all M clips of the environment's dataset, in waves of similar length.
+
+    Args:
+        times: (M,) s, where each clip starts; default: its first frame.
+        observe: makes the observer of a wave's clips (n,) int64.
 
     Returns:
         M rows in the order of the dataset.
     """
     lengths = env.library.lengths
     tracked, done = [], 0
-    order = waves(lengths, env.num_envs)
+    order = waves(lengths if times is None else lengths - times.to(lengths), env.num_envs)
     for ids in order:
-        tracked.append(track_clips(env, policy, ids, _within(progress, done, len(lengths))))
+        report = _within(progress, done, len(lengths))
+        starts = None if times is None else times[ids.to(times.device)]
+        tracked.append(track_clips(env, policy, ids, report, times=starts, observer=observe(ids)))
         done += len(ids)
         if progress is not None:
             progress(done, len(lengths))

@@ -7,6 +7,7 @@ says why.
 from __future__ import annotations
 
 import dataclasses
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,47 @@ def record_rollout(
         return Recording(None, names, f"no video: {error}")
     write_gif(out_path, shown, options.fps, options.max_bytes)
     return Recording(str(out_path), names, "")
+
+
+def record_clips(
+    model_file: Optional[PathLike],
+    env_file: EnvFileConfig,
+    out_dir: PathLike,
+    motion_ids: Sequence[int],
+    *,
+    agent_config: Optional[AgentConfig] = None,
+    engine: str = "auto",
+    device: str = "cpu",
+    seed: int = 0,
+    options: VideoOptions = VideoOptions(fps=30.0, max_seconds=120.0),
+) -> List[Path]:
+    """Records clips as one MP4 each, whole or up to `options.max_seconds`.
+
+    Args:
+        motion_ids: places in the dataset.
+        out_dir: of the files, `<class>_<clip>.mp4`.
+
+    Raises:
+        ConfigError: nothing can draw or encode here.
+        DataError: environment, dataset or model cannot be used.
+    """
+    from parc_core.video.mp4 import check_encoder, write_mp4
+
+    check_encoder()
+    chosen = _chosen(env_file, motion_ids, None, options.max_seconds)
+    each = dataclasses.replace(options, max_seconds=options.max_seconds + _HOLD_S * len(chosen))
+    tracks, character = _record(model_file, env_file, chosen, agent_config, engine, device, seed, each)
+    paths: List[Path] = []
+    for track, motion in zip(tracks, chosen):
+        try:
+            (images,) = _pictures([track], character, options, _label(model_file))
+        except CannotRenderError as error:
+            raise ConfigError(f"no video: {error}") from error
+        name = re.sub(r"[^\w.-]+", "_", track.name)[:120]
+        same = [path for path in paths if path.stem == name]
+        paths.append(Path(out_dir) / f"{name}{f'_{motion}' if same else ''}.mp4")
+        write_mp4(paths[-1], images, round(options.fps))
+    return paths
 
 
 def choose_motions(evaluation: EvalResult, max_seconds: float, count: int = MAX_CLIPS) -> List[int]:

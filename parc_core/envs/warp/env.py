@@ -60,6 +60,7 @@ class FusedTrackingEnv(TrackingEnv):
     ) -> None:
         wp.init()
         super().__init__(config, engine, kinematics, library, terrain, seed, layout)
+        self.pd_targets = engine.pd_targets
         self._build_steps()
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._everyone = view(everyone)
