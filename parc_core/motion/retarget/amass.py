@@ -14,9 +14,9 @@ import numpy as np
 from parc_core.errors import DataError
 from parc_core.motion.formats.npz import read_arrays
 from parc_core.motion.formats.numbers import array, expect_shape, frame_rate
-from parc_core.motion.retarget.geometry import conj
+from parc_core.motion.retarget.geometry import conj, unit
 from parc_core.motion.retarget.source import SourceMotion
-from parc_core.motion.skeleton import multiply, posed
+from parc_core.motion.skeleton import multiply, posed, rotate
 
 _BODY = 22
 _POSE_SIZES = (66, 72, 156, 159, 165)
@@ -51,6 +51,9 @@ JOINTS: Tuple[Tuple[str, str, Tuple[float, float, float]], ...] = (
 Proportions of our own: those of a mean adult as SMPL's tools draw it (the offsets of `smpl_humanoid.xml` in the PHC
 project, BSD-3-Clause), made symmetric and rounded to 5 mm. They are not the body model's data, and know no `betas`.
 """
+_ANKLES = [joint for joint, (name, _, _) in enumerate(JOINTS) if name.endswith("_ankle")]
+_PLAINLY = 0.7  # cosine
+_Y_TO_Z = np.array([np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)])
 _PELVIS_ABOVE_TRANS = 0.02  # m: `trans` is where the model's origin is, not its pelvis
 _SOLE = 0.07  # m from the ankle joint down to the sole
 _SCALES = (0.7, 1.4)  # of a body, against the mean one
@@ -65,7 +68,9 @@ def is_amass(names: FrozenSet[str]) -> bool:
 
 
 def read_amass(data: bytes, where: str) -> SourceMotion:
-    """The motion of an archive of which `is_amass` holds, with the mean body scaled to stand on z = 0.
+    """The motion of an archive of which `is_amass` holds: the mean body, scaled to stand on z = 0.
+
+    Where y is up, it is turned to z.
 
     Args:
         data: the file's content.
@@ -89,8 +94,14 @@ def read_amass(data: bytes, where: str) -> SourceMotion:
     local[:, 0] = multiply(local[:, 0], np.broadcast_to(conj(_AXES), local[:, 0].shape))
     offsets = np.array([offset for _, _, offset in JOINTS])
     relative, rotations = posed(local, offsets, parents)
-    pelvis = trans + np.array([0.0, 0.0, _PELVIS_ABOVE_TRANS])
-    scale = _scale(pelvis[:, 2], relative)
+    pelvis, scale = trans + np.array([0.0, 0.0, _PELVIS_ABOVE_TRANS]), 1.0
+    if _stands_along_y(
+        relative
+    ):  # its ground's height is not known then: the pelvis of each model lies elsewhere
+        pelvis, relative = rotate(_Y_TO_Z, trans), rotate(_Y_TO_Z, relative)
+        rotations = multiply(np.broadcast_to(_Y_TO_Z, rotations.shape), rotations)
+    else:
+        scale = _scale(pelvis[:, 2], relative)
     rest, _ = posed(np.tile([0.0, 0.0, 0.0, 1.0], (1, _BODY, 1)), offsets, parents)
     return SourceMotion(
         names=tuple(name for name, _, _ in JOINTS),
@@ -100,6 +111,12 @@ def read_amass(data: bytes, where: str) -> SourceMotion:
         rest_positions=scale * rest[0],
         fps=frame_rate(found[rate].reshape(-1)[0] if found[rate].size == 1 else found[rate], where),
     )
+
+
+def _stands_along_y(relative: np.ndarray) -> bool:
+    """Whether y is up, as in the data of some who share AMASS's form; (T, J, 3) m from the pelvis."""
+    up = np.median(unit(-relative[:, _ANKLES].mean(axis=1)), axis=0)
+    return bool(up[1] > _PLAINLY)
 
 
 def _rotation_vectors(found: Dict[str, np.ndarray], where: str) -> np.ndarray:
@@ -149,8 +166,7 @@ def _scale(height: np.ndarray, relative: np.ndarray) -> float:
         height: (T,) m of the pelvis.
         relative: (T, J, 3) m of the mean body's joints from its pelvis.
     """
-    ankles = [joint for joint, (name, _, _) in enumerate(JOINTS) if name.endswith("_ankle")]
-    depth = _SOLE - relative[:, ankles, 2].min(axis=1)
+    depth = _SOLE - relative[:, _ANKLES, 2].min(axis=1)
     upright = depth > 0.9 * depth.max()
     scale = float(np.percentile(height[upright] / depth[upright], 25))  # a quarter of them at least stands
     return scale if _SCALES[0] < scale < _SCALES[1] else 1.0

@@ -70,6 +70,23 @@ def test_tall_and_short_people_stand_on_the_ground(scale: float) -> None:
     assert abs(place(motion, "right_ankle")[2] - scale * 0.07) < 2e-3
 
 
+def test_y_up_is_turned_to_z_up() -> None:
+    """Without the turn that stands it up, as other sets of SMPL motions are: facing z there, -y here."""
+    values = standing()
+    values["poses"][:, :3] = 0
+    values["trans"] = np.tile([0.5, 1.0, 2.0], (8, 1))
+    motion = read(values)
+    assert np.allclose(place(motion, "pelvis"), [0.5, -2.0, 1.0], atol=1e-6)
+    toes = place(motion, "right_foot") - place(motion, "right_ankle")
+    assert np.allclose(toes, [-0.025, -0.12, -0.05], atol=1e-6)
+    head = place(motion, "head") - place(motion, "pelvis")
+    assert head[2] > 0.5
+    assert motion.rotations is not None and motion.rest_positions is not None
+    bone = motion.rest_positions[motion.names.index("left_knee")] - motion.rest_positions[1]
+    reached = rotate(motion.rotations[:, 1], bone)
+    assert np.allclose(reached, motion.positions[:, 4] - motion.positions[:, 1], atol=1e-9)
+
+
 def test_newer_keys_and_objects_beside_them(tmp_path: Any) -> None:
     values = standing()
     poses = values.pop("poses")
