@@ -100,7 +100,7 @@ class _Converter:
             data = read_regular(source, MAX_FILE_BYTES)
         except OSError as error:
             raise DataError(f"{where}: cannot be read ({error.strerror or error})") from error
-        clips = self._captures.convert(data, where, self._how.allow_implausible)
+        clips = self._captures.convert(source, data, where, self._how.allow_implausible)
         if clips is None:
             self._convert_own(data, where, target, report)
             return

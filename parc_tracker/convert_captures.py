@@ -19,13 +19,15 @@ from parc_core.motion.clip import MotionTerrain
 from parc_core.motion.formats.bvh import is_bvh, read_bvh
 from parc_core.motion.formats.completion import flat_terrain
 from parc_core.motion.plausibility import judge
-from parc_core.motion.retarget.axes import source_of_bvh
+from parc_core.motion.retarget.axes import in_metres
+from parc_core.motion.retarget.captures import read_capture, retargeted
+from parc_core.motion.retarget.climbs import boxes_beside
 from parc_core.motion.retarget.measures import DEFAULT_LIMITS, ClipMeter, Measures, check_limits
 from parc_core.motion.retarget.result import RetargetedMotion
 from parc_core.motion.retarget.retarget import Retargeter
 from parc_core.motion.skeleton import Skeleton
 
-SUFFIXES = (".bvh",)
+SUFFIXES = (".bvh", ".npy")
 """Of motion capture files in folders."""
 MAX_SECONDS = 10.0
 
@@ -93,28 +95,40 @@ class CaptureConverter:
         self._retargeter: Retargeter | None = None
         self._meter = ClipMeter(character)
 
-    def convert(self, data: bytes, where: str, allow_implausible: bool) -> list[CapturedClip] | None:
+    def convert(
+        self, file: Path, data: bytes, where: str, allow_implausible: bool
+    ) -> list[CapturedClip] | None:
         """The clips of a file, None where it is no motion capture.
+
+        Args:
+            file: where it lies: boxes beside it are its terrain.
+            data: its content, which says what it is.
+            where: its name for messages.
+            allow_implausible: also clips that cannot be right.
 
         Raises:
             DataError: it cannot be read, or its skeleton cannot be matched.
         """
-        retargeted = self._retargeted(data, where)
-        if retargeted is None:
+        whole = self._retargeted(file, data, where)
+        if whole is None:
             return None
-        pieces = retargeted.pieces(self._options.max_seconds)
+        pieces = whole.pieces(self._options.max_seconds)
         endings = [f"_part{k}" if len(pieces) > 1 else "" for k in range(1, len(pieces) + 1)]
         return [
             self._judged(ending, piece, where, allow_implausible)
             for ending, piece in zip(endings, pieces, strict=True)
         ]
 
-    def _retargeted(self, data: bytes, where: str) -> RetargetedMotion | None:
+    def _retargeted(self, file: Path, data: bytes, where: str) -> RetargetedMotion | None:
         if not is_bvh(data):
-            return None
+            capture = read_capture(data, where, self._character)
+            if capture is None:
+                return None
+            boxes = boxes_beside(file) if capture.source.rotations is None else None
+            return retargeted(capture, self._character, where, boxes, self._options.skeleton)
         if self._retargeter is None:
             self._retargeter = Retargeter(self._character)
-        source, mapping = source_of_bvh(read_bvh(data, where), where, self._options.skeleton)
+        source, mapping = in_metres(read_bvh(data, where), where, self._options.skeleton)
         return self._retargeter.retarget(source, mapping, where=where)
 
     def _judged(

@@ -8,13 +8,14 @@ _RETARGET = (
     "its skeleton is another: retarget it to this character first, and save root_pos, root_rot, joint_rot and fps "
     "(docs/data.md says how)"
 )
+_CONVERT = "convert it: parc-tracker convert FILE --out FOLDER"
 _BEGINNINGS = (
-    (b"HIERARCHY", "a BVH motion capture file; convert it: parc-tracker convert FILE --out FOLDER"),
+    (b"HIERARCHY", f"a BVH motion capture file; {_CONVERT}"),
     (b"Kaydara FBX", f"an FBX file; {_RETARGET}"),
     (b"; FBX", f"an FBX file; {_RETARGET}"),
     (b"glTF", f"a glTF file; {_RETARGET}"),
     (b"\x89HDF", f"an HDF5 file, not a motion of this character; {_RETARGET}"),
-    (b"\x93NUMPY", f"a single numpy array (.npy), not a motion; {_RETARGET}"),
+    (b"\x93NUMPY", f"a numpy file (.npy); if it is motion capture, {_CONVERT}"),
     (b"\x02\x50", f"a C3D file of markers; {_RETARGET}"),
     (b"MATLAB ", f"a MATLAB file; {_RETARGET}"),
     (b"\x1f\x8b", "compressed with gzip; decompress it first (gunzip)"),
@@ -24,8 +25,6 @@ _BEGINNINGS = (
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself; fetch it: git lfs pull"),
     (b"<", "XML or HTML, not a motion; download the file itself"),
 )
-AMASS_KEYS = frozenset(("poses", "trans"))
-AMASS = f"an AMASS motion (poses and trans of the SMPL body model); {_RETARGET}"
 _LOOK = 4096
 
 

@@ -27,11 +27,11 @@ JOINTS: Tuple[Tuple[str, str, Tuple[float, float, float]], ...] = (
     ("left_hip", "pelvis", (-0.005, 0.07, -0.09)),
     ("right_hip", "pelvis", (-0.005, -0.07, -0.09)),
     ("spine1", "pelvis", (-0.025, 0.0, 0.11)),
-    ("left_knee", "left_hip", (-0.005, 0.035, -0.38)),
-    ("right_knee", "right_hip", (-0.005, -0.035, -0.38)),
+    ("left_knee", "left_hip", (-0.005, 0.01, -0.38)),
+    ("right_knee", "right_hip", (-0.005, -0.01, -0.38)),
     ("spine2", "spine1", (0.0, 0.0, 0.135)),
-    ("left_ankle", "left_knee", (-0.045, -0.015, -0.4)),
-    ("right_ankle", "right_knee", (-0.045, 0.015, -0.4)),
+    ("left_ankle", "left_knee", (-0.045, 0.01, -0.4)),
+    ("right_ankle", "right_knee", (-0.045, -0.01, -0.4)),
     ("spine3", "spine2", (0.025, 0.0, 0.055)),
     ("left_foot", "left_ankle", (0.12, 0.025, -0.05)),
     ("right_foot", "right_ankle", (0.12, -0.025, -0.05)),
@@ -41,15 +41,17 @@ JOINTS: Tuple[Tuple[str, str, Tuple[float, float, float]], ...] = (
     ("head", "neck", (0.05, 0.0, 0.065)),
     ("left_shoulder", "left_collar", (-0.01, 0.095, 0.03)),
     ("right_shoulder", "right_collar", (-0.01, -0.095, 0.03)),
-    ("left_elbow", "left_shoulder", (-0.025, 0.26, -0.015)),
-    ("right_elbow", "right_shoulder", (-0.025, -0.26, -0.015)),
-    ("left_wrist", "left_elbow", (0.0, 0.25, 0.01)),
-    ("right_wrist", "right_elbow", (0.0, -0.25, 0.01)),
+    ("left_elbow", "left_shoulder", (-0.025, 0.26, 0.0)),
+    ("right_elbow", "right_shoulder", (-0.025, -0.26, 0.0)),
+    ("left_wrist", "left_elbow", (0.0, 0.25, 0.0)),
+    ("right_wrist", "right_elbow", (0.0, -0.25, 0.0)),
 )
 """Name, parent and offset (m; x forward, y left, z up) of each joint in the T-pose, in SMPL's order.
 
 Proportions of our own: those of a mean adult as SMPL's tools draw it (the offsets of `smpl_humanoid.xml` in the PHC
-project, BSD-3-Clause), made symmetric and rounded to 5 mm. They are not the body model's data, and know no `betas`.
+project, BSD-3-Clause), made symmetric and rounded to 5 mm, knees and elbows on the way from hip to ankle and from
+shoulder to wrist, so that straight limbs bend in no plane but their hinge's. They are not the body model's data, and
+know no `betas`.
 """
 _ANKLES = [joint for joint, (name, _, _) in enumerate(JOINTS) if name.endswith("_ankle")]
 _PLAINLY = 0.7  # cosine

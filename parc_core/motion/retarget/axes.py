@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Tuple
+from typing import Dict, Tuple, Union
 
 import numpy as np
 
@@ -25,38 +25,45 @@ _TO_Z: Dict[str, np.ndarray] = {
 }
 
 
-def source_of_bvh(
-    bvh: BvhMotion, where: str, given: SkeletonConfig = NOTHING_GIVEN
+def in_metres(
+    raw: Union[BvhMotion, SourceMotion],
+    where: str,
+    given: SkeletonConfig = NOTHING_GIVEN,
+    custom: str = "y",
 ) -> Tuple[SourceMotion, JointMapping]:
-    """A BVH file's motion in metres, z up, and its joints' roles.
+    """A motion in metres, z up, and its joints' roles.
 
     Args:
-        bvh: the file's content.
+        raw: in its file's own units and axes.
         where: for messages.
         given: goes before what is guessed.
+        custom: the axis that is up in such files where the body does not tell it.
 
     Raises:
         DataError: joints not found, or a body of a size that fits no unit.
     """
-    mapping = map_joints(bvh.names, bvh.parents, where, given.joints)
-    scale = given.metres_per_unit or _guessed_scale(bvh, mapping, where)
-    turn = _TO_Z[given.up or _guessed_up(bvh, mapping)]
+    mapping = map_joints(raw.names, raw.parents, where, given.joints)
+    scale = given.metres_per_unit or _guessed_scale(raw, mapping, where)
+    turn = _TO_Z[given.up or _guessed_up(raw, mapping, custom)]
+    turns, rest = raw.rotations, raw.rest_positions
+    if turns is not None:
+        turns = multiply(multiply(np.broadcast_to(turn, turns.shape), turns), conj(turn))
     source = SourceMotion(
-        names=bvh.names,
-        parents=bvh.parents,
-        positions=rotate(turn, bvh.positions) * scale,
-        rotations=multiply(multiply(np.broadcast_to(turn, bvh.rotations.shape), bvh.rotations), conj(turn)),
-        rest_positions=rotate(turn, bvh.rest_positions) * scale,
-        fps=bvh.fps,
+        names=raw.names,
+        parents=raw.parents,
+        positions=rotate(turn, raw.positions) * scale,
+        rotations=turns,
+        rest_positions=None if rest is None else rotate(turn, rest) * scale,
+        fps=raw.fps,
     )
     return source, mapping
 
 
-def _guessed_scale(bvh: BvhMotion, mapping: JointMapping, where: str) -> float:
+def _guessed_scale(raw: Union[BvhMotion, SourceMotion], mapping: JointMapping, where: str) -> float:
     """The unit in which the legs are nearest to a grown-up's."""
     lengths = []
     for side in SIDES:
-        hip, knee, ankle = (bvh.positions[:, mapping[f"{side}_{part}"]] for part in ("hip", "knee", "ankle"))
+        hip, knee, ankle = (raw.positions[:, mapping[f"{side}_{part}"]] for part in ("hip", "knee", "ankle"))
         parts = np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(ankle - knee, axis=-1)
         lengths.append(float(np.median(parts)))
     length = max(float(np.mean(lengths)), 1e-9)
@@ -69,12 +76,12 @@ def _guessed_scale(bvh: BvhMotion, mapping: JointMapping, where: str) -> float:
     return scale
 
 
-def _guessed_up(bvh: BvhMotion, mapping: JointMapping) -> str:
+def _guessed_up(raw: Union[BvhMotion, SourceMotion], mapping: JointMapping, custom: str) -> str:
     """The axis along which people stand: from the ankles to the hips in the middle frame of all."""
     ankles, hips = (
-        0.5 * (bvh.positions[:, mapping[f"left_{part}"]] + bvh.positions[:, mapping[f"right_{part}"]])
+        0.5 * (raw.positions[:, mapping[f"left_{part}"]] + raw.positions[:, mapping[f"right_{part}"]])
         for part in ("ankle", "hip")
     )
     direction = np.median(unit(hips - ankles), axis=0)
     axis = int(np.argmax(np.abs(direction)))
-    return "xyz"[axis] if direction[axis] > _PLAIN else "y"  # the format's own custom
+    return "xyz"[axis] if direction[axis] > _PLAIN else custom

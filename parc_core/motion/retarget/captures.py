@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Mapping, Optional
+from typing import Optional
 
 import numpy as np
 
 from parc_core.character.model import Character
+from parc_core.config.skeleton_config import NOTHING_GIVEN, SkeletonConfig
 from parc_core.errors import DataError
 from parc_core.motion.clip import MotionClip
 from parc_core.motion.formats import npy
@@ -17,6 +18,7 @@ from parc_core.motion.formats.npz import array_names
 from parc_core.motion.formats.safe_pickle import describe
 from parc_core.motion.retarget.amass import is_amass, read_amass
 from parc_core.motion.retarget.amp import amp_clip
+from parc_core.motion.retarget.axes import in_metres
 from parc_core.motion.retarget.climbs import is_positions, read_positions, retarget_climb
 from parc_core.motion.retarget.mapping import map_joints
 from parc_core.motion.retarget.poselib import is_poselib, read_poselib
@@ -36,6 +38,8 @@ class Capture:
     clip: Optional[MotionClip] = None
     """The same with the character's (`fps` 0: as `source` says), where its skeleton is as good as that; without
     contacts."""
+    settled: bool = False
+    """Whether the file's form tells units and up axis."""
 
 
 def read_capture(data: bytes, where: str, character: Character) -> Optional[Capture]:
@@ -49,8 +53,15 @@ def read_capture(data: bytes, where: str, character: Character) -> Optional[Capt
     Raises:
         DataError: corrupt, or an array that is none of these.
     """
+    capture = _read(data, where, character)
+    if capture is not None:
+        capture.source.check(where)
+    return capture
+
+
+def _read(data: bytes, where: str, character: Character) -> Optional[Capture]:
     if data.startswith(NPZ_MAGIC):
-        return Capture(read_amass(data, where)) if is_amass(array_names(data, where)) else None
+        return Capture(read_amass(data, where), settled=True) if is_amass(array_names(data, where)) else None
     if not data.startswith(npy.MAGIC):
         return None
     value = npy.read_npy(data, where)
@@ -73,7 +84,7 @@ def retargeted(
     character: Character,
     where: str,
     boxes: Optional[Triangles] = None,
-    given: Optional[Mapping[str, str]] = None,
+    given: SkeletonConfig = NOTHING_GIVEN,
 ) -> RetargetedMotion:
     """What was read as the character's motion, at 30 frames per second.
 
@@ -82,7 +93,7 @@ def retargeted(
         character: whose motion it becomes.
         where: for messages.
         boxes: that it moves on, in its frame of reference; by default level ground.
-        given: joint name by role, see `map_joints`.
+        given: of its skeleton; units and up axis where a file may have any.
 
     Raises:
         DataError: no humanoid's motion.
@@ -92,6 +103,9 @@ def retargeted(
         return Retargeter(character).own(clip)
     source = capture.source
     if boxes is not None:
-        return retarget_climb(source, boxes, character, where, given)
-    mapping = map_joints(source.names, source.parents, where, given)
+        return retarget_climb(source, boxes, character, where, given.joints)
+    if capture.settled:
+        mapping = map_joints(source.names, source.parents, where, given.joints)
+    else:
+        source, mapping = in_metres(source, where, given, custom="z")
     return Retargeter(character).retarget(source, mapping, None, where)

@@ -12,6 +12,8 @@ from parc_core import rotations
 from parc_core.errors import DataError
 from parc_core.motion.formats.numbers import MAX_FPS
 
+_FARTHEST = 1e6  # m: beyond it nothing is precise
+
 
 @dataclass(frozen=True)
 class SourceMotion:
@@ -47,8 +49,10 @@ class SourceMotion:
                 continue
             if values.shape != shape:
                 raise DataError(f"{where}: {name} has shape {list(values.shape)}, {list(shape)} is needed")
-            if not np.isfinite(values).all():
-                raise DataError(f"{where}: {name} holds numbers that are not finite")
+            if not (np.abs(values) < _FARTHEST).all():
+                raise DataError(
+                    f"{where}: {name} holds numbers that are not finite, or farther than {_FARTHEST:g}"
+                )
         if count < 2:
             raise DataError(f"{where}: {count} frame(s), a motion needs at least 2")
         if not 0 < self.fps <= MAX_FPS:

@@ -10,7 +10,7 @@ import pytest
 from parc_core.config.skeleton_config import NOTHING_GIVEN, SkeletonConfig
 from parc_core.errors import DataError
 from parc_core.motion.formats.bvh import read_bvh
-from parc_core.motion.retarget.axes import source_of_bvh
+from parc_core.motion.retarget.axes import in_metres
 from parc_core.motion.retarget.mapping import map_joints
 from parc_core.motion.retarget.result import RetargetedMotion, RetargetOptions
 from parc_core.motion.retarget.retarget import retarget
@@ -40,7 +40,7 @@ POSES = {
 
 
 def retargeted(text: str, given: SkeletonConfig = NOTHING_GIVEN, **options: float) -> RetargetedMotion:
-    source, mapping = source_of_bvh(read_bvh(text.encode(), "a.bvh"), "a.bvh", given)
+    source, mapping = in_metres(read_bvh(text.encode(), "a.bvh"), "a.bvh", given)
     return retarget(source, mapping, CHARACTER, RetargetOptions(**options))  # type: ignore[arg-type]
 
 
@@ -170,7 +170,7 @@ def test_positions_alone_do() -> None:
 
 def test_terrain_is_scaled_and_stood_on() -> None:
     """On a block of half a metre the feet stand on the block."""
-    source, mapping = source_of_bvh(read_bvh(bvh_text(POSES, N, scale=80.0).encode(), "a"), "a")
+    source, mapping = in_metres(read_bvh(bvh_text(POSES, N, scale=80.0).encode(), "a"), "a")
     up = np.array([0.0, 0.0, 0.4])
     source = replace(source, positions=source.positions + up)
     block = Heightfield(np.full((6, 6), 0.4, np.float32), np.array([-1.0, -1.0], np.float32), 0.4)
@@ -196,7 +196,7 @@ def test_feet_that_slide_in_the_source_keep_their_place() -> None:
 
 def test_swapped_sides_are_told() -> None:
     text = bvh_text(POSES, N)
-    source, mapping = source_of_bvh(read_bvh(text.encode(), "a.bvh"), "a.bvh")
+    source, mapping = in_metres(read_bvh(text.encode(), "a.bvh"), "a.bvh")
     mirrored = replace(
         source, positions=source.positions * np.array([1.0, -1.0, 1.0]), rotations=None, rest_positions=None
     )
