@@ -39,11 +39,12 @@ FAULTS = {
     ("stop", "rank"): "SIGSTOP of a rank",
     ("kill", "launcher"): "SIGKILL of the launcher",
     ("terminate", "launcher"): "SIGTERM of the launcher",
-    ("stop", "launcher"): "SIGSTOP of the launcher",
+    ("stop", "launcher"): "SIGSTOP of the launcher, for a while",
     ("kill", "supervisor"): "SIGKILL of the supervisor",
     ("terminate", "supervisor"): "SIGTERM of the supervisor",
 }
 SIGNALS = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM, "stop": signal.SIGSTOP}
+PAUSE = 25.0  # s for which a launcher is stopped: its ranks do without it
 GONE = 30.0  # s that the processes of an attempt may take to leave
 GONE_AT_MOST = 180.0  # s after which those that are still there are killed by us
 START = 300.0  # s until a training (again) trains
@@ -195,17 +196,30 @@ def _fault(training: Training, what: Any, chance: random.Random) -> Optional[Dic
     old = [*ranks, *family["launcher"]]
     began = time.monotonic()
     send(target, SIGNALS[how])
-    gone = _until_gone(old, training, began)
-    done = not training.until(0, begun + 1)
+    goes_on = (how, whom) == ("stop", "launcher") and _goes_on(training, target, old)
+    gone = None if goes_on else _until_gone(old, training, began)
+    done = not training.until(0, begun + (not goes_on))
     lost, _ = samples_lost(training.progress)
     return {
         "how": how,
         "whom": whom,
         "rank": rank,
+        "goes_on": goes_on,
         "gone_after": None if gone is None else round(gone, 1),
-        "trains_after": None if done else round(time.monotonic() - began, 1),
+        "trains_after": None if done or goes_on else round(time.monotonic() - began, 1),
         "samples_lost": lost - lost_before,
     }
+
+
+def _goes_on(training: Training, launcher: int, family: List[int]) -> bool:
+    """Whether a training makes samples while its launcher is stopped, and all are there when that continues."""
+    time.sleep(PAUSE / 2)
+    then = newest_samples(training.progress)
+    time.sleep(PAUSE / 2)
+    moved = newest_samples(training.progress) > then
+    send(launcher, signal.SIGCONT)
+    time.sleep(2.0)
+    return moved and (all(alive(pid) for pid in family) or training.supervisor.poll() == 0)
 
 
 def _until_gone(pids: List[int], training: Training, began: float) -> Optional[float]:
@@ -259,14 +273,13 @@ def _too_much(row: Dict[str, Any]) -> bool:
 
 
 def _too_long(row: Dict[str, Any]) -> bool:
-    """A launcher that is stopped is none of the processes that look after each other: the supervisor ends it."""
-    if (row["how"], row["whom"]) == ("stop", "launcher"):
-        return row["gone_after"] is None
-    return row["gone_after"] is None or row["gone_after"] > GONE
+    return not row["goes_on"] and (row["gone_after"] is None or row["gone_after"] > GONE)
 
 
 def _in_words(row: Dict[str, Any]) -> str:
     what = FAULTS[row["how"], row["whom"]] + (f" ({row['rank']})" if row["whom"] == "rank" else "")
+    if row["goes_on"]:
+        return f"{what}: goes on, {row['samples_lost']:,} samples lost"
     again = "done" if row["trains_after"] is None else f"trains again after {row['trains_after']} s"
     gone = "had to be killed" if row["gone_after"] is None else f"gone after {row['gone_after']} s"
     return f"{what}: {gone}, {again}, {row['samples_lost']:,} samples lost"

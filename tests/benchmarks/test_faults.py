@@ -300,8 +300,9 @@ def test_every_fault_and_every_rank_gets_its_turn():
     assert plan != plan_faults(33, 2, random.Random(4))
 
 
-def fault(how="kill", whom="rank", gone=3.0, lost=0):
+def fault(how="kill", whom="rank", gone=3.0, lost=0, goes_on=False):
     return {
+        "goes_on": goes_on,
         "how": how,
         "whom": whom,
         "rank": 1,
@@ -313,7 +314,11 @@ def fault(how="kill", whom="rank", gone=3.0, lost=0):
 
 def test_what_must_not_be_is_a_line():
     done = {"finished": True, "damaged": [], "left": 0}
-    good = [fault(lost=SAMPLES_BETWEEN_CHECKPOINTS), fault("stop", "launcher", gone=140.0), fault(gone=30.0)]
+    good = [
+        fault(lost=SAMPLES_BETWEEN_CHECKPOINTS),
+        fault("stop", "launcher", None, goes_on=True),
+        fault(gone=30.0),
+    ]
     assert problems(good, [done]) == []
     bad = [
         fault(lost=SAMPLES_BETWEEN_CHECKPOINTS + 1),
