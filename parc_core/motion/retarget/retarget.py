@@ -18,7 +18,7 @@ from parc_core.motion.retarget.geometry import conj, continuous, from_rotation_v
 from parc_core.motion.retarget.hands import held, palms
 from parc_core.motion.retarget.mapping import JointMapping
 from parc_core.motion.retarget.result import DEFAULT_OPTIONS, RetargetedMotion, RetargetOptions
-from parc_core.motion.retarget.source import SourceMotion, resampled
+from parc_core.motion.retarget.source import SourceMotion, resampled, without_rest_frame
 from parc_core.motion.retarget.stance import GroundHeight, edges, ground_of, planted, steady, touching
 from parc_core.motion.skeleton import Skeleton, beyond_range, body_poses, multiply, rotate
 from parc_core.motion.synthetic.curves import smooth_below
@@ -80,7 +80,7 @@ class Retargeter:
         """See the function of this name; `where` is the motion's name for messages."""
         source.check(where)
         scale = self._options.scale or self.leg_length() / leg_length(source, mapping, where)
-        source = _scaled(resampled(source, self._options.fps), scale)
+        source = _scaled(resampled(without_rest_frame(source), self._options.fps), scale)
         if terrain is not None:
             terrain = Heightfield(
                 terrain.hf * np.float32(scale), terrain.min_point * np.float32(scale), terrain.dx * scale

@@ -13,6 +13,8 @@ from parc_core.errors import DataError
 from parc_core.motion.formats.numbers import MAX_FPS
 
 _FARTHEST = 1e6  # m: beyond it nothing is precise
+_LOOK = 6  # frames
+_JUMP_M_S, _JUMP_RATIO = 10.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,19 @@ class SourceMotion:
             )
         if (self.parents >= np.arange(joints)).any() or (self.parents < -1).any():
             raise DataError(f"{where}: a joint stands before its parent")
+
+
+def without_rest_frame(source: SourceMotion) -> SourceMotion:
+    """The motion without its first frame, where that is only a pose of the skeleton, such as CMU's T-poses."""
+    n = min(source.num_frames, _LOOK)
+    if n < _LOOK:
+        return source
+    moves = np.linalg.norm(np.diff(source.positions[:n], axis=0), axis=-1).max(axis=1)
+    jumps = moves[0] * source.fps > _JUMP_M_S and moves[0] > _JUMP_RATIO * moves[1:].max()
+    if not jumps:
+        return source
+    turns = source.rotations
+    return replace(source, positions=source.positions[1:], rotations=None if turns is None else turns[1:])
 
 
 def resampled(source: SourceMotion, fps: int) -> SourceMotion:

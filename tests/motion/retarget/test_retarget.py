@@ -207,6 +207,13 @@ def test_swapped_sides_are_told() -> None:
         retarget(mirrored, mapping, CHARACTER)
 
 
+def test_a_first_frame_in_rest_pose_is_left_out() -> None:
+    down = {key: np.concatenate([[0.0], angles]) for key, angles in ARM_DOWN.items()}
+    result = retargeted(bvh_text(down, N + 1))
+    assert result.clip.num_frames == N
+    assert np.allclose(vector(result, "left_upper_arm")[0], [-1.3, 0, 0], atol=0.02)
+
+
 def test_resampling_is_linear_and_slerp() -> None:
     source = own_motion("walk")
     fine = resampled(source, 60)
