@@ -96,6 +96,12 @@ class Motions(Group):
     dataset_file: Place | None = key(
         TrackerConfig, "dataset_file", "Dataset", text="A motions.yaml to train on instead of motion folders."
     )
+    held_out: list[Place] = key(
+        TrackerConfig,
+        "held_out_motions",
+        "Held-out motions",
+        text="Clips that the training never sees, evaluated beside the others: motion folders, or one dataset.",
+    )
     min_num_frames: int = key(DatasetConfig, "min_num_frames", "Min. frames")
     max_terrain_dim_x: int | None = key(DatasetConfig, "max_terrain_dim_x", "Max. terrain size, x")
     max_terrain_dim_y: int | None = key(DatasetConfig, "max_terrain_dim_y", "Max. terrain size, y")
@@ -195,6 +201,13 @@ class Registration(Group):
         default=None,
         title="Min. completion rate",
         description="Share of clips that the model has to complete to become latest; empty = any.",
+        ge=0,
+        le=1,
+    )
+    min_held_out_completed: float | None = Field(
+        default=None,
+        title="Min. completion rate, held out",
+        description="The same share of the held-out motions; empty = any.",
         ge=0,
         le=1,
     )

@@ -54,6 +54,7 @@ def form_from_config(config: PathLike) -> Form:
             else [],
             **{name: getattr(dataset, name) for name in _LIMITS},
         }
+    motions["held_out"] = [_portable_path(path) for path in tracker.held_out_motions]
     values = {
         "motions": motions,
         "training": {
@@ -95,6 +96,7 @@ def write_configs(form: Form, folder: Path) -> Path:
         "model_name": form.registration.model_name,
         "gate": form.registration.model_dump(exclude={"model_name", "record"}, exclude_none=True),
         "record": form.registration.record,
+        "held_out_motions": expand_folders([expand(path) for path in form.motions.held_out]),
         **form.training.model_dump(),
     }
     if form.motions.dataset_file is not None:

@@ -10,10 +10,11 @@ from prefect import flow
 
 from parc_core.config.tracker_config import NEEDS_FOLDERS
 from parc_core.errors import ConfigError
+from parc_core.motion.dataset.held_out import about_held_out
 from parc_core.storage.references import local_path
 from tasks.cancel import RunEnded, watching_for_cancel
 from tasks.configs import emit_configs
-from tasks.dataset import build_dataset, given_dataset
+from tasks.dataset import build_dataset, given_dataset, warn_of_overlap
 from tasks.evaluate import evaluate
 from tasks.merge import merge_motions, name_what_was_left_out
 from tasks.record import record_motions
@@ -73,10 +74,13 @@ def _following(settings: Settings, done: dict[str, Any], number: int) -> Setting
 
 def _iteration(settings: Settings) -> dict[str, Any]:
     dataset = dataset_of(settings)
+    held_out = held_out_of(settings, dataset)
     configs = emit_configs(settings.tracker, dataset)
-    before = evaluate(configs, dataset)
-    training = train(configs, dataset, settings.max_samples, settings.trainer_python)
-    after = evaluate(configs, dataset, training["model"], before, settings.model_name, training["log"])
+    before = evaluate(configs, dataset, held_out=held_out)
+    training = train(configs, dataset, settings.max_samples, settings.trainer_python, held_out)
+    after = evaluate(
+        configs, dataset, training["model"], before, settings.model_name, training["log"], held_out
+    )
     recording = None
     if (
         settings.record
@@ -97,6 +101,23 @@ def dataset_of(settings: Settings) -> Result:
     """The dataset that is named, or one made of the motion folders."""
     if settings.create_dataset is None:
         return given_dataset(settings.dataset_file)
-    merged = merge_motions(settings.create_dataset)
+    return _dataset_of_folders(settings.create_dataset)
+
+
+def held_out_of(settings: Settings, dataset: Result) -> Result | None:
+    """The dataset of the clips that the training never sees, where there are any; the log names those that it sees."""
+    if settings.held_out_file:
+        held_out = given_dataset(settings.held_out_file)
+    elif settings.held_out is not None:
+        with about_held_out():
+            held_out = _dataset_of_folders(settings.held_out)
+    else:
+        return None
+    warn_of_overlap(dataset, held_out)
+    return held_out
+
+
+def _dataset_of_folders(config: dict[str, Any]) -> Result:
+    merged = merge_motions(config)
     name_what_was_left_out(merged)
-    return build_dataset(merged, settings.create_dataset)
+    return build_dataset(merged, config)

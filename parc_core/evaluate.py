@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,16 +50,32 @@ def evaluate_and_save(
     agent_config: AgentConfig,
     out_dir: PathLike,
     runner: Runner = Runner(),
+    held_out: Optional[PathLike] = None,
 ) -> EvaluationFiles:
     """Tracks every clip once and writes `evaluation.json`.
 
     Args:
         model_file: PARC's or our model.pt, or a checkpoint; None is the untrained policy.
+        held_out: dataset of clips that the training never saw, to be tracked beside the others.
 
     Raises:
         ConfigError, DataError: as `evaluate_model`.
     """
-    result = evaluate_model(
+    result = _evaluated(model_file, env_file, agent_config, runner)
+    if held_out is not None:
+        dm = dataclasses.replace(env_file.env.dm, motion_file=str(held_out))
+        unseen = dataclasses.replace(env_file, env=dataclasses.replace(env_file.env, dm=dm))
+        found = _evaluated(model_file, unseen, agent_config, runner)
+        result = dataclasses.replace(result, held_out=found)
+    path = Path(out_dir) / "evaluation.json"
+    result.save(path)
+    return EvaluationFiles(result, path)
+
+
+def _evaluated(
+    model_file: Optional[PathLike], env_file: EnvFileConfig, agent_config: AgentConfig, runner: Runner
+) -> EvalResult:
+    return evaluate_model(
         model_file,
         env_file,
         agent_config=agent_config,
@@ -68,9 +85,6 @@ def evaluate_and_save(
         progress=runner.progress,
         random_starts=runner.random_starts,
     )
-    path = Path(out_dir) / "evaluation.json"
-    result.save(path)
-    return EvaluationFiles(result, path)
 
 
 def evaluate_and_report(
@@ -84,6 +98,7 @@ def evaluate_and_report(
     before: Optional[EvalResult] = None,
     training_dir: Optional[PathLike] = None,
     settings: Optional[Mapping[str, Any]] = None,
+    held_out: Optional[PathLike] = None,
 ) -> EvaluationFiles:
     """`evaluate_and_save`, and `rollout.gif` and `report.html` with it.
 
@@ -92,11 +107,12 @@ def evaluate_and_report(
         before: evaluation of the model that the training started from, on the same clips.
         training_dir: folder of the training, for its curves.
         settings: shown at the end of the page.
+        held_out: as `evaluate_and_save`.
     """
     from parc_core.evaluation.report import write_report
     from parc_core.video.video import record_rollout
 
-    found = evaluate_and_save(model_file, env_file, agent_config, out_dir, runner)
+    found = evaluate_and_save(model_file, env_file, agent_config, out_dir, runner, held_out)
     recording = record_rollout(
         model_file,
         env_file,

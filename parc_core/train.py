@@ -189,6 +189,7 @@ def _train_locked(
     from parc_core.engines.memory import MemoryUse
     from parc_core.envs.factory import make_env
     from parc_core.training.fingerprint import training_fingerprint
+    from parc_core.training.held_out import make_held_out_clips
     from parc_core.training.trainer import RANK_STEP, Trainer, TrainerOptions
 
     if args.in_model_file is not None:  # its normalizer comes with it and stays
@@ -205,8 +206,9 @@ def _train_locked(
             in_model_file=args.in_model_file,
             fingerprint=training_fingerprint(args, env_file, agent_config),
         )
+        held_out = make_held_out_clips(args, env_file, agent_config, world.size, threads)
         # Refuses a folder of another training.
-        trainer = Trainer(env, agent_config, options, progress, stop, world, peers)
+        trainer = Trainer(env, agent_config, options, progress, stop, world, peers, held_out)
         if world.is_writer:
             remove_stale_in(folder)
             write_inputs(folder, args, env_file, agent_config)

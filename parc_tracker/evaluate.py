@@ -98,7 +98,10 @@ def run_evaluation(
             names = display_names(motion_file, read_motions_yaml(motion_file))
             places = [clip_place(name, names) for name in wanted.videos]
             runner = Runner(engine, device, wanted.seed, progress, wanted.random_starts)
-            found = evaluate_and_report(model, env_file, agent_config, out, runner, training_dir=folder)
+            held_out = held_out_beside(folder) if dataset is None else None
+            found = evaluate_and_report(
+                model, env_file, agent_config, out, runner, training_dir=folder, held_out=held_out
+            )
         places += [k for k in worst_first(found.result.clips)[: wanted.worst] if k not in places]
         videos: list[Path] = []
         if places:
@@ -132,6 +135,9 @@ def _show(found: EvaluationFiles, videos: Sequence[Path], wanted: Wanted) -> Non
         return
     print_table(table(found.result))
     print(success_lines(found.result))
+    if found.result.held_out is not None:
+        print_table(table(found.result.held_out, "Held-out clips, which the training never saw"))
+        print(success_lines(found.result.held_out))
     for name, path in [*files.items(), *(("mp4", path) for path in videos)]:
         if path is not None:
             print(f"{name:<8} {path}")
@@ -169,6 +175,17 @@ def success_lines(result: EvalResult) -> str:
             f"{100 * low:.0f}-{100 * high:.0f}%)"
         )
     return "\n".join(lines)
+
+
+def held_out_beside(folder: Path) -> Path | None:
+    """The dataset of the clips that the training beside the model never saw, where it names one that is here."""
+    if not (folder / ARGS_FILE).is_file():
+        return None
+    try:
+        named = read_train_args(folder / ARGS_FILE).held_out_dataset
+    except ConfigError:
+        return None  # of a training by another program
+    return Path(named) if named and Path(named).is_file() else None
 
 
 def trained_elsewhere(folder: Path, engine: str, device: str) -> str:
@@ -213,9 +230,9 @@ def _note(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def table(result: EvalResult) -> Table:
+def table(result: EvalResult, title: str = "Each clip once from its start") -> Table:
     """One row per clip, then the means."""
-    rows = Table(title="Each clip once from its start")
+    rows = Table(title=title)
     rows.add_column("motion")
     for name in ("tracked", "end time (s)", "joint error (m)", "return"):
         rows.add_column(name, justify="right")

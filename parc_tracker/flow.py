@@ -105,6 +105,10 @@ def show_result(result: dict[str, Any], as_json: bool = False) -> None:
         print_json({"model": registered, **numbers, "recording": recorded, "files": places})
         return
     print_table(comparison(before, after))
+    if before.held_out is not None and after.held_out is not None:
+        print_table(
+            comparison(before.held_out, after.held_out, "Held-out clips, which the training never saw")
+        )
     if len(result["iterations"]) > 1:
         print_table(iterations_table(result["iterations"]))
     for name, place in places.items():
@@ -137,9 +141,13 @@ def iterations_table(iterations: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-def comparison(before: EvalResult, after: EvalResult) -> Table:
+def comparison(
+    before: EvalResult,
+    after: EvalResult,
+    title: str = "Before → after training, each clip once from its start",
+) -> Table:
     """One row per motion and their mean: tracked share, joint error and return before → after."""
-    table = Table(title="Before → after training, each clip once from its start")
+    table = Table(title=title)
     table.add_column("motion")
     for name in ("tracked", "joint error (m)", "return"):
         table.add_column(name, justify="right")

@@ -10,12 +10,13 @@ from rich.text import Text
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.evaluation.result import percent
-from parc_core.registry.gate import metrics_of
+from parc_core.registry.gate import HELD_OUT_PREFIX, gated_numbers
 from parc_core.registry.models import heal_aliases, list_aliases, list_models, list_versions, resolve_model
 from parc_core.storage.store import Store
 from parc_tracker.tables import cell, printable
 
 _METRICS = ("clips", "completed_share", "mean_completed_fraction", "joint_error_completed_m", "mean_return")
+_HELD_OUT = HELD_OUT_PREFIX + "completed_share"
 
 
 def listed(store: Store, name: str | None) -> list[dict[str, Any]]:
@@ -58,11 +59,13 @@ def _row(store: Store, name: str, version: int, aliases: dict[str, int]) -> dict
         manifest = resolve_model(store, name, version)
     except DataError as error:
         return {**row, "error": str(error)}
-    metrics = metrics_of(manifest)
+    metrics = gated_numbers(manifest)
     return {
         **row,
         "created": manifest["created"],
-        "metrics": {key: metrics[key] for key in _METRICS if isinstance(metrics.get(key), int | float)},
+        "metrics": {
+            key: metrics[key] for key in (*_METRICS, _HELD_OUT) if isinstance(metrics.get(key), int | float)
+        },
         "gate": manifest.get("gate") or None,
     }
 
@@ -70,8 +73,10 @@ def _row(store: Store, name: str, version: int, aliases: dict[str, int]) -> dict
 def models_table(store: Store, rows: list[dict[str, Any]], every_version: bool) -> Table:
     """One row per model, or per version of one."""
     table = Table(title=cell(f"Models in {store.url}"))
-    for heading in ("model", "version", "aliases", "created", *_HEADINGS, "gate"):
-        table.add_column(heading, justify="right" if heading in ("version", *_HEADINGS) else "left")
+    unseen = ["held out"] if any(_HELD_OUT in row.get("metrics", {}) for row in rows) else []
+    headings = [*_HEADINGS, *unseen]
+    for heading in ("model", "version", "aliases", "created", *headings, "gate"):
+        table.add_column(heading, justify="right" if heading in ("version", *headings) else "left")
     for row in rows:
         words = [
             word if every_version or means == row["version"] else f"{word} = {means}"
@@ -80,9 +85,11 @@ def models_table(store: Store, rows: list[dict[str, Any]], every_version: bool) 
         ]
         cells = [row["name"], str(row["version"]), ", ".join(words)]
         if row["error"]:
-            table.add_row(*cells, "", *("" for _ in _HEADINGS), Text(printable(row["error"]), style="red"))
+            table.add_row(*cells, "", *("" for _ in headings), Text(printable(row["error"]), style="red"))
         else:
-            cells += [shown_time(row), *_numbers(row["metrics"]), _gate(row["gate"])]
+            share = row["metrics"].get(_HELD_OUT)
+            shown = ["" if share is None else percent(share)] if unseen else []
+            cells += [shown_time(row), *_numbers(row["metrics"]), *shown, _gate(row["gate"])]
             table.add_row(*map(cell, cells))
     return table
 

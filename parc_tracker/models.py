@@ -152,10 +152,12 @@ def register(
     from parc_core.registry.models import register_model, why_not_best
 
     files = _files_of(folder)
-    metrics = _metrics_of(files.get("evaluation.json"))
+    metrics, held_out = (_metrics_of(files.get("evaluation.json"), part) for part in ("", "held_out"))
     manifest: dict[str, Any] = {"lineage": {"registered_from": folder.name, "note": note}}
     if metrics:
         manifest["metrics"] = {"after": metrics}
+        if held_out:
+            manifest["metrics"]["held_out"] = {"after": held_out}
     place = _open(store)
     registered = register_model(
         place, name, files, manifest, tuple(alias or ("latest",)), gate=_rules(gate or [])
@@ -207,12 +209,20 @@ def _files_of(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _metrics_of(path: Path | None) -> dict[str, Any]:
-    """The summary of an evaluation; the clips of one by an earlier version are known by their names and lengths."""
+def _metrics_of(path: Path | None, part: str = "") -> dict[str, Any]:
+    """The summary of an evaluation; the clips of one by an earlier version are known by their names and lengths.
+
+    Args:
+        path: of the evaluation.
+        part: key of an evaluation inside it, which need not be there.
+    """
     if path is None:
         return {}
     try:
         content = json_text.parse(path.read_text(encoding="utf-8"))
+        if part and not content.get(part):
+            return {}
+        content = content[part] if part else content
         summary = dict(content["summary"])
         clips = sorted((str(clip["name"]), float(clip["length_s"])) for clip in content.get("clips", ()))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:

@@ -33,6 +33,8 @@ NAMED_FILES = ("env_config", "agent_config", "in_model_file")
 ARGUMENTS = ("num_envs", "max_samples", "device", "gpus", "engine", "seed")
 _ELSEWHERE = ("env_config", "agent_config", "dataset_file", "in_model_file", "create_dataset_config")
 """Keys of the tracker config that count by the content of what they name."""
+_NOT_EMITTED = ("held_out_motions",)
+"""Keys that shape neither the configs nor the training: what they name is evaluated beside it."""
 
 
 def _inputs(parameters: dict[str, Any]) -> Any:
@@ -41,7 +43,9 @@ def _inputs(parameters: dict[str, Any]) -> Any:
     contents = {
         name: sha256_file(path) for name in NAMED_FILES if (path := getattr(tracker, name)) is not None
     }
-    settings = {key: value for key, value in parameters["tracker"].items() if key not in _ELSEWHERE}
+    settings = {
+        key: value for key, value in parameters["tracker"].items() if key not in _ELSEWHERE + _NOT_EMITTED
+    }
     return [settings, contents, content_sha256(_character(tracker)), parameters["dataset"]["sha256"]]
 
 
@@ -95,8 +99,16 @@ def training_folder(configs: Result) -> Path:
     return work_folder() / "runs" / configs["run_key"]
 
 
-def configs_here(configs: Result, dataset: Result) -> tuple[EnvFileConfig, AgentConfig, TrainArgs]:
-    """The same configs with this machine's places; whatever they name is there afterwards."""
+def configs_here(
+    configs: Result, dataset: Result, held_out: Result | None = None
+) -> tuple[EnvFileConfig, AgentConfig, TrainArgs]:
+    """The same configs with this machine's places; whatever they name is there afterwards.
+
+    Args:
+        configs: the result of `emit_configs`.
+        dataset: the result of `build_dataset`.
+        held_out: the same of the clips that the training never sees.
+    """
     env_file = load_env_config(local_path(configs["dm_env"]))
     character = env_file.env.char_file
     ours = DATA_ROOT / character
@@ -106,11 +118,14 @@ def configs_here(configs: Result, dataset: Result) -> tuple[EnvFileConfig, Agent
     env_file = localize_env(env_file, character, dataset_here(dataset), folder)
     parent = configs["in_model_file"]
     args = training_args(
-        folder, in_model_file=str(local_path(parent)) if parent else None, **configs["arguments"]
+        folder,
+        in_model_file=str(local_path(parent)) if parent else None,
+        held_out_dataset=str(dataset_here(held_out)) if held_out else None,
+        **configs["arguments"],
     )
     return env_file, load_agent_config(local_path(configs["agent_config"])), args
 
 
-def write_here(configs: Result, dataset: Result) -> dict[str, Path]:
+def write_here(configs: Result, dataset: Result, held_out: Result | None = None) -> dict[str, Path]:
     """Writes what the trainer on this machine reads into the training's folder; paths by file name."""
-    return write_request(*configs_here(configs, dataset))
+    return write_request(*configs_here(configs, dataset, held_out))

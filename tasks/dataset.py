@@ -14,6 +14,7 @@ from parc_core.config.schema import from_mapping
 from parc_core.errors import DataError
 from parc_core.motion.dataset.build import build_dataset as build
 from parc_core.motion.dataset.dataset_file import MotionsFile, read_motions_yaml, write_motions_yaml
+from parc_core.motion.dataset.held_out import overlap_warning
 from parc_core.storage.references import fetch, file_ref, local_path, work_folder
 from parc_core.storage.store import Store
 from parc_core.system.files import PathLike, content_sha256
@@ -99,6 +100,13 @@ def dataset_here(dataset: Result) -> Path:
     if bad:
         raise DataError(f"{Store().uri(bad[0])}: gone or damaged; run again with refresh merge_motions")
     return path
+
+
+def warn_of_overlap(dataset: Result, held_out: Result) -> None:
+    """Names held-out clips that the training sees, too, in the log of the flow."""
+    warning = overlap_warning(dataset_here(dataset), dataset_here(held_out))
+    if warning:
+        get_run_logger().warning(warning)
 
 
 def given_dataset(dataset_file: PathLike) -> Result:

@@ -42,6 +42,7 @@ def _inputs(parameters: dict[str, Any]) -> Any:
         parameters.get("model"),
         _evaluation_of(parameters.get("before")),
         parameters.get("model_name"),
+        *([parameters["held_out"]["sha256"]] if parameters.get("held_out") else []),
     ]
 
 
@@ -57,6 +58,7 @@ def evaluate(
     before: Result | None = None,
     model_name: str = "",
     log_txt: Ref | None = None,
+    held_out: Result | None = None,
 ) -> Result:
     """Plays every clip of the dataset and measures how well the model follows.
 
@@ -67,11 +69,13 @@ def evaluate(
         before: an earlier evaluation, to compare with in the report.
         model_name: title of the report.
         log_txt: reference to the training's table, for the report's curves.
+        held_out: dataset of clips that the training never sees, to be evaluated beside the others.
 
     A trained model gets a video and a report, too.
 
     Returns:
-        `evaluation` (reference to its JSON), `summary`, `report` and `video` (references or None).
+        `evaluation` (reference to its JSON), `summary`, `report` and `video` (references or None); with held-out clips
+        `held_out`, the summary of those.
     """
     log = get_run_logger()
     inputs = {
@@ -80,9 +84,11 @@ def evaluate(
         "model": model,
         "before": before,
         "model_name": model_name,
+        "held_out": held_out,
     }
     folder = work_folder() / "evaluations" / content_key("", "", _inputs(inputs))[1:17]
-    env_file, agent_config, args = configs_here(configs, dataset)
+    env_file, agent_config, args = configs_here(configs, dataset, held_out)
+    unseen = args.held_out_dataset
 
     def progress(done: int, total: int) -> None:
         check_cancelled()
@@ -90,7 +96,7 @@ def evaluate(
 
     runner = Runner(args.engine, args.device, args.seed, progress)
     if model is None:
-        found = evaluate_and_save(args.in_model_file, env_file, agent_config, folder, runner)
+        found = evaluate_and_save(args.in_model_file, env_file, agent_config, folder, runner, unseen)
     else:
         found = evaluate_and_report(
             local_path(model),
@@ -102,8 +108,10 @@ def evaluate(
             before=load(local_path(before["evaluation"])) if before else None,
             training_dir=local_path(log_txt).parent if log_txt else None,
             settings={"environment": to_mapping(env_file), "agent": to_mapping(agent_config)},
+            held_out=unseen,
         )
-    log.info(_headline(found.result.summary))
+    for line in _headlines(found.result):
+        log.info(line)
     if found.note:
         log.warning(found.note)
     result = {
@@ -112,6 +120,8 @@ def evaluate(
         "report": file_ref(found.report) if found.report else None,
         "video": file_ref(found.video) if found.video else None,
     }
+    if found.result.held_out is not None:
+        result["held_out"] = asdict(found.result.held_out.summary)
     title = model_name if model else "before training"
     page = _page(title, found.result, result)
     show_page("evaluation", page, f"Evaluation: {title}, each clip played once")
@@ -124,16 +134,25 @@ def _page(title: str, evaluation: EvalResult, result: Result) -> str:
     return "\n".join(
         [
             f"# Evaluation: {title}",
-            _headline(evaluation.summary),
+            "  \n".join(_headlines(evaluation)),
             "",
             *_worst(evaluation.clips),
+            "",
+            *(_worst(evaluation.held_out.clips, "held-out clips") if evaluation.held_out else []),
             "",
             *(file_line(name, result[name]) for name in ("report", "video", "evaluation") if result[name]),
         ]
     )
 
 
-def _worst(clips: Sequence[ClipResult]) -> list[str]:
+def _headlines(evaluation: EvalResult) -> list[str]:
+    lines = [_headline(evaluation.summary)]
+    if evaluation.held_out is not None:
+        lines.append(f"held out: {_headline(evaluation.held_out.summary)}")
+    return lines
+
+
+def _worst(clips: Sequence[ClipResult], what: str = "clips") -> list[str]:
     """The clips that need a look first, as a table: lost earliest, then tracked worst."""
     worst = sorted(clips, key=lambda clip: (clip.completed, clip.completed_fraction, -clip.joint_error_m))
     rows = [
@@ -141,7 +160,7 @@ def _worst(clips: Sequence[ClipResult]) -> list[str]:
         f"{_cell(clip.end_reason)} |"
         for clip in worst[:WORST]
     ]
-    title = f"## The {len(rows)} worst of {len(clips)} clips" if len(rows) < len(clips) else "## All clips"
+    title = f"## The {len(rows)} worst of {len(clips)} {what}" if len(rows) < len(clips) else f"## All {what}"
     head = ["| clip | tracked | joint error (m) | end |", "|---|---|---|---|"]
     return [title, "", *head, *rows]
 

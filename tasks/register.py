@@ -38,7 +38,14 @@ def _inputs(parameters: dict[str, Any]) -> Any:
         [parameters[name]["summary"] for name in ("before", "after")],
         parameters.get("gate") or {},
         parameters.get("recording") and parameters["recording"]["recording"],
+        *([held_out] if (held_out := _held_out(parameters["before"], parameters["after"])) else []),
     ]
+
+
+def _held_out(before: Result, after: Result) -> dict[str, Any]:
+    """The numbers on clips that the training never saw, before and after it; empty without any."""
+    parts = {"before": before.get("held_out"), "after": after.get("held_out")}
+    return {when: numbers for when, numbers in parts.items() if numbers}
 
 
 @stage(name="register model", runs=("parc_core.registry.models",), inputs=_inputs, lease=by_result)
@@ -78,7 +85,7 @@ def register(
             ref["uri"].rpartition("/")[2]: local_path(ref) for ref in (after["report"], after["video"]) if ref
         },
     }
-    manifest = {
+    manifest: dict[str, Any] = {
         "action_mode": load_env_config(local_path(configs["dm_env"])).env.action_mode,
         "lineage": {
             "dataset": dataset,
@@ -91,6 +98,9 @@ def register(
         },
         "metrics": {"before": before["summary"], "after": after["summary"]},
     }
+    held_out = _held_out(before, after)
+    if held_out:
+        manifest["metrics"]["held_out"] = held_out
     store = Store()
     model = register_model(store, model_name, files, manifest, gate=gate or None)
     log = get_run_logger()

@@ -10,10 +10,13 @@ from typing import Any
 from prefect import get_run_logger
 from prefect.runtime import flow_run
 
-from parc_core.config.dataset_config import load_dataset_config
+from parc_core.config.dataset_config import held_out_config, load_dataset_config
+from parc_core.config.env_config import load_env_config
 from parc_core.config.paths import expand, resolve
 from parc_core.config.schema import to_mapping
+from parc_core.config.tracker_config import TrackerConfig
 from parc_core.errors import ConfigError
+from parc_core.motion.dataset.held_out import KEY, held_out_file
 from parc_core.registry.names import model_on_this_machine, resolve_reference
 from parc_core.registry.recordings import is_recordings, recordings_folder
 from parc_core.storage.store import Store
@@ -41,6 +44,10 @@ class Settings:
     record: bool
     """Whether the model performs its motions for the next iteration."""
     record_limits: dict[str, float]
+    held_out: dict[str, Any] | None = None
+    """Keys of a dataset creation config for the clips that the training never sees, where they are folders."""
+    held_out_file: str = ""
+    """Their dataset where it is there already; empty without."""
 
 
 def _same_model_at_a_retry(reference: str) -> Path:
@@ -56,7 +63,7 @@ def _same_model_at_a_retry(reference: str) -> Path:
     return model_on_this_machine(str(store.read_json(key)["model"]))
 
 
-def _folders(paths: list[str]) -> list[str]:
+def _folders(paths: list[str], key: str = "folder_paths") -> list[str]:
     """Motion folders, with what a model has recorded as the folder that it was when the run started."""
     found = []
     for path in paths:
@@ -66,9 +73,7 @@ def _folders(paths: list[str]) -> list[str]:
         else:
             found.append(folder)
     if not found:
-        raise ConfigError(
-            f"folder_paths: {', '.join(paths)}: nothing is recorded yet, and no other folder is named"
-        )
+        raise ConfigError(f"{key}: {', '.join(paths)}: nothing is recorded yet, and no other folder is named")
     return found
 
 
@@ -103,6 +108,7 @@ def load_settings(config: str) -> Settings:
     if tracker.create_dataset_config is not None:
         create_dataset = to_mapping(load_dataset_config(tracker.create_dataset_config))
         create_dataset["folder_paths"] = _folders(create_dataset["folder_paths"])
+    held_out, held_out_dataset = _held_out(tracker, config)
     return Settings(
         tracker=to_mapping(tracker),
         create_dataset=create_dataset,
@@ -113,4 +119,22 @@ def load_settings(config: str) -> Settings:
         trainer_python=tracker.trainer_python,
         record=tracker.record,
         record_limits=tracker.record_limits,
+        held_out=held_out,
+        held_out_file=held_out_dataset,
     )
+
+
+def _held_out(tracker: TrackerConfig, where: str) -> tuple[dict[str, Any] | None, str]:
+    """The clips that the training never sees: keys of a dataset config, or the file of their dataset."""
+    if not tracker.held_out_motions:
+        return None, ""
+    found = held_out_file(tracker.held_out_motions, where)
+    if found is not None:
+        return None, str(found)
+    of = tracker.create_dataset_config
+    config = held_out_config(
+        _folders(tracker.held_out_motions, KEY),
+        None if of is None else load_dataset_config(of),
+        load_env_config(tracker.env_config).env.char_file,
+    )
+    return to_mapping(config), ""

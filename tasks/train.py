@@ -44,7 +44,13 @@ def _lease(parameters: dict[str, Any], _key: str) -> str | None:
 
 
 @stage(name="train", runs=("parc_core.train",), inputs=_inputs, lease=_lease)
-def train(configs: Result, dataset: Result, max_samples: int, trainer_python: str | None = None) -> Result:
+def train(
+    configs: Result,
+    dataset: Result,
+    max_samples: int,
+    trainer_python: str | None = None,
+    held_out: Result | None = None,
+) -> Result:
     """Runs the trainer process to its end; every attempt resumes from the newest valid checkpoint.
 
     Args:
@@ -52,12 +58,13 @@ def train(configs: Result, dataset: Result, max_samples: int, trainer_python: st
         dataset: the result of `build_dataset`; its content is part of the cache key.
         max_samples: where the training ends, for the progress.
         trainer_python: interpreter of the trainer; this one by default.
+        held_out: dataset of clips that are only evaluated: the model does not depend on it, nor does the cache key.
 
     Returns:
         `model`, `log` (references), `run_key`, `samples`.
     """
     run_dir, key = training_folder(configs), configs["run_key"]
-    files = write_here(configs, dataset)
+    files = write_here(configs, dataset, held_out)
     lines = ProgressLines(max_samples, get_run_logger().info)
     arguments = configs["arguments"]
     command = trainer_command(files[ARGS_FILE], trainer_python)

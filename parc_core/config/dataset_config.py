@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import List, Optional
 
 from parc_core.config.paths import PathLike, load_yaml
@@ -41,6 +41,25 @@ class DatasetConfig:
     def __post_init__(self) -> None:
         if not self.folder_paths:
             raise ConfigError("'folder_paths' is empty; name at least one folder of motion classes")
+
+
+def held_out_config(folders: List[str], of: Optional[DatasetConfig], char_file: str) -> DatasetConfig:
+    """How held-out motion folders are merged: by the limits of the training's motions, and all of them.
+
+    Args:
+        folders: as folder_paths.
+        of: the dataset creation config of the training; None = its dataset was there already, the defaults count.
+        char_file: of the environment, for that case.
+    """
+    if of is None:
+        return DatasetConfig(list(folders), char_filepath=char_file)
+    return replace(
+        of,
+        folder_paths=list(folders),
+        compute_preprocessing_data=False,
+        cut_some_classes_in_half=False,
+        motion_classes_to_cut_in_half=[],
+    )
 
 
 def load_dataset_config(path: PathLike) -> DatasetConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import yaml
 
@@ -37,13 +37,19 @@ def configs_beside(model: PathLike) -> Path:
     return folder
 
 
-def emit_configs(tracker: TrackerConfig, dataset_file: PathLike, out_dir: PathLike) -> Dict[str, Path]:
+def emit_configs(
+    tracker: TrackerConfig,
+    dataset_file: PathLike,
+    out_dir: PathLike,
+    held_out_dataset: Optional[PathLike] = None,
+) -> Dict[str, Path]:
     """Write the resolved configs, every key spelled out, so that a run can be read and repeated.
 
     Args:
         tracker: the tracker config.
         dataset_file: the dataset (`motions.yaml`) to train on.
         out_dir: the training's output folder; the files go to `.trainer/` in it.
+        held_out_dataset: dataset of the clips that the training never sees, where there are any.
 
     Returns:
         Paths of the files by name: `dm_env.yaml`, `agent_config.yaml`, `train_args.txt`.
@@ -65,6 +71,7 @@ def emit_configs(tracker: TrackerConfig, dataset_file: PathLike, out_dir: PathLi
         engine=tracker.engine,
         in_model_file=in_model,
         seed=tracker.seed,
+        held_out_dataset=None if held_out_dataset is None else str(held_out_dataset),
     )
     return write_request(resolved_env(tracker, dataset, out), resolved_agent(tracker), args)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 from parc_core.config.paths import PathLike, load_yaml
 from parc_core.config.schema import from_mapping, setting
@@ -50,6 +50,9 @@ class TrackerConfig:
     `@best`, `@3`); null or none = from scratch."""
     create_dataset_config: Optional[str] = None
     """Dataset creation file; null = dataset_file is there already."""
+    held_out_motions: List[str] = setting([], ours=True)
+    """Clips that the training never sees, evaluated beside those that it sees: one dataset (such as the `held_out.yaml`
+    of `parc-tracker dataset split`), or motion folders as in folder_paths of a dataset config."""
     seed: int = setting(0, at_least=0, at_most=LARGEST_SEED, ours=True)
     """Seed of networks, motion sampling and exploration."""
     model_name: str = setting("tracker", ours=True)
@@ -74,6 +77,11 @@ class TrackerConfig:
             )
         check_device_name(self.device)
         check_share(self.num_envs, self.gpus)
+        datasets = [path for path in self.held_out_motions if is_dataset_file(path)]
+        if datasets and len(self.held_out_motions) > 1:
+            raise ConfigError(
+                f"'held_out_motions' names the dataset {datasets[0]} and others; give one dataset, or only folders"
+            )
         name = self.model_name
         if not name or not all(c.isalnum() or c in "-_." for c in name) or name.startswith("."):
             raise ConfigError(
@@ -101,6 +109,11 @@ def complete_tracker(data: Dict[str, Any], where: str) -> TrackerConfig:
         if isinstance(data.get(key), str):
             data[key] = none_or_path(data[key])
     return from_mapping(TrackerConfig, data, where)
+
+
+def is_dataset_file(path: str) -> bool:
+    """Whether a path among motion folders names a dataset file instead."""
+    return "://" not in path and path.endswith((".yaml", ".yml"))
 
 
 def none_or_path(text: Optional[str]) -> Optional[str]:

@@ -72,6 +72,8 @@ class TrainArgs:
     """Model to start from; None = from scratch."""
     seed: int = setting(0, at_least=0, at_most=LARGEST_SEED)
     """Seed of networks, motion sampling and exploration."""
+    held_out_dataset: Optional[str] = None
+    """Dataset of clips that the training never sees, evaluated with the others (`iters_per_evaluation`)."""
     ignored: Tuple[str, ...] = field(default=(), compare=False)
     """One line for each argument that was given and has no effect; not written to the file."""
 
@@ -172,9 +174,10 @@ def args_from_mapping(given: Dict[str, str], where: str) -> TrainArgs:
             raise ConfigError(f"{where}: unknown argument '--{name}'; the nearest known one is '--{near}'")
         else:
             values[name] = value
-    if "in_model_file" in values:
-        values["in_model_file"] = none_or_path(values["in_model_file"])
-    for name in ("env_config", "agent_config", "output_dir", "in_model_file"):
+    for name in ("in_model_file", "held_out_dataset"):
+        if name in values:
+            values[name] = none_or_path(values[name])
+    for name in ("env_config", "agent_config", "output_dir", "in_model_file", "held_out_dataset"):
         if values.get(name):
             values[name] = expand(values[name])
     args = from_mapping(TrainArgs, values, where)

@@ -93,7 +93,7 @@ def evaluate_in(
         "seed": seed,
         "random_starts": random_starts,
     }
-    return EvalResult(clips, summarize(clips, evaluation_set(config)), settings, traces)
+    return EvalResult(clips, summarize(clips, evaluation_set(config)), settings, traces=traces)
 
 
 _ENDINGS = (

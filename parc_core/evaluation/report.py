@@ -91,9 +91,25 @@ def write_report(
             rows=[_row(clip, earlier.get(clip.name)) for clip in _worst_first(result.clips)[:MAX_ROWS]],
             rows_hidden=max(len(result.clips) - MAX_ROWS, 0),
             errors=_errors(result, before),
+            held_out=_held_out(result, before),
             settings=_settings(result, settings),
         ),
     )
+
+
+def _held_out(result: EvalResult, before: Optional[EvalResult]) -> Optional[Dict[str, Any]]:
+    """What the page says of the clips that the training never saw."""
+    if result.held_out is None:
+        return None
+    earlier = before.held_out if before is not None else None
+    known = {clip.name: clip for clip in earlier.clips} if earlier is not None else {}
+    clips = result.held_out.clips
+    return {
+        "summary": result.held_out.summary,
+        "before": earlier.summary if earlier is not None else None,
+        "bars": _bars(clips, known),
+        "classes": _classes(clips, known) if len(clips) > MAX_BARS else [],
+    }
 
 
 def _worst_first(clips: List[ClipResult]) -> List[ClipResult]:

@@ -161,6 +161,8 @@ class EvalResult:
     summary: Summary
     settings: Dict[str, Any] = field(default_factory=dict)
     """What was evaluated and how: model, dataset, engine, action mode, seed."""
+    held_out: Optional[EvalResult] = None
+    """The same policy on clips that its training never saw; None without any."""
     traces: Dict[str, Dict[str, List[float]]] = field(default_factory=dict, compare=False)
     """Of each clip by its name how it went over time, see `depth.ClipDepth.trace`. For the report; in no file."""
 
@@ -168,8 +170,9 @@ class EvalResult:
         """Plain containers; `from_json` reads them back, but for `statistics`, which follow from the clips."""
         from parc_core.evaluation.statistics import statistics
 
-        parts = {name: value for name, value in asdict(self).items() if name != "traces"}
-        return {"schema": SCHEMA, **parts, "statistics": statistics(self.clips)}
+        parts = {name: value for name, value in asdict(self).items() if name not in ("traces", "held_out")}
+        held_out = {} if self.held_out is None else {"held_out": self.held_out.to_json()}
+        return {"schema": SCHEMA, **parts, **held_out, "statistics": statistics(self.clips)}
 
     def save(self, path: PathLike) -> None:
         """Writes the JSON file atomically."""
@@ -186,7 +189,13 @@ def from_json(data: Any, where: str = "evaluation") -> EvalResult:
         raise DataError(f"{where}: not an evaluation of this version ('{SCHEMA}'); evaluate again")
     try:
         clips = [_checked(ClipResult(**clip)) for clip in data["clips"]]
-        return EvalResult(clips, _checked(Summary(**data["summary"])), dict(data["settings"]))
+        held_out = data.get("held_out")
+        return EvalResult(
+            clips,
+            _checked(Summary(**data["summary"])),
+            dict(data["settings"]),
+            held_out=None if held_out is None else from_json(held_out, f"{where}: held_out"),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{where}: not an evaluation ({str(error)[:200]}); evaluate again") from None
 

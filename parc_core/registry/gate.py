@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Collection, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from parc_core.errors import ConfigError
 
@@ -54,18 +54,48 @@ def is_better(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
 
 
 def scores_on_one_set(new: Mapping[str, Any], old: Mapping[str, Any]) -> Optional[Tuple[Score, Score]]:
-    """What two models are worth on one evaluation set; None where there is no such set, or one has no numbers.
+    """What two models are worth on the same clips; None where there are none, or one model has no numbers.
 
-    That is the set both were evaluated on, or, where the new model's training started from the old one, the new
-    model's: its manifest has the numbers of both there (`metrics.after` and `.before`).
+    Those are the training clips that both were evaluated on, and the held-out clips that both were; where there are
+    both, each number is the mean of the two. Where the new model's training started from the old one, the new model's
+    count in any case: its manifest has the numbers of both there (`after` and `before`).
     """
+    worth = [
+        pair for pair in (_on_training_clips(new, old), _on_held_out_clips(new, old)) if pair is not None
+    ]
+    if not worth:
+        return None
+    return _mean_score([pair[0] for pair in worth]), _mean_score([pair[1] for pair in worth])
+
+
+def _mean_score(scores: List[Score]) -> Score:
+    completed, tracked, error = (math.fsum(values) / len(scores) for values in zip(*scores))
+    return completed, tracked, error
+
+
+def _on_training_clips(new: Mapping[str, Any], old: Mapping[str, Any]) -> Optional[Tuple[Score, Score]]:
     metrics = metrics_of(old)
     if not _same_clips(new, old):
         if not _started_from(new, old):
             return None
         metrics = new["metrics"].get("before") or {}
-    worth = score(metrics_of(new)), score(metrics)
-    return None if worth[0] is None or worth[1] is None else (worth[0], worth[1])
+    return _both(score(metrics_of(new)), score(metrics))
+
+
+def _on_held_out_clips(new: Mapping[str, Any], old: Mapping[str, Any]) -> Optional[Tuple[Score, Score]]:
+    after, metrics = held_out_of(new), held_out_of(old)
+    known = after.get("evaluation_set")
+    if not known:
+        return None
+    if known != metrics.get("evaluation_set"):
+        if not _started_from(new, old):
+            return None
+        metrics = held_out_of(new, "before")
+    return _both(score(after), score(metrics))
+
+
+def _both(one: Optional[Score], other: Optional[Score]) -> Optional[Tuple[Score, Score]]:
+    return None if one is None or other is None else (one, other)
 
 
 def metrics_of(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -73,6 +103,19 @@ def metrics_of(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     metrics = manifest.get("metrics") or {}
     after = metrics.get("after")
     return after if isinstance(after, dict) else metrics
+
+
+def held_out_of(manifest: Mapping[str, Any], when: str = "after") -> Mapping[str, Any]:
+    """The numbers on clips that the training never saw: `metrics.held_out.after` (or `before`); empty without any."""
+    parts = (manifest.get("metrics") or {}).get("held_out")
+    found = parts.get(when) if isinstance(parts, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def gated_numbers(manifest: Mapping[str, Any]) -> Dict[str, Any]:
+    """What a gate's rules can be about: the model's own numbers, and those on held-out clips as `held_out_…`."""
+    held_out = {HELD_OUT_PREFIX + name: value for name, value in held_out_of(manifest).items()}
+    return {**metrics_of(manifest), **held_out}
 
 
 def _same_clips(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
@@ -131,6 +174,8 @@ RULES = {
 }
 """Short names for a gate's rules; every other metric goes by its own name."""
 
+HELD_OUT_PREFIX = "held_out_"
+"""Before the name of a number on clips that the training never saw: `min_held_out_completed`."""
 
 _SHARES = ("completed_share", "mean_completed_fraction")
 
@@ -150,16 +195,23 @@ def check_gate(gate: Mapping[str, float], metrics: Collection[str], where: str) 
         metric = _metric_of(rule, metrics, list(metrics), where)
         if not _is_number(limit):
             raise ConfigError(f"{where} '{rule}': its limit is {limit}; give a finite number")
-        if metric in _SHARES and not 0 <= limit <= 1:
+        if metric.endswith(_SHARES) and not 0 <= limit <= 1:
             raise ConfigError(f"{where} '{rule}' is {limit}, but must be a share from 0 to 1")
 
 
 def _metric_of(rule: str, metrics: Collection[str], shown: Iterable[str], where: str) -> str:
     bound, _, short = rule.partition("_")
-    metric = RULES.get(short, short)
+    metric = _long_name(short)
     if bound not in ("min", "max") or metric not in metrics:
         raise ConfigError(f"{where} '{rule}': write min_… or max_… with one of {', '.join([*RULES, *shown])}")
     return metric
+
+
+def _long_name(short: str) -> str:
+    """Of a metric of a rule, `held_out_` or not."""
+    if short.startswith(HELD_OUT_PREFIX):
+        return HELD_OUT_PREFIX + _long_name(short[len(HELD_OUT_PREFIX) :])
+    return RULES.get(short, short)
 
 
 def failed_rules(metrics: Mapping[str, Any], gate: Mapping[str, float]) -> List[str]:
@@ -183,7 +235,7 @@ def failed_rules(metrics: Mapping[str, Any], gate: Mapping[str, float]) -> List[
         good = _is_number(value) and (value >= limit if rule.startswith("min_") else value <= limit)
         if not good:
             name = rule.partition("_")[2]
-            broken.append(f"{RULES.get(name, name)} is {value}, {rule} is {limit}")
+            broken.append(f"{_long_name(name)} is {value}, {rule} is {limit}")
     return broken
 
 

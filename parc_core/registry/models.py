@@ -30,7 +30,14 @@ from parc_core.registry.claims import (
     read_claim,
     settle,
 )
-from parc_core.registry.gate import BEST, failed_rules, is_better, scores_on_one_set, why_never_best
+from parc_core.registry.gate import (
+    BEST,
+    failed_rules,
+    gated_numbers,
+    is_better,
+    scores_on_one_set,
+    why_never_best,
+)
 from parc_core.registry.manifest import (
     MAX_BYTES,
     NAME,
@@ -72,7 +79,7 @@ def register_model(
             added.
         aliases: names that shall mean this version.
         gate: limits (`failed_rules`); a model that breaks one is registered but gets neither `latest` nor `best`.
-        metrics: what the gate looks at; default `manifest["metrics"]["after"]`.
+        metrics: what the gate looks at; default `gated_numbers(manifest)`.
 
     Returns:
         The manifest, with `ref` (uri and sha256 of manifest.json) added; `gate["failed"]` lists the broken rules.
@@ -342,7 +349,7 @@ def _verdict(
     if not gate:
         return {}
     if metrics is None:
-        metrics = manifest.get("metrics", {}).get("after", {})
+        metrics = gated_numbers(manifest)
     return {"gate": {"rules": dict(gate), "failed": failed_rules(metrics, gate)}}
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from parc_core.config.dataset_config import load_dataset_config
+from parc_core.config.dataset_config import held_out_config, load_dataset_config
+from parc_core.config.env_config import load_env_config
 from parc_core.config.paths import PathLike
 from parc_core.config.resolve import ARGS_FILE, emit_configs
+from parc_core.config.tracker_config import TrackerConfig
 from parc_core.config.train_args import output_folder, read_train_args
 from parc_core.registry.names import model_on_this_machine
 from parc_core.storage.lease import Lease
@@ -51,13 +53,38 @@ def train_from_config(config: PathLike, listener: Listener) -> Path:
             note=listener.note,
         )
         dataset_file = built["motions_yaml"]
-    files = emit_configs(tracker, str(dataset_file), run_folder(tracker, str(dataset_file)))
+    folder = run_folder(tracker, str(dataset_file))
+    held_out = _held_out_dataset(tracker, str(config), str(dataset_file), folder, listener)
+    files = emit_configs(tracker, str(dataset_file), folder, held_out)
     store = Store()
     if tracker.output_dir is not None and store.root is not None:
         return train_from_arguments(files[ARGS_FILE], listener, tracker.trainer_python)
     key = run_key(tracker, str(dataset_file))
     with Lease(store, f"runs/{key}/lease.json", listener.note) as lease:
         return train_from_arguments(files[ARGS_FILE], listener, tracker.trainer_python, key, lease)
+
+
+def _held_out_dataset(
+    tracker: TrackerConfig, where: str, dataset_file: str, folder: Path, listener: Listener
+) -> Optional[Path]:
+    """The dataset of the clips that the training never sees, made in its folder where folders are named."""
+    if not tracker.held_out_motions:
+        return None
+    from parc_core.motion.dataset.held_out import FOLDER, held_out_file, make_held_out, overlap_warning
+
+    found = held_out_file(tracker.held_out_motions, where)
+    if found is None:
+        of = tracker.create_dataset_config
+        settings = held_out_config(
+            tracker.held_out_motions,
+            None if of is None else load_dataset_config(of),
+            load_env_config(tracker.env_config).env.char_file,
+        )
+        found = make_held_out(settings, folder / FOLDER, note=listener.note)
+    warning = overlap_warning(dataset_file, found)
+    if warning:
+        listener.note(warning)
+    return found
 
 
 def train_from_arguments(

@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import Callable, List, Optional
+from typing import Callable, List, Optional, Sequence
 
 from parc_core.config.agent_config import load_agent_config
 from parc_core.config.dataset_config import load_dataset_config
 from parc_core.config.env_config import env_warnings, load_env_config
 from parc_core.config.paths import PathLike, existing_file, expand, resolve
 from parc_core.config.schema import no_effect_warnings
-from parc_core.config.tracker_config import TrackerConfig, load_tracker_config
+from parc_core.config.tracker_config import TrackerConfig, is_dataset_file, load_tracker_config
 from parc_core.engines.devices import check_device
 from parc_core.engines.registry import check_engine_name, heeds_physx
 from parc_core.errors import ConfigError
 from parc_core.evaluation.result import Summary
-from parc_core.registry.gate import check_gate
+from parc_core.motion.dataset.dataset_file import read_motions_yaml
+from parc_core.registry.gate import HELD_OUT_PREFIX, check_gate
 from parc_core.registry.names import is_reference, parse_name
 from parc_core.registry.recordings import PREFIX as RECORDINGS
 from parc_core.registry.recordings import is_recordings
@@ -48,9 +49,11 @@ def check_runnable(path: PathLike, registry_model: Optional[Callable[[str], Path
     load_agent_config(tracker.agent_config)
     existing_file(env_file.env.char_file, "env.char_file", tracker.env_config)
     if tracker.create_dataset_config is not None:
-        _check_motion_folders(tracker.create_dataset_config)
+        folders = load_dataset_config(tracker.create_dataset_config).folder_paths
+        _check_motion_folders(folders, "folder_paths", str(tracker.create_dataset_config))
     else:
         existing_file(str(tracker.dataset_file), "dataset_file", where)
+    _check_held_out(tracker, where)
     if tracker.in_model_file is not None:
         tracker = _with_model_file(tracker, where, registry_model)
         if not is_reference(str(tracker.in_model_file)):
@@ -72,6 +75,13 @@ def check_runnable(path: PathLike, registry_model: Optional[Callable[[str], Path
 def _check_limits(tracker: TrackerConfig, where: str) -> None:
     """What is needed after the training alone: a misspelt name would be found after all its hours."""
     names = [field.name for field in dataclasses.fields(Summary) if field.type in _NUMBERS]
+    unseen = [rule for rule in tracker.gate if rule.partition("_")[2].startswith(HELD_OUT_PREFIX)]
+    if tracker.held_out_motions:
+        names += [HELD_OUT_PREFIX + name for name in names]
+    elif unseen:
+        raise ConfigError(
+            f"{where}: gate '{unseen[0]}' is about held-out clips; name them (held_out_motions)"
+        )
     check_gate(tracker.gate, names, f"{where}: gate")
     if tracker.record_limits:
         from parc_core.motion.quality import check_limits  # PyTorch, too
@@ -114,9 +124,16 @@ def check_writable(folder: Path, key: str, where: str) -> None:
         )
 
 
-def _check_motion_folders(path: PathLike) -> None:
-    config = load_dataset_config(path)
-    for folder in config.folder_paths:
+def _check_held_out(tracker: TrackerConfig, where: str) -> None:
+    motions = tracker.held_out_motions
+    if len(motions) == 1 and is_dataset_file(motions[0]):
+        read_motions_yaml(existing_file(motions[0], "held_out_motions", where))
+    else:
+        _check_motion_folders(motions, "held_out_motions", where)
+
+
+def _check_motion_folders(folders: Sequence[str], key: str, where: str) -> None:
+    for folder in folders:
         text = expand(folder)
         if is_recordings(text):
             parse_name(text[len(RECORDINGS) :])
@@ -126,5 +143,5 @@ def _check_motion_folders(path: PathLike) -> None:
             Store(text)  # says what is wrong with the address; what lies there shows at the merge
         elif not resolved.is_dir():
             raise ConfigError(
-                f"{path}: 'folder_paths' names {resolved}, which is not a directory; correct the path or DATA_DIR"
+                f"{where}: '{key}' names {resolved}, which is not a directory; correct the path or DATA_DIR"
             )

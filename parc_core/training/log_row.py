@@ -12,6 +12,7 @@ from parc_core.system.world import ONE_PROCESS, World
 EPISODE_COLUMNS = ("Train_Return", "Train_Episode_Length", "Episodes", "Completed")
 TEST_COLUMNS = ("Test_Return", "Test_Episode_Length", "Test_Episodes")
 EVALUATION_COLUMNS = ("Eval_Completed", "Eval_Tracked", "Eval_Joint_Error", "Eval_Return", "Eval_Clips")
+HELD_OUT_COLUMNS = tuple(name.replace("Eval", "Held_Out") for name in EVALUATION_COLUMNS)
 FAIL_COLUMNS = tuple(reason.column for reason in FAILURES)
 LOSS_COLUMNS = (
     "loss",
@@ -43,7 +44,8 @@ def output_row(
     """
     episodes = env.episode_stats(world)
     row = {name: float(episodes.get(name, math.nan)) for name in EPISODE_COLUMNS}
-    row.update({name: test[name] for name in TEST_COLUMNS + EVALUATION_COLUMNS if name in test})
+    tested = TEST_COLUMNS + EVALUATION_COLUMNS + HELD_OUT_COLUMNS
+    row.update({name: test[name] for name in tested if name in test})
     row.update({title(name): info[name] for name in LOSS_COLUMNS if name in info})
     row.update({name: float(episodes.get(name, math.nan)) for name in FAIL_COLUMNS})
     row["Fail_Rate_Mean"] = float(env.fail_rates.float().mean())

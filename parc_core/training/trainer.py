@@ -29,7 +29,7 @@ from parc_core.system.world import ONE_PROCESS, World
 from parc_core.training import checkpoint as checkpoints
 from parc_core.training.curves import hyper_parameters
 from parc_core.training.divergence import DivergenceGuard, is_diverged
-from parc_core.training.log_row import output_row
+from parc_core.training.log_row import HELD_OUT_COLUMNS, output_row
 from parc_core.training.logger import Console, Logger, Number, ProgressFile
 from parc_core.training.shared_state import Dealt, State, dealt, gathered
 from parc_core.training.test_episodes import run_test_episodes
@@ -37,6 +37,7 @@ from parc_core.training.wandb_run import WandbNames
 
 if TYPE_CHECKING:
     from parc_core.envs.tracking_env import TrackingEnv
+    from parc_core.training.held_out import HeldOutClips
 
 HEARTBEAT_SECONDS = 5.0
 SEED_STEP = 1_000_003  # distance between the seeds of successive rollbacks
@@ -71,6 +72,7 @@ class Trainer:
         stop: Optional[StopSignals] = None,
         world: World = ONE_PROCESS,
         peers: Optional[Peers] = None,
+        held_out: Optional[HeldOutClips] = None,
     ) -> None:
         """Builds the learner and resumes from the newest good checkpoint of the output folder, if there is one.
 
@@ -80,6 +82,7 @@ class Trainer:
             stop: signals that end the loop; None = none do.
             world: the training's processes, with the same config and options.
             peers: what looks whether they live.
+            held_out: clips that the training never sees, evaluated with the others.
 
         Raises:
             ConfigError: the checkpoint or the model to start from belongs to other settings.
@@ -97,6 +100,7 @@ class Trainer:
         self.agent, self._rollout = self._ppo.agent, self._ppo.rollout
         self._batch = self._rollout.num_samples * world.size
         self._evaluation: Dict[str, float] = {}  # of all clips, the last
+        self._held_out = held_out
         self._obs = torch.empty(0)
         self._progress = progress
         resumed = self._start()
@@ -172,7 +176,10 @@ class Trainer:
         """Also at the first iteration and the last: every line of log.txt has the columns."""
         pace = self.config.iters_per_evaluation
         last = self.samples >= self.options.max_samples
-        return pace > 0 and (last or not self._evaluation or self.iteration % pace == 0)
+        missing = not self._evaluation or (
+            self._held_out is not None and HELD_OUT_COLUMNS[0] not in self._evaluation
+        )
+        return pace > 0 and (last or missing or self.iteration % pace == 0)
 
     def _normalizer_learns(self) -> bool:
         return self.options.in_model_file is None and self.samples < self.config.normalizer_samples
@@ -370,6 +377,8 @@ class Trainer:
 
         env = cast("TrackingEnv", self.env)  # clips are played: it has motions
         self._evaluation = evaluate_clips_in_training(env, self.agent, self._heartbeat, self._world)
+        if self._held_out is not None:
+            self._evaluation.update(self._held_out.evaluate(self.agent, self._heartbeat, self._world))
 
     def _hours(self) -> float:
         """Wall time of this training over all its processes."""

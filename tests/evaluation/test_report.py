@@ -10,7 +10,7 @@ import pytest
 
 from parc_core.envs.terminations import FAILURES
 from parc_core.evaluation.report import MAX_BARS, MAX_ROWS, write_report
-from parc_core.evaluation.result import EvalResult, summarize
+from parc_core.evaluation.result import EvalResult, load, summarize
 from tests.evaluation.sample_data import clip
 from tests.ui.conftest import page
 
@@ -127,3 +127,24 @@ def test_as_wide_as_the_screen(tmp_path, page, width):
     )
     inside = "e => e.getBoundingClientRect().right <= innerWidth"
     assert page.evaluate(f"[...document.querySelectorAll('section > *, .bars > *')].every({inside})")
+
+
+def test_held_out_clips_have_a_part_of_their_own(tmp_path):
+    seen, unseen = _result([clip("walk/a", 1.0, 0.04, 9.0)]), _result([clip("run/b", 0.5, 0.2, 4.0)])
+    page = _page(tmp_path / "report.html", seen)
+    assert "Held-out" not in page
+    both = dataclasses.replace(seen, held_out=unseen)
+    text = _text(
+        _page(
+            tmp_path / "both.html",
+            both,
+            dataclasses.replace(both, held_out=_result([clip("run/b", 0.25, 0.3, 2.0)])),
+        )
+    )
+    assert (
+        "Held-out clips: the training never saw them 0 of 1 completed (0 %, before 0 %), tracked 50 %" in text
+    )
+    assert "run/b 50 % fall" in text and "Clips completed 100 % 1 of 1" in text
+    both.save(tmp_path / "evaluation.json")
+    assert load(tmp_path / "evaluation.json") == both
+    assert "held_out" not in seen.to_json()
