@@ -108,6 +108,11 @@ class _Converter:
             place = target.with_name(target.stem + clip.ending + target.suffix)
             if not clip.reason:
                 write_bytes(place, converted_bytes(clip.content, self._how.to, where))
+            elif place.exists():
+                shown = printable_name(str(place))
+                report.notes.append(
+                    f"{shown}: of an earlier conversion; its clip is rejected now, so remove it"
+                )
             report.add(place, where, clip)
 
     def _convert_own(self, data: bytes, where: str, target: Path, report: Report) -> None:

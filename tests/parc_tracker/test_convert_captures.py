@@ -117,6 +117,11 @@ def test_a_glitch_is_rejected_with_its_reason_and_limits_can_be_chosen(tmp_path:
         tmp_path / "in" / "bad.bvh", "--out", tmp_path / "out2", "--limit", "velocity_jump_m_s=1000"
     )
     assert generous.exit_code == 0, generous.output
+    again = convert(tmp_path / "in" / "bad.bvh", "--out", tmp_path / "out2")
+    assert (
+        again.exit_code == 65
+        and "bad.pkl: of an earlier conversion; its clip is rejected now" in again.output
+    )
 
 
 def test_unknown_joints_are_named_and_a_skeleton_file_tells_them(tmp_path: Path) -> None:

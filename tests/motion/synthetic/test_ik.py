@@ -68,6 +68,22 @@ def test_target_beside_rolls_the_hip(leg):
     assert_same(hip, want)
 
 
+def test_the_knee_bends_about_the_axis_that_is_given(leg):
+    """A right-angled knee whose axis is x: the thigh goes right, and what of the axis is along the leg is unheeded."""
+    ankle = torch.tensor([[0.0, 0.0, -0.5]], dtype=torch.float64)
+    axis = torch.tensor([[1.0, 0.0, 0.3]], dtype=torch.float64)
+    hip, knee, foot = solve_leg(leg, (ORIGIN, IDENTITY), (ankle, IDENTITY), axis)
+    assert_same(knee, pitch(math.pi / 2))
+    thigh = rotations.quat_rotate(hip, torch.tensor([[0.0, 0.0, -0.4]], dtype=torch.float64))
+    shin = rotations.quat_mul(hip, knee)
+    torch.testing.assert_close(thigh, torch.tensor([[0.0, -0.24, -0.32]], dtype=torch.float64))
+    reached = thigh + rotations.quat_rotate(shin, torch.tensor([[0.0, 0.0, -0.3]], dtype=torch.float64))
+    torch.testing.assert_close(reached, ankle)
+    turned = rotations.quat_rotate(hip, torch.tensor([[0.0, 1.0, 0.0]], dtype=torch.float64))
+    torch.testing.assert_close(turned, torch.tensor([[1.0, 0.0, 0.0]], dtype=torch.float64))
+    assert_same(rotations.quat_mul(shin, foot), IDENTITY)
+
+
 def test_forward_kinematics_reaches_random_targets(character):
     generator = torch.Generator().manual_seed(0)
 
