@@ -74,7 +74,8 @@ def _main(argv: List[str]) -> int:
             return _train_in_processes(args, argv)
         train(args)
     except Interrupted as stop:
-        print(stop, flush=True)
+        if launched_rank() == 0:
+            print(stop, flush=True)
         return stop.exit_code
     except ParcError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)

@@ -6,7 +6,7 @@ One iteration is `collect` (a rollout) and `update` (targets, then clipped steps
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -88,6 +88,7 @@ class PPO:
         self._minibatch = self.rollout.empty_batch(self._batch_size)
         self._names = loss_names(config)
         self._averages = self._make_averages() if world.size > 1 else None
+        self._explorers = torch.ones((), device=env.device) if world.size > 1 else None
         self._sums = torch.zeros(len(self._names), device=env.device)
         self._step = GraphedStep(
             self._gradient_step,
@@ -173,16 +174,17 @@ class PPO:
             learning_rate of the last; all_finite = 1 if weights and the normalizer's moments are finite, else 0;
             collect_seconds, update_seconds and, where it changes, action_std.
         """
-        count = 0
         with matmul_precision(self._precision):
             info = self._targets()
             self._sums.zero_()
-            for _ in range(self._config.update_epochs):
-                for ids in self._shuffled():
-                    self._step(ids)
-                    count += 1
-                    self._heartbeat()
-        info.update(zip(self._names, (self._sums / count).unbind()))
+            minibatches = [ids for _ in range(self._config.update_epochs) for ids in self._shuffled()]
+            explorers = self._explorers_of(minibatches)
+            for count, ids in enumerate(minibatches, start=1):
+                if self._explorers is not None:
+                    self._explorers.copy_(explorers[count - 1])
+                self._step(ids)
+                self._heartbeat()
+        info.update(zip(self._names, (self._sums / len(minibatches)).unbind()))
         info["learning_rate"] = self.rate.now
         info["all_finite"] = self._all_finite()
         self._timer.lap()
@@ -204,11 +206,19 @@ class PPO:
         minibatches: Tuple[Tensor, ...] = order.split(self._batch_size)
         return minibatches
 
+    def _explorers_of(self, minibatches: Sequence[Tensor]) -> Tensor:
+        """(len(minibatches),) samples of each that explored, in the mean over the processes; nothing for one process."""
+        if self._explorers is None:
+            return torch.empty(0)
+        explored = self.rollout.explored.flatten()
+        counts = torch.stack([explored[ids].sum() for ids in minibatches]).float()
+        return self._world.sum_(counts).clamp_min(1.0) / self._world.size
+
     def _gradient_step(self, ids: Tensor) -> None:
         """One step on the samples `ids` (B,); the gradient norm is that before clipping. Recorded on CUDA."""
         config = self._config
         batch = self.rollout.gather(ids, self._minibatch)
-        of_actor, of_critic, info = ppo_losses(self.agent.model, batch, config, self._world)
+        of_actor, of_critic, info = ppo_losses(self.agent.model, batch, config, self._explorers)
         self._optimizer.zero_grad(set_to_none=True)
         of_critic.backward()
         if self._averages is not None:  # travels while the actor's gradients are computed
@@ -311,20 +321,21 @@ def ppo_loss(model: ActorCritic, batch: Batch, config: AgentConfig) -> Tuple[Ten
 
 
 def ppo_losses(
-    model: ActorCritic, batch: Batch, config: AgentConfig, world: World = ONE_PROCESS
+    model: ActorCritic, batch: Batch, config: AgentConfig, explorers: Optional[Tensor] = None
 ) -> Tuple[Tensor, Tensor, Info]:
     """Clipped surrogate with penalties, and critic_loss_weight · critic loss, over one minibatch.
 
     The actor's means go over the samples that explored: a sample that took the mode says nothing about others.
 
     Args:
-        world: the mean over its processes of what each returns, and of the gradients, is that of all their samples.
+        explorers: (), how many samples explored, in the mean over several processes; the mean of what they return, and
+            of their gradients, is then that of all their samples. None = count them.
 
     Returns:
         (loss of the actor's parameters (), loss of the critic's (), log entries).
     """
     dist = model.actor(batch.norm_obs)
-    share = shares(batch.explored, batch.advantages.dtype, world)
+    share = shares(batch.explored, batch.advantages.dtype, explorers)
     ratio = (dist.log_prob(batch.norm_actions) - batch.log_probs).exp()
     clip = config.ppo_clip_ratio
     surrogate = torch.minimum(
@@ -348,13 +359,14 @@ def ppo_losses(
     return actor_loss, weighted, info
 
 
-def shares(chosen: Tensor, dtype: torch.dtype, world: World = ONE_PROCESS) -> Tensor:
+def shares(chosen: Tensor, dtype: torch.dtype, count: Optional[Tensor] = None) -> Tensor:
     """(B,) bool → (B,) weights: x · weights is the mean of x (B,) over the chosen samples, 0 where none is.
 
-    In several processes its mean over them is the mean over the chosen samples of all, however many each has.
+    Args:
+        count: () by which the sum is divided; None = the number of the chosen.
     """
     weights = chosen.to(dtype)
-    return weights / (world.sum_(weights.sum()).clamp_min(1.0) / world.size)
+    return weights / (weights.sum().clamp_min(1.0) if count is None else count)
 
 
 def critic_loss(values: Tensor, targets: Tensor, kind: str) -> Tensor:
