@@ -207,7 +207,7 @@ class PPO:
         return minibatches
 
     def _explorers_of(self, minibatches: Sequence[Tensor]) -> Tensor:
-        """(len(minibatches),) samples of each that explored, in the mean over the processes; nothing for one process."""
+        """(m,) how many samples of each of m minibatches explored, in the mean over several processes."""
         if self._explorers is None:
             return torch.empty(0)
         explored = self.rollout.explored.flatten()
