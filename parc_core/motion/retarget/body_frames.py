@@ -23,7 +23,7 @@ from parc_core.motion.retarget.geometry import (
 )
 from parc_core.motion.retarget.mapping import JointMapping
 from parc_core.motion.retarget.source import SourceMotion
-from parc_core.motion.retarget.stance import GroundHeight
+from parc_core.motion.retarget.stance import WALL, GroundHeight
 from parc_core.motion.skeleton import multiply, rotate
 
 _ABDOMEN = 0.51  # of the way from hips to neck: where the character's trunk bends
@@ -173,7 +173,12 @@ class BodyFrames:
         """(n,) bool: frames in which the foot surely stands with its whole sole."""
         height = ankle[:, 2] - self._ground(ankle[:, :2])
         speed = np.linalg.norm(np.gradient(ankle, axis=0), axis=-1) * self._source.fps
-        return (speed < _STANDING_SPEED) & (height < np.percentile(height, 5) + _STANDING_HEIGHT)
+        above = height > -WALL
+        if above.mean() < 0.5:  # level ground whose height is not known yet
+            above[:] = True
+        return (
+            above & (speed < _STANDING_SPEED) & (height < np.percentile(height[above], 5) + _STANDING_HEIGHT)
+        )
 
     def _check_sides(self, where: str) -> None:
         toes = [side for side in SIDES if self._map.get(f"{side}_toe") is not None]

@@ -19,7 +19,7 @@ from parc_core.motion.retarget.hands import held, palms
 from parc_core.motion.retarget.mapping import JointMapping
 from parc_core.motion.retarget.result import DEFAULT_OPTIONS, RetargetedMotion, RetargetOptions
 from parc_core.motion.retarget.source import SourceMotion, resampled, without_rest_frame
-from parc_core.motion.retarget.stance import GroundHeight, edges, ground_of, planted, steady, touching
+from parc_core.motion.retarget.stance import WALL, GroundHeight, edges, ground_of, planted, steady, touching
 from parc_core.motion.skeleton import Skeleton, beyond_range, body_poses, multiply, rotate
 from parc_core.motion.synthetic.curves import smooth_below
 from parc_core.motion.synthetic.ik import find_leg, solve_leg
@@ -144,12 +144,14 @@ class Retargeter:
         """What brings standing soles onto the ground and, unless the place is kept, the root to x = y = 0. (3,) m."""
         points = self._soles(clip)  # (n, 4, 3)
         heights = points[..., 2] - ground(points[..., :2])
-        up = -float(np.percentile(heights.min(axis=1), _LOWEST))
+        # On terrain the source is near its place already, and lowest where it is beside a wall.
+        up = 0.0 if keep_place else -float(np.percentile(heights.min(axis=1), _LOWEST))
         for _ in range(_ROUNDS):
             touches = self._touching(points + np.array([0.0, 0.0, up]), ground)
-            lower = np.minimum(heights[:, 0::2], heights[:, 1::2])  # of each foot
-            if touches.any():
-                up = -float(np.median(lower[touches]))
+            near = np.where(heights + up > -WALL, heights, np.inf)
+            lower = np.minimum(near[:, 0::2], near[:, 1::2])[touches]  # of each foot
+            if np.isfinite(lower).any():
+                up = -float(np.median(lower[np.isfinite(lower)]))
         across = np.zeros(2) if keep_place else -clip.root_pos[0, :2]
         return np.array([*across, up])
 

@@ -26,6 +26,7 @@ _PLACE_SLACK, _HEADING_SLACK = (
     0.25,
 )  # m and rad that a foot may really turn and slide by while it touches
 _LEVEL = 0.2  # rad: pitch up to which a touching foot is laid flat, the more the smaller it is
+WALL = 0.2  # m: a point so far below a cell's top is beside its wall, not in its ground
 _FADE = 0.4  # s over which a correction fades, at most a swing
 
 
@@ -65,7 +66,8 @@ def edges(leg: Leg, ankle: np.ndarray, rot: np.ndarray) -> Edges:
 def touching(points: np.ndarray, ground: GroundHeight, fps: float, height: float, speed: float) -> np.ndarray:
     """(n, ...) bool: whether points (n, ..., 3) m are near the ground and slow; single frames are smoothed out."""
     moves = np.linalg.norm(np.gradient(points, axis=0), axis=-1) * fps
-    return steady((points[..., 2] - ground(points[..., :2]) < height) & (moves < speed))
+    above = points[..., 2] - ground(points[..., :2])
+    return steady((above > -WALL) & (above < height) & (moves < speed))
 
 
 def steady(mask: np.ndarray) -> np.ndarray:
@@ -126,12 +128,22 @@ def _stance(leg: Leg, shown: Edges, part: slice, ground: GroundHeight) -> Tuple[
     reach = np.where(on_toe, -leg.toe, leg.heel)
     ahead = reach * np.cos(pitch) + leg.sole * np.sin(pitch)
     up = -reach * np.sin(pitch) + leg.sole * np.cos(pitch)
-    # One height for the whole stance: at the edge of a step the pivot's cell may change from frame to frame.
-    level = np.median(ground(pivot))
+    level = _level(shown, part, ground)
     ankle = np.concatenate([pivot + ahead[:, None] * heading, (level + up)[:, None]], axis=-1)
     zero = np.zeros_like(yaw)
     turn = from_rotation_vector(np.stack([zero, zero, yaw], axis=-1))
     return ankle, multiply(turn, from_rotation_vector(np.stack([zero, pitch, zero], axis=-1)))
+
+
+def _level(shown: Edges, part: slice, ground: GroundHeight) -> float:
+    """Height that a touching foot stands on, one for its whole stance: at the edge of a step cells may change.
+
+    A foot may reach over an edge: what the nearer end of its sole is near counts.
+    """
+    ends = np.stack([shown.heel[part], shown.toe[part]], axis=1)
+    below = ground(ends[..., :2])
+    nearer = np.argmin(np.abs(ends[..., 2] - below), axis=1)
+    return float(np.median(below[np.arange(len(below)), nearer]))
 
 
 def _held(values: np.ndarray, slack: float) -> np.ndarray:
@@ -166,5 +178,8 @@ def _lifted(leg: Leg, ankle: np.ndarray, rot: np.ndarray, ground: GroundHeight) 
         [[x, y, -leg.sole] for x in (-leg.heel, leg.toe) for y in (-leg.half_width, leg.half_width)]
     )
     points = ankle[:, None] + rotate(rot[:, None], corners)
-    depth = (ground(points[..., :2]) - points[..., 2]).max(axis=1)
-    return ankle + np.maximum(depth, 0.0)[:, None] * np.array([0.0, 0.0, 1.0])
+    top = ground(points[..., :2])
+    depth = np.maximum(top - points[..., 2], 0.0)
+    # A corner in the wall of a higher cell is not lifted onto its top.
+    wall = (top > ground(ankle[:, :2])[:, None] + 0.5 * WALL) * np.clip(2.0 * depth / WALL - 1.0, 0.0, 1.0)
+    return ankle + (depth * (1.0 - wall)).max(axis=1)[:, None] * np.array([0.0, 0.0, 1.0])

@@ -158,4 +158,7 @@ def test_the_real_climbs(number: int) -> None:
     quality = QualityMeter(humanoid()).measure(found.clip, found.terrain)
     assert quality.penetration_mean_m < 0.02 and quality.penetration_max_m < 0.12
     assert quality.foot_skating_m_s < 0.08 and found.limit_share < 0.03
+    contacts = found.clip.body_contacts  # nobody floats above the boxes
+    assert abs(found.shift[2]) < 0.1 and contacts is not None
+    assert contacts[:, [RIGHT_FOOT, LEFT_FOOT]].mean() > 0.5
     assert judge(found.clip, found.terrain, Skeleton.of(humanoid())).text == ""

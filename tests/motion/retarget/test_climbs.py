@@ -11,9 +11,13 @@ from parc_core.errors import DataError
 from parc_core.motion.formats.npy import read_npy
 from parc_core.motion.retarget.climbs import JOINTS, boxes_beside, climb_terrain, is_positions, read_positions
 from parc_core.motion.retarget.mapping import map_joints
-from parc_core.terrain.heightfield import grid_index
+from parc_core.motion.retarget.result import RetargetedMotion, RetargetOptions
+from parc_core.motion.retarget.retarget import Retargeter
+from parc_core.motion.skeleton import Skeleton, body_positions
+from parc_core.terrain.heightfield import Heightfield, grid_index
 from parc_core.terrain.obj import read_obj
-from tests.motion.retarget.climb_files import BOX, PLACES, box_obj, climb, write_climb
+from tests.motion.retarget.climb_files import BOX, PLACES, box_obj, climb, standing_body, write_climb
+from tests.motion.retarget.test_hands import humanoid
 
 
 def test_joints_and_their_parts(tmp_path: Path) -> None:
@@ -79,3 +83,36 @@ def test_a_path_too_long_is_refused() -> None:
     boxes = read_obj(box_obj(*BOX).encode(), "box")
     with pytest.raises(DataError, match="take: a terrain of 906 x 906 m"):
         climb_terrain(read_positions(positions, "take"), boxes, "take", 0.4)
+
+
+def wall_from(x: float, height: float) -> Heightfield:
+    """Level ground, and a block with its wall at `x`."""
+    hf = np.zeros((20, 20), np.float32)
+    hf[10:] = height
+    return Heightfield(hf, np.array([x - 9.5 * 0.4, -4.0], np.float32), 0.4)
+
+
+def stand(x: float, z: float) -> RetargetedMotion:
+    """Stands for a second, 10 cm before or behind the wall's edge."""
+    source = read_positions(np.tile(standing_body() + np.array([x, 0, z]), (120, 1, 1)), "a")
+    retargeter = Retargeter(humanoid(), RetargetOptions(scale=1.0, contact_height=0.06, hold=True))
+    return retargeter.retarget(
+        source, map_joints(source.names, source.parents, "a"), wall_from(0.0, 0.6), "a"
+    )
+
+
+def test_toes_at_a_wall_lift_nobody_onto_it() -> None:
+    """The toes' points lie a few cm inside the block: who stands before it is neither raised nor has no ground."""
+    found = stand(-0.1, 0.0)
+    assert abs(found.shift[2]) < 0.05
+    feet = body_positions(found.clip, Skeleton.of(humanoid()))[:, [11, 14]]
+    assert np.allclose(feet[..., 2], 0.05, atol=0.02)
+    assert found.clip.body_contacts is not None and found.clip.body_contacts[:, [11, 14]].all()
+
+
+def test_heels_over_an_edge_pull_nobody_down() -> None:
+    """Toes on the block, heels in the air behind its edge."""
+    found = stand(-0.03, 0.6)
+    assert abs(found.shift[2]) < 0.05
+    feet = body_positions(found.clip, Skeleton.of(humanoid()))[:, [11, 14]]
+    assert np.allclose(feet[..., 2], 0.65, atol=0.02)
