@@ -48,9 +48,12 @@ from parc_core.learning.networks import ActorCritic
 from parc_core.learning.normalizer import Normalizer
 from parc_core.motion.dataset.dataset_file import read_motions_yaml
 from parc_core.motion.dataset.merge_result import read_merge_result
+from parc_core.motion.formats.bvh import read_bvh
 from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.motion.formats.legacy import converted_bytes, read_any
+from parc_core.motion.retarget.axes import in_metres
 from parc_core.motion.retarget.captures import read_capture, retargeted
+from parc_core.motion.retarget.retarget import retarget
 from parc_core.motion.synthetic.generate import make_motion
 from parc_core.recording.result import load_recording
 from parc_core.registry.aliases import read_alias
@@ -90,6 +93,11 @@ def _capture(path: Path) -> Any:
     return found if found is None else retargeted(found, _character(), path.name)
 
 
+def _take(path: Path) -> Any:
+    source, mapping = in_metres(read_bvh(path.read_bytes(), path.name), path.name)
+    return retarget(source, mapping, _character())
+
+
 def _manifest(path: Path) -> Any:
     return checked_manifest(Store(path.parent).read_json(path.name), "m", 1, path.name)
 
@@ -121,6 +129,7 @@ READERS: Dict[str, Tuple[str, Callable[[Path], Any]]] = {
     "npz": ("x.npz", _convert),
     "npy": ("x.npy", _capture),
     "amass": ("x.npz", _capture),
+    "take": ("x.bvh", _take),
     "boxes": ("x.obj", lambda path: read_obj(path.read_bytes(), path.name)),
     "motions.yaml": ("motions.yaml", read_motions_yaml),
     "env config": ("env.yaml", load_env_config),
@@ -220,6 +229,7 @@ def _samples(name: str, trap: Path) -> List[bytes]:
         "npz": _archives,
         "npy": _arrays,
         "obj": lambda _: [_BOX, b"v 1 2\n", b"v 0 0 1e400\nf 1 1 1\n", b"f " + b"1 " * 50_000, b""],
+        "bvh": _takes,
         "yaml": _yaml,
         "pt": _tensors,
         "json": _json,
@@ -276,6 +286,46 @@ def _archives(trap: Path) -> List[bytes]:
         parts.writestr("frames.npy", head.ljust(127) + b"\n")
         parts.writestr("fps.npy", bytes(100_000_000))
     return [real, plain.getvalue(), evil.getvalue(), odd.getvalue(), b"PK\x03\x04", b""]
+
+
+_BONES = {
+    "Hips": ("", "0 90 0"),
+    "Spine": ("Hips", "0 24 0"),
+    "Neck": ("Spine", "0 24 0"),
+    **{
+        f"{side}{name}": (parent.format(side), offset.format(sign))
+        for side, sign in (("Left", ""), ("Right", "-"))
+        for name, parent, offset in (
+            ("Arm", "Spine", "{}18 22 0"),
+            ("ForeArm", "{}Arm", "{}27 0 0"),
+            ("Hand", "{}ForeArm", "{}25 0 0"),
+            ("UpLeg", "Hips", "{}9 0 0"),
+            ("Leg", "{}UpLeg", "0 -42 0"),
+            ("Foot", "{}Leg", "0 -41 0"),
+        )
+    },
+}
+
+
+def _takes(_: Path) -> List[bytes]:
+    """BVH of a person who stands in T-pose."""
+    lines = ["HIERARCHY"]
+
+    def add(name: str) -> None:
+        kind, place = ("JOINT", "") if _BONES[name][0] else ("ROOT", "Xposition Yposition Zposition ")
+        lines.append(f"{kind} {name}\n{{\nOFFSET {_BONES[name][1]}")
+        lines.append(f"CHANNELS {3 + place.count('pos')} {place}Zrotation Xrotation Yrotation")
+        children = [child for child, (parent, _) in _BONES.items() if parent == name]
+        for child in children:
+            add(child)
+        lines.append("}" if children else "End Site\n{\nOFFSET 0 0 0\n}\n}")
+
+    add("Hips")
+    frame = "0 90 0" + " 0" * 3 * len(_BONES)
+    lines += ["MOTION", "Frames: 8", "Frame Time: 0.033333", *[frame] * 8, ""]
+    take = "\n".join(lines).encode()
+    deep = b"HIERARCHY ROOT a { OFFSET 0 0 0 CHANNELS 0 " + b"JOINT b { OFFSET 0 0 0 CHANNELS 0 " * 20_000
+    return [take, deep + b"MOTION", b"HIERARCHY", b""]
 
 
 _BOX = b"# box\nv 0 0 0\nv 1 0 0\nv 1 1 0.5\nv 0 1 0.5\nf 1 2 3 4\nf 1/1/1 -1//2 2\n"

@@ -26,6 +26,7 @@ def test_no_reader_falls_over() -> None:
         "npz",
         "npy",
         "amass",
+        "take",
         "boxes",
         "motions.yaml",
         "model",
