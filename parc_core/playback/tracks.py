@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from parc_core.envs.episode_stats import TERM_COLUMNS
 from parc_core.envs.terminations import FailReason
 from parc_core.envs.tracking_env import TrackingEnv
+from parc_core.envs.tracking_error import NAMES as ERROR_NAMES
 from parc_core.playback.play import Policy, Step, play, waves
+from parc_core.terrain.packed import PackedTerrain
 
 TAIL_AFTER_FAILURE_S = 0.8  # what follows a failure is kept for so long: the fall explains it
 LOOPING_CLIP_S = 3.0  # looping clips are shown for at least so long
 _MARGIN_M = 0.4  # ground shown around the path
+_SERIES = "series "  # before the names of numbers among what is kept of a step
 _MAX_DEVIATION_M = 0.4  # a character may leave its reference's path by so much before the ground ends
 
 
@@ -51,6 +56,8 @@ class Track:
     """When the policy lost its reference, or None."""
     reason: str
     """Why, or ""."""
+    series: Dict[str, np.ndarray] = field(default_factory=dict)
+    """(T,) each: what `numbers_of_step` says of every frame."""
 
     @property
     def num_frames(self) -> int:
@@ -88,6 +95,19 @@ def record_tracks(
     return [tracks[place] for place in range(len(ids))]
 
 
+def numbers_of_step(env: TrackingEnv) -> Dict[str, Tensor]:
+    """How far characters are from their references, and what they are paid for it: (N,) each of the last step.
+
+    Joint error (m), the tracking errors, and the terms of the reward (`TERM_COLUMNS`: 1 is the most, but of contacts).
+    """
+    errors, terms = env.tracking_error(), env.reward_terms()
+    return {
+        "joint_error_m": env.joint_error(),
+        **{name: errors[:, k] for k, name in enumerate(ERROR_NAMES)},
+        **{name: terms[:, k] for k, name in enumerate(TERM_COLUMNS)},
+    }
+
+
 def _kept(env: TrackingEnv, step: Step) -> Dict[str, np.ndarray]:
     """Copies of all that is kept of a step: fields of `Track` without T, and `alive` and `reason`; (n, ...) each."""
     s, n = step.state, len(step.alive)
@@ -105,6 +125,7 @@ def _kept(env: TrackingEnv, step: Step) -> Dict[str, np.ndarray]:
         "alive": step.alive,
         "reason": step.reason,
     }
+    kept.update((_SERIES + name, values[:n]) for name, values in numbers_of_step(env).items())
     return {name: value.cpu().numpy().copy() for name, value in kept.items()}
 
 
@@ -113,10 +134,11 @@ def _track(env: TrackingEnv, motion_id: int, kept: Dict[str, np.ndarray]) -> Tra
     frames = {name: part[kept["alive"]] for name, part in kept.items()}  # a clip is alive up to its end
     reasons, ref_points = frames.pop("reason"), frames["ref_pos"].reshape(-1, 3)
     del frames["alive"]
+    series = {name: frames.pop(name) for name in list(frames) if name.startswith(_SERIES)}
     lost = np.flatnonzero((reasons != FailReason.NONE) & (reasons != FailReason.MOTION_END))
     near = ref_points.min(0) - _MAX_DEVIATION_M, ref_points.max(0) + _MAX_DEVIATION_M
     points = np.concatenate((ref_points, np.clip(frames["body_pos"].reshape(-1, 3), *near)))
-    cell_xy, cell_height = _ground(env, motion_id, points)
+    cell_xy, cell_height = ground_around(env.terrain, motion_id, points)
     return Track(
         name=env.library.names[motion_id],
         dt=env.control_dt,
@@ -125,17 +147,20 @@ def _track(env: TrackingEnv, motion_id: int, kept: Dict[str, np.ndarray]) -> Tra
         dx=float(env.terrain.dx),
         lost_at_s=float(lost[0]) * env.control_dt if len(lost) > 0 else None,
         reason=FailReason(int(reasons[lost[0]])).label if len(lost) > 0 else "",
+        series={name[len(_SERIES) :]: values for name, values in series.items()},
         **frames,
     )
 
 
-def _ground(env: TrackingEnv, motion_id: int, points: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+def ground_around(
+    terrain: PackedTerrain, motion_id: int, points: np.ndarray
+) -> Tuple[np.ndarray, np.ndarray]:
     """The cells under a box around points (P, 3): centres (nx, ny, 2) and heights (nx, ny), as physics sees them."""
-    terrain = env.terrain
-    ids = torch.tensor([motion_id if terrain.num_terrains > 1 else 0], device=env.device)
+    device = terrain.heights.device
+    ids = torch.tensor([motion_id if terrain.num_terrains > 1 else 0], device=device)
     corners = np.stack((points[:, :2].min(0) - _MARGIN_M, points[:, :2].max(0) + _MARGIN_M))
-    box = terrain.cell_index(ids, torch.as_tensor(corners, dtype=torch.float32, device=env.device)[None])[0]
-    axes = [torch.arange(int(box[0, k]), int(box[1, k]) + 1, device=env.device) for k in range(2)]
+    box = terrain.cell_index(ids, torch.as_tensor(corners, dtype=torch.float32, device=device)[None])[0]
+    axes = [torch.arange(int(box[0, k]), int(box[1, k]) + 1, device=device) for k in range(2)]
     index = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
     flat = index.reshape(1, -1, 2)
     xy = terrain.cell_center(ids, flat).reshape(index.shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -78,8 +78,17 @@ class ClipScene:
         return min(max(math.floor(seconds / self.dt + 0.5), 0), self.num_frames - 1)
 
 
-UNITS = {"joint_error": "m", "reward": ""}
-_WORDS = {"joint_error": "joint error"}
+_UNITS = {"_m": "m", "_rad": "rad", "_m_s": "m/s", "_rad_s": "rad/s"}
+
+
+def label_and_unit(name: str) -> Tuple[str, str]:
+    """ "root_vel_m_s" -> ("root vel", "m/s"); "pose_r" -> ("pose reward", "")."""
+    for suffix in sorted(_UNITS, key=len, reverse=True):
+        if name.endswith(suffix):
+            return name[: -len(suffix)].replace("_", " "), _UNITS[suffix]
+    if name.endswith("_r"):
+        return name[:-2].replace("_", " ") + " reward", ""
+    return name.replace("_", " "), ""
 
 
 def scene_of_track(track: Track, limits: Optional[Mapping[str, float]] = None) -> ClipScene:
@@ -94,10 +103,8 @@ def scene_of_track(track: Track, limits: Optional[Mapping[str, float]] = None) -
         Figure("simulated", track.root_pos, track.body_rot, forces=track.contact_forces),
         Figure("reference", track.ref_pos[:, 0], track.ref_rot, ghost=True),
     ]
-    curves: Dict[str, np.ndarray] = getattr(track, "series", {})
     series = tuple(
-        Series(_WORDS.get(name, name), UNITS.get(name, ""), values, limits.get(name))
-        for name, values in curves.items()
+        Series(*label_and_unit(name), values, limits.get(name)) for name, values in track.series.items()
     )
     marks: Tuple[Mark, ...] = ()
     if track.lost_at_s is not None:

@@ -243,6 +243,7 @@ class ParcScene extends HTMLElement {
     this.packed = this.packed || JSON.parse(this.querySelector("script").textContent);
     this.time = +(this.getAttribute("start") || 0); this.speed = 1; this.playing = false; this.shown = false;
     this.show = {reference: true, contacts: true, scan: false, follow: true};
+    this.hidden = new Set(this.packed.series.slice(2).map(s => s.label));  // click a legend to draw its curve
     this.view = {yaw: 0.9, pitch: 0.3, distance: 4.2}; this.tabIndex = 0;
     this.build();
     this.seen = new IntersectionObserver(entries => this.appear(entries[entries.length - 1].isIntersecting));
@@ -307,7 +308,7 @@ class ParcScene extends HTMLElement {
   }
   load(packed, start = 0) {  // another clip in the same place
     this.play(false); this.appear(false);
-    this.packed = packed; this.time = start; this.centre = null;
+    this.packed = packed; this.time = start; this.centre = null; this.legend.replaceChildren();
     return this.appear(true);
   }
   get frame() { return this.clip ? this.clip.frameAt(this.time) : 0; }
@@ -395,6 +396,7 @@ class ParcScene extends HTMLElement {
     g.globalAlpha = 0.22;
     for (const m of clip.packed.marks) { g.fillStyle = m.kind === "lost" ? "#d03030" : "#c08a00"; g.fillRect(x(m.from), 0, Math.max(x(m.to) - x(m.from), 2 * ratio), h); }
     clip.series.forEach((s, k) => {
+      if (this.hidden.has(s.label)) return;
       let top = Math.max(s.limit || 0, 1e-9);
       for (let f = 0; f < clip.frames; f++) top = Math.max(top, Math.abs(clip.value(s, f)));
       const y = v => h - 2 - Math.abs(v) / top * (h - 6);
@@ -411,11 +413,18 @@ class ParcScene extends HTMLElement {
     this.clock.textContent = `${this.time.toFixed(2)} / ${clip.end.toFixed(2)} s`;
     this.note.textContent = [clip.packed.name, ...now.map(m => m.text)].join(" · ");
     this.note.classList.toggle("parc-odd", now.length > 0);
-    this.legend.replaceChildren();
+    if (this.legend.childElementCount !== clip.series.length) {
+      this.legend.replaceChildren();
+      clip.series.forEach((s, k) => {
+        const item = make("button", this.legend, {type: "button", title: "draw its curve or not"});
+        make("i", item).style.background = COLOURS[k % COLOURS.length]; make("span", item);
+        item.onclick = () => { if (!this.hidden.delete(s.label)) this.hidden.add(s.label); this.paint(); };
+      });
+    }
     clip.series.forEach((s, k) => {
-      const item = make("span", this.legend);
-      make("i", item).style.background = COLOURS[k % COLOURS.length];
-      item.append(`${s.label} ${clip.value(s, frame).toFixed(3)}${s.unit ? " " + s.unit : ""}`);
+      const item = this.legend.children[k];
+      item.classList.toggle("parc-off", this.hidden.has(s.label));
+      item.lastChild.textContent = `${s.label} ${clip.value(s, frame).toFixed(3)}${s.unit ? " " + s.unit : ""}`;
     });
   }
 }
