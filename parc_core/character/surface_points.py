@@ -16,17 +16,21 @@ _RING_POINTS, _RINGS = 4, 4  # around and along a capsule's axis; its ends have 
 
 
 class SurfacePoints:
-    """All P surface points of a character, to be posed."""
+    """All P surface points of a character, to be posed.
+
+    Attributes:
+        bodies: (P,) int64: which body each lies on.
+    """
 
     def __init__(self, character: Character) -> None:
         points = surface_points(character)
         owners = [np.full(len(part), body) for body, part in enumerate(points)]
-        self._bodies = torch.from_numpy(np.concatenate(owners))  # (P,)
+        self.bodies = torch.from_numpy(np.concatenate(owners))  # (P,)
         self._points = torch.from_numpy(np.concatenate(points))  # (P, 3)
 
     def posed(self, body_pos: Tensor, body_rot: Tensor) -> Tensor:
         """Where they are in n frames: bodies at (n, J, 3) m, turned by (n, J, 4) xyzw -> (n, P, 3) m."""
-        rot, pos = body_rot.index_select(1, self._bodies), body_pos.index_select(1, self._bodies)
+        rot, pos = body_rot.index_select(1, self.bodies), body_pos.index_select(1, self.bodies)
         return rotations.quat_rotate(rot, self._points) + pos
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -56,7 +56,7 @@ class Track:
     """When the policy lost its reference, or None."""
     reason: str
     """Why, or ""."""
-    series: Dict[str, np.ndarray] = field(default_factory=dict)
+    series: Dict[str, np.ndarray]
     """(T,) each: what `numbers_of_step` says of every frame."""
 
     @property

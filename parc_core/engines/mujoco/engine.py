@@ -83,6 +83,11 @@ class MujocoEngine(Engine):
         self._touch_force = env.contact_detection_eps
         self._read_state(torch.arange(num_envs))
 
+    @property
+    def external_forces(self) -> Tensor:  # type: ignore[override]
+        """See `Engine.external_forces`; bound when it is first asked for."""
+        return self._bind("xfrc_applied")[:, self._bodies, :3]
+
     def _bind(self, field: str) -> Tensor:
         return torch.from_numpy(self._batch.bind(field))
 

@@ -12,7 +12,7 @@ import numpy as np
 from parc_core.engines.packages import import_package
 
 # What mj_step reads: copied in before it. All bound fields are copied out after it.
-_INPUTS = ("time", "qpos", "qvel", "ctrl", "mocap_pos", "qacc_warmstart")
+_INPUTS = ("time", "qpos", "qvel", "ctrl", "mocap_pos", "qacc_warmstart", "xfrc_applied")
 
 
 class SteppedBatch:
