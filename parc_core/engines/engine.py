@@ -93,8 +93,8 @@ class Engine(abc.ABC):
     """(N, J) bool where `env.all_touches` is set: bodies on which a net contact force above `contact_detection_eps`
     acted in any physics step of the last `step`. `reset` leaves it as it is."""
     external_forces: Optional[Tensor] = None
-    """(N, J, 3) N, world frame: what acts on the bodies' centres in every step until it is changed, for pushes by a viewer;
-    zero at first. None of an engine that cannot."""
+    """(N, J, 3) N, world frame: what acts on the bodies' centres in every step until it is changed, such as a viewer's
+    push; zero at first. None of an engine that cannot."""
 
     @abc.abstractmethod
     def reset(self, env_ids: Tensor, state: ResetState) -> None:

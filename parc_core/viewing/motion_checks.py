@@ -54,8 +54,12 @@ class MotionChecker:
         points = self._surface.posed(body_pos, body_rot).double().numpy()
         depth = penetration_depth(terrain, points).max(axis=1)
         speed_up = _root_acceleration(clip)
-        marks = _marks(depth > DEEP_M, clip.fps, "penetration", lambda p: f"{100 * depth[p].max():.0f} cm deep")
-        marks += _marks(speed_up > JUMP_M_S2, clip.fps, "jump", lambda p: f"root at {speed_up[p].max():.0f} m/s²")
+        marks = _marks(
+            depth > DEEP_M, clip.fps, "penetration", lambda p: f"{100 * depth[p].max():.0f} cm deep"
+        )
+        marks += _marks(
+            speed_up > JUMP_M_S2, clip.fps, "jump", lambda p: f"root at {speed_up[p].max():.0f} m/s²"
+        )
         marks += self._contacts_in_the_air(clip, terrain, points)
         return CheckedMotion(
             body_pos.numpy(),

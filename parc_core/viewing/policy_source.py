@@ -33,6 +33,7 @@ class PolicySource:
         self.names, self.dt = env.library.names, env.control_dt
         self.can_push = env.engine.external_forces is not None
         self._env, self._policy = env, policy
+        self.marks: Tuple[Mark, ...] = ()
         self.select(0)
 
     @property
@@ -85,8 +86,8 @@ class PolicySource:
         reason = FailReason(int(env.fail_reason[0]))
         if reason not in (FailReason.NONE, FailReason.MOTION_END) and not self.marks:
             self.num_frames = min(self._whole, now + 1 + round(TAIL_S / self.dt))
-            end = (self.num_frames - 1) * self.dt
-            self.marks: Tuple[Mark, ...] = (Mark("lost", now * self.dt, end, f"lost: {reason.label}"),)
+            last = (self.num_frames - 1) * self.dt
+            self.marks = (Mark("lost", now * self.dt, last, f"lost: {reason.label}"),)
         self._frames.append(self._look())
         self._states.append(env.state_dict())
 

@@ -1,4 +1,4 @@
-"""Where a viewer's frames come from: motions as they are, or characters under a policy, simulated as they are watched."""
+"""Where a viewer's frames come from: the contract, and motions as they are (`policy_source` simulates)."""
 
 from __future__ import annotations
 

@@ -53,6 +53,7 @@ def _track(body_pos, ref_pos, cell_xy, cell_height) -> Track:
         dx=float(cell_xy[1, 0, 0] - cell_xy[0, 0, 0]),
         lost_at_s=None,
         reason="",
+        series={},
     )
 
 
