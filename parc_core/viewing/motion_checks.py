@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Tuple
+from typing import Dict, Iterator, List, Tuple
 
 import numpy as np
 import torch
@@ -54,12 +54,14 @@ class MotionChecker:
         points = self._surface.posed(body_pos, body_rot).double().numpy()
         depth = penetration_depth(terrain, points).max(axis=1)
         speed_up = _root_acceleration(clip)
-        marks = _marks(
-            depth > DEEP_M, clip.fps, "penetration", lambda p: f"{100 * depth[p].max():.0f} cm deep"
-        )
-        marks += _marks(
-            speed_up > JUMP_M_S2, clip.fps, "jump", lambda p: f"root at {speed_up[p].max():.0f} m/s²"
-        )
+        marks = [
+            Mark("penetration", begin, end, f"penetration: {100 * depth[part].max():.0f} cm deep")
+            for part, begin, end in _runs(depth > DEEP_M, clip.fps)
+        ]
+        marks += [
+            Mark("jump", begin, end, f"jump: root at {speed_up[part].max():.0f} m/s²")
+            for part, begin, end in _runs(speed_up > JUMP_M_S2, clip.fps)
+        ]
         marks += self._contacts_in_the_air(clip, terrain, points)
         return CheckedMotion(
             body_pos.numpy(),
@@ -77,8 +79,8 @@ class MotionChecker:
         for body, name in enumerate(self._character.body_names):
             own = above[:, self._surface.bodies == body].min(axis=1)
             odd = (clip.body_contacts[:, body] > _TOUCHING) & (own > IN_THE_AIR_M)
-            text = f"{name} is said to touch in the air"
-            marks += _marks(odd, clip.fps, "floating", lambda part, text=text: text)
+            text = f"floating: {name} is said to touch in the air"
+            marks += [Mark("floating", begin, end, text) for _, begin, end in _runs(odd, clip.fps)]
         return marks
 
 
@@ -90,10 +92,8 @@ def _root_acceleration(clip: MotionClip) -> np.ndarray:
     return result
 
 
-def _marks(odd: np.ndarray, fps: int, kind: str, text: Callable[[slice], str]) -> List[Mark]:
-    """One mark for each run of odd frames; `text` says what is odd from the run's slice."""
+def _runs(odd: np.ndarray, fps: int) -> Iterator[Tuple[slice, float, float]]:
+    """Runs of odd frames: which, and from when to when (s)."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], odd.astype(np.int8), [0]))))
-    return [
-        Mark(kind, begin / fps, (end - 1) / fps, f"{kind}: {text(slice(begin, end))}")
-        for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist())
-    ]
+    for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist()):
+        yield slice(begin, end), begin / fps, (end - 1) / fps
