@@ -87,7 +87,7 @@ def run_evaluation(
     if wanted.videos or wanted.worst:
         check_encoder()
     with only_json(wanted.json or csv_alone):
-        env_file = _environment(env_config or folder / ENV_FILE, dataset, out)
+        env_file = environment(env_config or folder / ENV_FILE, dataset, out)
         motion_file = resolve(env_file.env.dm.motion_file or "")
         other = trained_elsewhere(folder, engine, device)
         if other:
@@ -206,9 +206,13 @@ def trained_elsewhere(folder: Path, engine: str, device: str) -> str:
     return "" if trained == here else f"trained with {trained}, evaluated with {here} (--engine, --device)"
 
 
-def _environment(path: Path, dataset: Path | None, out: Path) -> EnvFileConfig:
-    """The environment file with the dataset that is asked for, or that it names."""
-    env_file = load_env_config(existing_file(path, "--env-config", COMMAND))
+def environment(path: Path, dataset: Path | None, out: Path, command: str = COMMAND) -> EnvFileConfig:
+    """The environment file with the dataset that is asked for, or that it names.
+
+    Raises:
+        ConfigError, DataError: a file is missing, or no motion can be used.
+    """
+    env_file = load_env_config(existing_file(path, "--env-config", command))
     dm = env_file.env.dm
     if dataset is None:
         if dm.motion_file is None or not resolve(dm.motion_file).is_file():
@@ -221,7 +225,7 @@ def _environment(path: Path, dataset: Path | None, out: Path) -> EnvFileConfig:
         num_bodies = load_character(resolve(env_file.env.char_file)).num_bodies
         motion_file = str(dataset_of_folder(resolve(dataset), out / "dataset", num_bodies, _note))
     else:
-        motion_file = str(existing_file(dataset, "--dataset", COMMAND))
+        motion_file = str(existing_file(dataset, "--dataset", command))
     dm = dataclasses.replace(dm, motion_file=motion_file)
     return dataclasses.replace(env_file, env=dataclasses.replace(env_file.env, dm=dm))
 

@@ -289,6 +289,72 @@ def evaluate(
 
 
 @app.command()
+def view(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A model.pt or checkpoint, a training's folder, registry:NAME@latest, a motion file, or a dataset: "
+            "motions.yaml or a folder of motions."
+        ),
+    ],
+    dataset: Annotated[
+        Path | None,
+        typer.Option("--dataset", help="Motions for a model, instead of those that it was trained on."),
+    ] = None,
+    env_config: Annotated[
+        Path | None,
+        typer.Option("--env-config", help="Environment file; default: dm_env.yaml beside the model."),
+    ] = None,
+    clip: Annotated[
+        list[str] | None,
+        typer.Option("--clip", help="Start with, or write, the clips with this in their names; repeatable."),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write one offline page with the clips, or the failures first, instead."),
+    ] = None,
+    max_seconds: Annotated[
+        float, typer.Option("--max-seconds", min=0.1, help="Of each clip in the offline page.")
+    ] = 10.0,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to serve at; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=1, max=65535, help="[default: the first free one from 8080 on]"),
+    ] = None,
+    open_browser: Annotated[
+        bool | None,
+        typer.Option("--open/--no-open", help="Open a browser. [default: where there is a screen]"),
+    ] = None,
+    char_file: Annotated[
+        str, typer.Option("--char-file", help="MJCF of the character of motions without a model.")
+    ] = "data/assets/humanoid.xml",
+    engine: Annotated[str, typer.Option("--engine", help="One of " + ", ".join(ENGINE_NAMES) + ".")] = "auto",
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda:0.")] = "cpu",
+) -> None:
+    """Watch a model, a running training or motions in the browser, push the character, or write an offline page."""
+    from parc_tracker.view import ViewOptions, run_view
+
+    run_view(
+        what,
+        ViewOptions(
+            env_config=env_config,
+            dataset=dataset,
+            char_file=char_file,
+            engine=engine,
+            device=device,
+            host=host,
+            port=port,
+            html=html,
+            clips=tuple(clip or ()),
+            max_seconds=max_seconds,
+            open_browser=open_browser,
+        ),
+    )
+
+
+@app.command()
 def record(
     config: Annotated[
         Path | None, typer.Option("--config", help="Recording config (PARC's phys_record.yaml).")

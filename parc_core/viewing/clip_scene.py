@@ -78,7 +78,7 @@ class ClipScene:
         return min(max(math.floor(seconds / self.dt + 0.5), 0), self.num_frames - 1)
 
 
-_UNITS = {"_m": "m", "_rad": "rad", "_m_s": "m/s", "_rad_s": "rad/s"}
+_UNITS = {"_m": "m", "_rad": "rad", "_m_s": "m/s", "_rad_s": "rad/s", "_m_s2": "m/s²"}
 
 
 def label_and_unit(name: str) -> Tuple[str, str]:

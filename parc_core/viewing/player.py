@@ -38,7 +38,7 @@ class Player:
     def now(self) -> Frame:
         """What there is to see."""
         found = self.source.frame(self.frame)
-        self.frame = min(self.frame, self.num_frames - 1)  # simulating may have found the clip's end
+        self.frame = min(self.frame, self.num_frames - 1)  # beyond it, or simulating has found it
         return found
 
     def choose(self, clip: int, frame: int = 0) -> None:
@@ -78,16 +78,13 @@ class Player:
         frames = int(self._ahead / self.source.dt + 1e-9)
         self._ahead -= frames * self.source.dt
         self.frame += frames
-        self.now()
-        if before + frames > self.num_frames - 1:
-            self._at_the_end()
-        return self.frame != before
-
-    def _at_the_end(self) -> None:
-        if self.repeat:
+        self.now()  # never beyond the clip's end
+        last = self.num_frames - 1
+        if self.repeat and before + frames > last:
             self.seek(0)
-        else:
-            self.frame, self.playing = self.num_frames - 1, False
+        elif not self.repeat and self.frame >= last:
+            self.playing = False
+        return self.frame != before
 
     def matching(self, text: str) -> List[int]:
         """Clips whose names hold all words of a search, upper or lower case."""

@@ -67,7 +67,7 @@ class PolicySource:
         self._states: List[Dict[str, Any]] = [env.state_dict()]
 
     def frame(self, number: int) -> Frame:
-        """See `Source`. A number at or behind a loss that is found on the way gives the last frame."""
+        """See `Source`."""
         while len(self._frames) <= min(number, self.num_frames - 1):
             self._advance()
         return self._frames[min(number, self.num_frames - 1)]

@@ -60,7 +60,7 @@ class Source(Protocol):
         """Puts a clip at its start."""
 
     def frame(self, number: int) -> Frame:
-        """A frame of the selected clip, 0 <= number < num_frames; may simulate up to it, and find the clip's end."""
+        """A frame of the selected clip, its last one for a number beyond; may simulate up to it, and find the end."""
 
     def ground(self) -> Ground:
         """The terrain around the selected clip."""
@@ -91,6 +91,7 @@ class MotionSource:
 
     def frame(self, number: int) -> Frame:
         """See `Source`."""
+        number = min(number, self.num_frames - 1)
         found, time = self._checked, number * self.dt
         odd = [mark.text for mark in found.marks if mark.start_s - 1e-6 <= time <= mark.end_s + 1e-6]
         body_pos, body_rot = found.body_pos[number], found.body_rot[number]
