@@ -169,10 +169,6 @@ class TrackingEnv:
         """Mean distance of all bodies from their reference after the last step, m. (N,)."""
         return joint_error(self.engine.state.body_pos, self._reference_now().body_pos)
 
-    def reward_terms(self) -> Tensor:
-        """Terms of the last step's reward, before their weights, in the order of `TERM_COLUMNS`. (N, T + 1)."""
-        return self._reward(self._reference_now())[1]
-
     def end_iteration(self, world: World) -> None:
         """Moves the failure rates by the episodes that finished since the last call, see `MotionSampler.apply`."""
         self.sampler.apply(world)

@@ -98,7 +98,7 @@ def record_tracks(
 def numbers_of_step(env: TrackingEnv) -> Dict[str, Tensor]:
     """How far characters are from their references, and what they are paid for it: (N,) each of the last step.
 
-    Joint error (m), the tracking errors, and the terms of the reward (`TERM_COLUMNS`: 1 is the most, but of contacts).
+    Joint error (m), the tracking errors, and the terms of the reward (`TERM_COLUMNS`).
     """
     errors, terms = env.tracking_error(), env.reward_terms()
     return {

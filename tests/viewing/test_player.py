@@ -14,7 +14,7 @@ BODIES = np.zeros((2, 3)), np.tile([0.0, 0, 0, 1], (2, 1)), np.zeros(2, dtype=bo
 
 
 class Clips:
-    """Clips of 11 frames; those of `lost` are found to be lost at frame 5 when that is simulated, and end at frame 7."""
+    """Clips of 11 frames; those of `lost` turn out to be lost at frame 5 and end at frame 7."""
 
     can_push = False
 
