@@ -8,40 +8,43 @@ import importlib.metadata
 import math
 import platform
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+from markupsafe import Markup
 
 from parc_core import __version__
 from parc_core.envs.terminations import FAILURES
 from parc_core.evaluation.curves import LearningCurves, read_curves
+from parc_core.evaluation.page import as_text, render, spaced, without_places
+from parc_core.evaluation.report_data import (
+    ERROR_TITLES,
+    MEASURE_TITLES,
+    RULE_TITLES,
+    card_places,
+    details,
+    unit_of,
+    why,
+)
 from parc_core.evaluation.result import (
     COMPLETED,
     ClipResult,
     EvalResult,
-    percent,
     percent_of_parts,
     summarize,
+    worst_first,
 )
-from parc_core.evaluation.svg import line_chart
+from parc_core.evaluation.statistics import by_class, statistics
+from parc_core.evaluation.svg import histogram, line_chart
 from parc_core.system.files import PathLike, write_text
 
 MAX_BARS = 60
-"""More clips are shown by class, and as bars only the worst."""
+"""More clips are shown by class and as distributions, not each as a bar."""
 MAX_ROWS = 3000
 """More clips are only in the JSON file."""
 _COMPLETED_COLOUR = "#2f9e6e"
-_PALETTE = ("#444", "#d64545", "#e08e2b", "#c9609c", "#8a63c9", "#2f8f9e", "#7d8f2b", "#a3673f")
+_PALETTE = ("#7a7f87", "#d64545", "#e08e2b", "#c9609c", "#8a63c9", "#2f8f9e", "#7d8f2b", "#a3673f")
 """Of the reasons for which clips are lost."""
 _PACKAGES = ("torch", "mujoco", "mujoco-warp", "numpy", "prefect")
-_UNITS = {"m": "m", "rad": "rad", "rad_s": "rad/s", "m_s": "m/s"}
-_ERROR_TITLES = {
-    "root_pos_m": "root position",
-    "root_rot_rad": "root rotation",
-    "body_pos_m": "body positions, relative to the root",
-    "body_rot_rad": "body rotations",
-    "dof_vel_rad_s": "joint velocities",
-    "root_vel_m_s": "root velocity",
-    "root_ang_vel_rad_s": "root angular velocity",
-}
 
 
 def write_report(
@@ -54,6 +57,10 @@ def write_report(
     video: Optional[PathLike] = None,
     video_note: str = "",
     settings: Optional[Mapping[str, Any]] = None,
+    lineage: Optional[Mapping[str, str]] = None,
+    differs: Optional[Mapping[str, str]] = None,
+    scenes: Optional[Mapping[str, Markup]] = None,
+    player: str = "",
 ) -> None:
     """Writes the page.
 
@@ -64,37 +71,54 @@ def write_report(
         training_dir: folder with log.txt or progress.jsonl, for the learning curves.
         video: GIF, becomes part of the page.
         video_note: said instead of it.
-        settings: name -> text or mapping, shown at the end (configs, lineage).
+        settings: name -> text or mapping, shown at the end (configs).
+        lineage: name -> text: where the model comes from.
+        differs: settings that are not the preset's.
+        scenes: HTML of the moment of loss by the names of clips (see `report_data.card_places`).
+        player: HTML that the scenes need, once.
     """
-    import jinja2
-
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(percent=_percent, number=_number)
-    template = environment.from_string((Path(__file__).parent / "report.html.j2").read_text(encoding="utf-8"))
     earlier = {clip.name: clip for clip in before.clips} if before is not None else {}
-    curves = read_curves(Path(training_dir)) if training_dir is not None else LearningCurves()
-    write_text(
-        path,
-        template.render(
-            title=title,
-            written=datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-            summary=result.summary,
-            before=before.summary if before is not None else None,
-            charts=_charts(curves),
-            video=_gif_uri(video),
-            video_note=video_note,
-            bars=_bars(result.clips, earlier),
-            bars_hidden=max(len(result.clips) - MAX_BARS, 0),
-            classes=_classes(result.clips, earlier) if len(result.clips) > MAX_BARS else [],
-            reasons=_reasons(result),
-            colours=_colours(),
-            rows=[_row(clip, earlier.get(clip.name)) for clip in _worst_first(result.clips)[:MAX_ROWS]],
-            rows_hidden=max(len(result.clips) - MAX_ROWS, 0),
-            errors=_errors(result, before),
-            held_out=_held_out(result, before),
-            settings=_settings(result, settings),
-        ),
+    curves = LearningCurves()
+    if training_dir is not None:
+        curves = read_curves(
+            Path(training_dir), [name for chart in _CHARTS for name in (chart[0], *chart[3])]
+        )
+    clips = result.clips
+    order = worst_first(clips)[:MAX_ROWS]
+    found = statistics(clips)
+    many = len(clips) > MAX_BARS
+    cards = [k for k in card_places(clips) if k in set(order)]
+    text = render(
+        "report",
+        title=title,
+        written=datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        summary=result.summary,
+        before=before.summary if before is not None else None,
+        overall=found["overall"],
+        rules=RULE_TITLES,
+        charts=_charts(curves),
+        video=_gif_uri(video),
+        video_note=video_note,
+        bars=[] if many else _bars(clips, earlier),
+        histograms=_histograms(clips) if many else [],
+        classes=_classes(found["classes"], clips, earlier),
+        many=many,
+        reasons=_reasons(result),
+        colours=_colours(),
+        cards=[_card(clips[k], order.index(k), scenes or {}) for k in cards],
+        lost=sum(not clip.completed for clip in clips),
+        player=Markup(player),
+        rows=[_row(clips[k], earlier.get(clips[k].name)) for k in order],
+        rows_hidden=max(len(clips) - MAX_ROWS, 0),
+        details=details(result, order),
+        errors=_errors(result, before, found["overall"]),
+        measures=_measures(found["overall"]),
+        held_out=_held_out(result, before),
+        lineage={name: without_places(str(value)) for name, value in (lineage or {}).items()},
+        differs=differs,
+        settings=_settings(result, settings),
     )
+    write_text(path, text)
 
 
 def _held_out(result: EvalResult, before: Optional[EvalResult]) -> Optional[Dict[str, Any]]:
@@ -104,53 +128,17 @@ def _held_out(result: EvalResult, before: Optional[EvalResult]) -> Optional[Dict
     earlier = before.held_out if before is not None else None
     known = {clip.name: clip for clip in earlier.clips} if earlier is not None else {}
     clips = result.held_out.clips
+    many = len(clips) > MAX_BARS
     return {
         "summary": result.held_out.summary,
         "before": earlier.summary if earlier is not None else None,
-        "bars": _bars(clips, known),
-        "classes": _classes(clips, known) if len(clips) > MAX_BARS else [],
+        "bars": _bars(clips, known)[:MAX_BARS],
+        "classes": _classes(statistics(clips)["classes"], clips, known) if many else [],
     }
 
 
-def _worst_first(clips: List[ClipResult]) -> List[ClipResult]:
-    return sorted(clips, key=lambda clip: (clip.completed_fraction, -clip.joint_error_m))
-
-
-def _percent(value: Optional[float]) -> str:
-    return "–" if value is None else _spaced(percent(value))
-
-
-def _spaced(text: str) -> str:
-    return text.replace("%", " %")
-
-
-def _number(value: Optional[float], digits: int = 2) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{value:,.{digits}f}".replace("-", "−")
-
-
-def _charts(curves: LearningCurves) -> Dict[str, List[Any]]:
-    """The curves over samples and over time; none before there are two points."""
-    if len(curves) < 2:
-        return {}
-    looks = {
-        "Train_Return": ("Return per episode", lambda v: f"{v:.4g}"),
-        "Train_Episode_Length": ("Steps per episode", lambda v: f"{v:.4g}"),
-        "Completed": ("Episodes completed", _percent_of_axis),
-    }
-    minutes = max((h for h in curves.hours if math.isfinite(h)), default=0.0) < 2.0
-    times = [60.0 * h for h in curves.hours] if minutes else curves.hours
-    axes = {
-        "samples": (curves.samples, "samples", _short),
-        "time": (times, "minutes" if minutes else "hours", lambda v: f"{v:.4g}"),
-    }
-    return {
-        name: [
-            line_chart(x, curves.values[column], heading, label, text, value_text)
-            for column, (heading, value_text) in looks.items()
-            if column in curves.values
-        ]
-        for name, (x, label, text) in axes.items()
-    }
+def _plain(value: float) -> str:
+    return f"{value:.4g}"
 
 
 def _percent_of_axis(share: float) -> str:
@@ -167,9 +155,81 @@ def _short(value: float) -> str:
     return f"{value:.4g}"
 
 
+_CHARTS: Tuple[Tuple[str, str, Callable[[float], str], Dict[str, str]], ...] = (
+    ("Train_Return", "Return per episode", _plain, {}),
+    ("Train_Episode_Length", "Steps per episode", _plain, {}),
+    ("Completed", "Episodes completed", _percent_of_axis, {}),
+    (
+        "Fail_Rate_Q50",
+        "Failure rate of clips: median",
+        _plain,
+        {f"Fail_Rate_Q{q}": f"{q} %" for q in (25, 75, 90, 99)},
+    ),
+    ("Kl", "KL divergence of an update", _plain, {}),
+    ("Actor_Loss", "Actor loss", _plain, {}),
+    ("Critic_Loss", "Critic loss", _plain, {}),
+    ("Samples_Per_Second", "Speed, samples/s", _short, {}),
+)
+"""Column of the log, heading, how its values are written, further columns with their names."""
+
+
+def _charts(curves: LearningCurves) -> Dict[str, List[Any]]:
+    """The curves over samples and over time; none before there are two points."""
+    if len(curves) < 2:
+        return {}
+    minutes = max((h for h in curves.hours if math.isfinite(h)), default=0.0) < 2.0
+    times = [60.0 * h for h in curves.hours] if minutes else curves.hours
+    axes = {
+        "samples": (curves.samples, "samples", _short),
+        "time": (times, "minutes" if minutes else "hours", _plain),
+    }
+    return {
+        name: [
+            line_chart(
+                x,
+                curves.values[column],
+                heading,
+                label,
+                text,
+                value_text,
+                others={said: curves.values[more] for more, said in others.items() if more in curves.values},
+            )
+            for column, heading, value_text, others in _CHARTS
+            if column in curves.values
+        ]
+        for name, (x, label, text) in axes.items()
+    }
+
+
+def _histograms(clips: List[ClipResult]) -> List[Markup]:
+    """How the clips are distributed: tracked share, joint error, length at the end."""
+    groups = {
+        "completed": [clip for clip in clips if clip.completed],
+        "lost": [clip for clip in clips if not clip.completed],
+    }
+
+    def values(read: Callable[[ClipResult], float]) -> Dict[str, List[float]]:
+        return {name: [read(clip) for clip in group] for name, group in groups.items()}
+
+    errors = sorted(clip.joint_error_m for clip in clips)
+    most = max(errors[int(0.98 * (len(errors) - 1))], 0.01)
+    longest = max(clip.length_s for clip in clips)
+    return [
+        histogram(
+            values(lambda c: c.shown_share), "Tracked share of the clips", "tracked", _percent_of_axis, 1.0
+        ),
+        histogram(values(lambda c: c.joint_error_m), "Joint error while tracked", "m", _plain, most),
+        histogram(values(lambda c: c.end_time_s), "Time at which clips ended", "s", _plain, longest),
+    ]
+
+
+def _card(clip: ClipResult, row: int, scenes: Mapping[str, Markup]) -> Dict[str, Any]:
+    scene = scenes.get(clip.name)
+    return {"clip": clip, "row": row, "why": why(clip), "scene": scene, "style": _style(clip.end_reason)}
+
+
 def _bars(clips: List[ClipResult], earlier: Dict[str, ClipResult]) -> List[Dict[str, Any]]:
-    """One bar per clip: all of them in the dataset's order, or the worst."""
-    shown = clips if len(clips) <= MAX_BARS else _worst_first(clips)[:MAX_BARS]
+    """One bar per clip, failures first."""
     return [
         {
             "name": clip.name,
@@ -178,29 +238,29 @@ def _bars(clips: List[ClipResult], earlier: Dict[str, ClipResult]) -> List[Dict[
             "reason": clip.end_reason,
             "style": _style(clip.end_reason),
         }
-        for clip in shown
+        for clip in (clips[k] for k in worst_first(clips))
     ]
 
 
-def _classes(clips: List[ClipResult], earlier: Dict[str, ClipResult]) -> List[Dict[str, Any]]:
-    """Completed clips and tracked share of each class."""
-    members: Dict[str, List[ClipResult]] = {}
-    for clip in clips:
-        members.setdefault(clip.motion_class or "no class", []).append(clip)
-    return [
+def _classes(
+    found: Mapping[str, Any], clips: List[ClipResult], earlier: Dict[str, ClipResult]
+) -> List[Dict[str, Any]]:
+    """Numbers of each class, the one that is completed least first."""
+    groups = by_class(clips)
+    rows = [
         {
             "name": name,
-            "clips": len(group),
-            "share": sum(clip.completed for clip in group) / len(group),
-            "tracked": summarize(group).shown_tracked_share,
+            "found": part,
+            "tracked": summarize(groups[name]).shown_tracked_share,
             "before": (
-                sum(earlier[clip.name].completed for clip in group) / len(group)
-                if all(clip.name in earlier for clip in group)
+                sum(earlier[clip.name].completed for clip in groups[name]) / len(groups[name])
+                if all(clip.name in earlier for clip in groups[name])
                 else None
             ),
         }
-        for name, group in sorted(members.items())
+        for name, part in found.items()
     ]
+    return sorted(rows, key=lambda row: (row["found"]["completed"]["share"], row["tracked"], row["name"]))
 
 
 def _style(reason: str) -> str:
@@ -218,7 +278,7 @@ def _reasons(result: EvalResult) -> List[Dict[str, Any]]:
     counts = sorted(result.summary.end_reasons.items(), key=lambda item: (item[0] != COMPLETED, -item[1]))
     shares = [count / result.summary.clips for _, count in counts]
     return [
-        {"name": name, "style": _style(name), "count": count, "share": share, "shown": _spaced(shown)}
+        {"name": name, "style": _style(name), "count": count, "share": share, "shown": spaced(shown)}
         for (name, count), share, shown in zip(counts, shares, percent_of_parts(shares))
     ]
 
@@ -227,22 +287,32 @@ def _row(clip: ClipResult, before: Optional[ClipResult]) -> Dict[str, Any]:
     return {"clip": clip, "before": before, "style": _style(clip.end_reason)}
 
 
-def _errors(result: EvalResult, before: Optional[EvalResult]) -> List[Dict[str, Any]]:
+def _errors(
+    result: EvalResult, before: Optional[EvalResult], overall: Mapping[str, Any]
+) -> List[Dict[str, Any]]:
     earlier = before.summary.tracking_errors if before is not None else {}
     return [
         {
-            "name": _ERROR_TITLES.get(name, name),
-            "unit": next((unit for key, unit in _UNITS.items() if name.endswith(key)), ""),
+            "name": ERROR_TITLES.get(name, name),
+            "unit": unit_of(name),
             "value": value,
+            "part": overall["tracking_errors"].get(name),
             "before": earlier.get(name),
         }
         for name, value in result.summary.tracking_errors.items()
     ]
 
 
+def _measures(overall: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    return [
+        {"name": MEASURE_TITLES[name][0], "unit": MEASURE_TITLES[name][1], "part": part}
+        for name, part in overall["measures"].items()
+    ]
+
+
 def _settings(result: EvalResult, extra: Optional[Mapping[str, Any]]) -> Dict[str, str]:
     shown: Dict[str, Any] = {"evaluation": result.settings, "versions": versions(), **(extra or {})}
-    return {name: _as_text(value) for name, value in shown.items()}
+    return {name: as_text(value) for name, value in shown.items()}
 
 
 def versions() -> Dict[str, str]:
@@ -254,14 +324,6 @@ def versions() -> Dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    import yaml
-
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _gif_uri(path: Optional[PathLike]) -> Optional[str]:

@@ -19,7 +19,7 @@ from parc_core.config.env_config import EnvFileConfig
 from parc_core.config.paths import resolve
 from parc_core.envs.factory import make_env
 from parc_core.errors import ConfigError
-from parc_core.evaluation.result import EvalResult
+from parc_core.evaluation.result import EvalResult, worst_first
 from parc_core.motion.dataset.dataset_file import (
     MotionsFile,
     display_names,
@@ -27,7 +27,7 @@ from parc_core.motion.dataset.dataset_file import (
     write_motions_yaml,
 )
 from parc_core.playback.policy import load_policy
-from parc_core.playback.tracks import Track, record_tracks
+from parc_core.playback.tracks import TAIL_AFTER_FAILURE_S, Track, record_tracks
 from parc_core.system.files import PathLike
 from parc_core.video.draw import CannotRenderError, draw
 from parc_core.video.gif import caption, write_gif
@@ -145,9 +145,10 @@ def record_clips(
 
 
 def choose_motions(evaluation: EvalResult, max_seconds: float, count: int = MAX_CLIPS) -> List[int]:
-    """Clips worth showing: completed ones, those that go somewhere first, then long ones, of different classes.
+    """Clips worth showing: the one that was lost worst comes first, where any was lost beside completed ones.
 
-    Where no clip that goes somewhere was completed, those that were followed for longest come after the completed.
+    Then completed ones, those that go somewhere first, then long ones, of different classes. Where no clip that goes
+    somewhere was completed, those that were followed for longest come after the completed.
 
     Returns:
         at least one and at most `count` places in the dataset, together no longer than max_seconds if possible.
@@ -157,18 +158,21 @@ def choose_motions(evaluation: EvalResult, max_seconds: float, count: int = MAX_
     order = sorted(
         range(len(clips)), key=lambda k: (-clips[k].completed, -moving[k], -clips[k].end_time_s, k)
     )
+    failures = [k for k in worst_first(clips) if not clips[k].completed] if clips[order[0]].completed else []
     if clips[order[0]].completed and moving[order[0]]:
         order = [k for k in order if clips[k].completed]
     seen: Set[str] = set()
     first: List[int] = []
     again: List[int] = []
     for k in order:
-        (again if clips[k].motion_class in seen else first).append(k)
-        seen.add(clips[k].motion_class)
+        if k not in failures[:1]:
+            (again if clips[k].motion_class in seen else first).append(k)
+            seen.add(clips[k].motion_class)
     chosen: List[int] = []
     left = max_seconds
-    for k in first + again:
-        seconds = clips[k].length_s + _HOLD_S
+    for k in failures[:1] + first + again:
+        shown = clips[k].length_s if clips[k].completed else clips[k].end_time_s + TAIL_AFTER_FAILURE_S
+        seconds = min(shown, clips[k].length_s) + _HOLD_S
         if len(chosen) < count and (seconds <= left or not chosen):
             chosen.append(k)
             left -= seconds

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import json
+import re
+
 import json
 import math
 
@@ -53,4 +57,7 @@ def test_ticks_are_round_and_hold_the_range():
 def test_chart_escapes_and_thins():
     chart = line_chart(range(5000), range(5000), "a < b", "x", str, lambda v: f"{v:g}")
     assert "a &lt; b" in chart and ">4999<" in chart
-    assert chart.count(",") < 900  # 400 points and the last one
+    (points,) = re.findall(r'class="curve" points="([^"]*)"', chart)
+    assert points.count(",") <= 401  # 400 points and the last one
+    pointed = json.loads(html.unescape(re.findall(r'data-points="([^"]*)"', chart)[0]))
+    assert len(pointed) <= 401 and pointed[-1][2] == "4999 x: 4999"

@@ -7,10 +7,13 @@ import dataclasses
 import re
 
 import pytest
+from markupsafe import Markup
 
 from parc_core.envs.terminations import FAILURES
-from parc_core.evaluation.report import MAX_BARS, MAX_ROWS, write_report
+from parc_core.evaluation.depth import BINS, MEASURES, TRACES
+from parc_core.evaluation.report import MAX_ROWS, write_report
 from parc_core.evaluation.result import EvalResult, load, summarize
+from parc_core.evaluation.success import RULES
 from tests.evaluation.sample_data import clip
 from tests.ui.conftest import page
 
@@ -67,16 +70,18 @@ def test_video_and_curves_become_part_of_the_page(tmp_path):
         video=tmp_path / "rollout.gif",
     )
     assert "data:image/gif;base64," + base64.b64encode(b"GIF89a, more or less").decode() in page
-    assert page.count("<svg") == 4  # two curves, over samples and over time
+    assert page.count('<svg class="chart"') == 4  # two curves, over samples and over time
     assert "77.25" in page and "50 %" in page and "2M" in page and "hours" in page
 
 
-def test_many_clips_are_shown_by_class_and_the_worst_alone(tmp_path):
+def test_many_clips_are_shown_by_class_and_as_distributions(tmp_path):
     many = [clip(f"{'walk' if k % 2 else 'jump'}/{k}", 0.5 if k < 20 else 1.0, 0.1, 5.0) for k in range(400)]
     page = _page(tmp_path / "report.html", _result(many))
     assert "Completed clips of each class" in page and "walk (200)" in page
-    assert page.count('<div class="fill') == MAX_BARS + 2
-    assert page.count("<tr><td>walk/") + page.count("<tr><td>jump/") == 400
+    assert page.count('<div class="fill') == 2 and "Tracked share of the clips" in page
+    lost = re.findall(r"<title>50 % to 55 %: (\d+) lost</title>", page)
+    assert lost == ["20"] and "Failures to look at: 12 of 20 lost clips" in page
+    assert len(re.findall(r'<tr data-clip="\d+"><td>(walk|jump)/', page)) == 400
 
 
 def test_very_many_clips_leave_the_rest_to_the_json(tmp_path):
@@ -101,6 +106,92 @@ def test_parts_add_up_to_100_and_nothing_less_is_100(tmp_path):
     nearly += [dataclasses.replace(clip("jump/a", 0.99999999999, 0.1, 5.0), end_time_s=2.0)] * 2
     text = _text(_page(tmp_path / "report.html", _result(nearly)))
     assert "Tracked, mean over clips 99 %" in text and "completed 5 (71 %) fall 2 (29 %)" in text
+
+
+def test_failures_come_first_with_the_limit_that_was_broken(tmp_path):
+    lost = dataclasses.replace(
+        clip("walk/b", 0.25, 0.3, 30.0, "body position"),
+        lost_body="left_foot",
+        lost_value=0.71,
+        lost_limit=0.6,
+    )
+    result = EvalResult([clip("walk/a", 1.0, 0.04, 100.0), lost], summarize([lost, lost]), {})
+    scenes = {"walk/b": Markup("<b>a scene</b>")}
+    page = _page(tmp_path / "report.html", result, scenes=scenes, player="<script>player()</script>")
+    text = _text(page)
+    assert "lost at 0.50 of 2.00 s: body position; left_foot off by 0.71 m, limit 0.60 m" in text
+    assert page.index("<b>a scene</b>") < page.index('id="clips"') and page.count("player()") == 1
+    rows = re.findall(r'<tr data-clip="(\d)"><td>([^<]*)', page)
+    assert rows == [("0", "walk/b"), ("1", "walk/a")]
+
+
+def test_no_place_of_a_machine_is_on_the_page(tmp_path):
+    result = EvalResult(
+        [clip("walk/a", 1.0, 0.04, 1.0)],
+        summarize([clip("walk/a", 1.0, 0.04, 1.0)]),
+        {"model_file": "/home/somebody/lab/run7/model.pt", "store": "s3://bucket/models/a/b"},
+    )
+    page = _page(
+        tmp_path / "report.html",
+        result,
+        settings={"config": {"file": "C:\\Users\\somebody\\lab\\x.yaml"}},
+        lineage={"dataset": "file:///home/somebody/lab/data/motions.yaml"},
+        differs={"env.key": "1 (2)"},
+    )
+    assert "somebody" not in page and "…/run7/model.pt" in page and "s3://bucket/models/a/b" in page
+    assert "…/data/motions.yaml" in page and "1 (2)" in page
+
+
+def test_names_cannot_end_the_script_of_the_details(tmp_path):
+    one = dataclasses.replace(clip("walk/</script><script>alert(1)//", 0.5, 0.1, 1.0), lost_body="</script>")
+    page = _page(tmp_path / "report.html", _result([one]))
+    assert page.count("</script>") == 2 and "alert(1)" not in re.sub(
+        r"<script.*?</script>", "", page
+    ).replace("&lt;script&gt;alert(1)", "")
+
+
+def test_thousands_of_clips_stay_below_15_mb(tmp_path):
+    trace = {name: [0.123456] * BINS for name in TRACES}
+    clips = [
+        dataclasses.replace(
+            clip(f"{'walk' if k % 2 else 'jump'}/a_clip_with_a_name_{k}", 0.5 if k % 3 else 1.0, 0.1, 5.0),
+            measures=dict.fromkeys(MEASURES, 0.12345678),
+            success=dict.fromkeys(RULES, True),
+        )
+        for k in range(3000)
+    ]
+    result = dataclasses.replace(_result(clips), traces={one.name: trace for one in clips})
+    write_report(tmp_path / "report.html", result)
+    assert 1e6 < (tmp_path / "report.html").stat().st_size < 15e6
+
+
+@pytest.mark.slow  # a browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_row_opens_and_a_curve_says_its_values(tmp_path, page, scheme):
+    lost = dataclasses.replace(clip("walk/b", 0.25, 0.3, 30.0), measures=dict.fromkeys(MEASURES, 0.5))
+    result = dataclasses.replace(
+        _result([clip("walk/a", 1.0, 0.04, 100.0), lost]),
+        traces={"walk/b": {name: [0.25] * BINS for name in TRACES}},
+    )
+    log = ["Samples Wall_Time Train_Return Completed", "1000 0.1 12.5 0.25", "2000000 3.0 77.25 0.5"]
+    (tmp_path / "log.txt").write_text("\n".join(log))
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.emulate_media(color_scheme=scheme)
+    write_report(tmp_path / "report.html", result, training_dir=tmp_path)
+    page.goto((tmp_path / "report.html").as_uri())
+    page.locator("#clips button.open-row").first.click()
+    opened = page.locator("tr.detail")
+    assert "root rotation" in opened.inner_text() and "contact precision" in opened.inner_text()
+    assert opened.locator("svg").count() == 3
+    page.locator("#clips button.open-row").first.click()
+    assert page.locator("tr.detail").count() == 0
+    curve = page.locator("svg[data-points]").first
+    curve.scroll_into_view_if_needed()
+    curve.hover(position={"x": 40, "y": 80})
+    assert page.locator(".tip").inner_text() == "1k samples: 12.5"
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (dark == "rgb(14, 18, 23)") == (scheme == "dark") and errors == []
 
 
 @pytest.mark.slow  # a browser

@@ -66,17 +66,24 @@ def test_completed_clips_of_different_classes_are_chosen():
         clip(name, share, 0.1, 1.0) for name, share in (("a/1", 1), ("a/2", 1), ("b/1", 1), ("c/1", 0.9))
     ]
     clips = [dataclasses.replace(one, path_m=2.0) for one in clips]
-    assert _choose(clips) == [0, 2, 1]
-    assert _choose(clips, count=2) == [0, 2]
-    assert _choose(clips, seconds=5.5) == [0, 2]  # each takes 2 s and half a second of rest
-    assert _choose(clips, seconds=0.5) == [0]
+    assert _choose(clips[:3]) == [0, 2, 1]
+    assert _choose(clips[:3], count=2) == [0, 2]
+    assert _choose(clips[:3], seconds=5.5) == [0, 2]  # each takes 2 s and half a second of rest
+    assert _choose(clips[:3], seconds=0.5) == [0]
+
+
+def test_the_worst_failure_comes_first_beside_completed_clips():
+    shares = (("a/1", 1), ("b/1", 1), ("c/1", 0.9), ("c/2", 0.3))
+    clips = [dataclasses.replace(clip(name, share, 0.1, 1.0), path_m=2.0) for name, share in shares]
+    assert _choose(clips) == [3, 0, 1]
+    assert _choose(clips, count=1) == [3]
 
 
 def test_clips_that_go_somewhere_come_first():
     still, moving = clip("stand/1", 1.0, 0.1, 1.0), clip("walk/1", 1.0, 0.1, 1.0)
     lost = dataclasses.replace(clip("jump/1", 0.8, 0.1, 1.0), path_m=3.0)
-    assert _choose([still, dataclasses.replace(moving, path_m=2.0), lost]) == [1, 0]
-    assert _choose([still, lost]) == [0, 1]  # a standing character alone would be a dull video
+    assert _choose([still, dataclasses.replace(moving, path_m=2.0), lost]) == [2, 1, 0]
+    assert _choose([still, lost]) == [1, 0]
 
 
 def test_without_a_completed_clip_the_longest_followed_is_chosen():
