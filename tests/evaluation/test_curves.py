@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import html
 import json
-import re
-
-import json
 import math
+import re
 
 from parc_core.evaluation.curves import read_curves
 from parc_core.evaluation.svg import line_chart, nice_ticks
