@@ -6,11 +6,12 @@ from typing import Dict, Tuple, Union
 
 import numpy as np
 
-from parc_core.config.skeleton_config import NOTHING_GIVEN, SIDES, UNITS, SkeletonConfig
+from parc_core.config.skeleton_config import NOTHING_GIVEN, UNITS, SkeletonConfig
 from parc_core.errors import DataError
 from parc_core.motion.formats.bvh import BvhMotion
 from parc_core.motion.retarget.geometry import conj, unit
 from parc_core.motion.retarget.mapping import JointMapping, map_joints
+from parc_core.motion.retarget.sizes import legs_of
 from parc_core.motion.retarget.source import SourceMotion
 from parc_core.motion.skeleton import multiply, rotate
 
@@ -61,12 +62,7 @@ def in_metres(
 
 def _guessed_scale(raw: Union[BvhMotion, SourceMotion], mapping: JointMapping, where: str) -> float:
     """The unit in which the legs are nearest to a grown-up's."""
-    lengths = []
-    for side in SIDES:
-        hip, knee, ankle = (raw.positions[:, mapping[f"{side}_{part}"]] for part in ("hip", "knee", "ankle"))
-        parts = np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(ankle - knee, axis=-1)
-        lengths.append(float(np.median(parts)))
-    length = max(float(np.mean(lengths)), 1e-9)
+    length = max(legs_of(raw.positions, mapping), 1e-9)
     scale = min(UNITS.values(), key=lambda unit_: abs(np.log(length * unit_ / _LEG)))
     if not _LEG_RANGE[0] < length * scale < _LEG_RANGE[1]:
         raise DataError(

@@ -18,7 +18,8 @@ from parc_core.motion.formats.completion import CELL
 from parc_core.motion.formats.pickle_limits import MAX_FILE_BYTES
 from parc_core.motion.retarget.mapping import map_joints
 from parc_core.motion.retarget.result import RetargetedMotion, RetargetOptions
-from parc_core.motion.retarget.retarget import Retargeter, leg_length
+from parc_core.motion.retarget.retarget import Retargeter
+from parc_core.motion.retarget.sizes import leg_length
 from parc_core.motion.retarget.source import SourceMotion
 from parc_core.system.files import printable_name, read_regular
 from parc_core.terrain.heightfield import Heightfield

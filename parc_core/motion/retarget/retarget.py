@@ -11,13 +11,14 @@ import torch
 from parc_core.character.model import HINGE, SPHERICAL, Character
 from parc_core.character.surface_points import surface_points
 from parc_core.config.skeleton_config import SIDES
-from parc_core.errors import DataError
 from parc_core.motion.clip import MotionClip
 from parc_core.motion.retarget.body_frames import BodyFrames, middle_of_hips
-from parc_core.motion.retarget.geometry import conj, continuous, from_rotation_vector, rotation_vector
+from parc_core.motion.retarget.geometry import conj, continuous, from_rotation_vector
 from parc_core.motion.retarget.hands import held, palms
 from parc_core.motion.retarget.mapping import JointMapping
+from parc_core.motion.retarget.ranges import within_ranges
 from parc_core.motion.retarget.result import DEFAULT_OPTIONS, RetargetedMotion, RetargetOptions
+from parc_core.motion.retarget.sizes import check_arms, leg_length, scaled
 from parc_core.motion.retarget.source import SourceMotion, resampled, without_rest_frame
 from parc_core.motion.retarget.stance import WALL, GroundHeight, edges, ground_of, planted, steady, touching
 from parc_core.motion.skeleton import Skeleton, beyond_range, body_poses, multiply, rotate
@@ -30,7 +31,6 @@ _SMOOTH = 4  # frames to either side, of what moves the root up and down
 _DEEP = 0.005  # m in the ground that are put right
 _ROUNDS = 2  # of placing the ground
 _LOWEST = 3.0  # % of frames: where the ground is, before anything is known of contacts
-_LEG_LENGTHS = (0.3, 3.0)  # m: others are a slip of units
 
 
 def retarget(
@@ -62,9 +62,8 @@ class Retargeter:
         self._character, self._options = character, options
         self._skeleton = Skeleton.of(character)
         self._legs = {side: find_leg(character, side) for side in SIDES}
-        _check_arms(character)
+        check_arms(character)
         kinds = character.joint_types[1:]
-        self._hinges = np.array([kind == HINGE for kind in kinds])
         self._movable = np.array([kind in (HINGE, SPHERICAL) for kind in kinds])
         points = surface_points(character)
         self._owner = np.concatenate([np.full(len(part), body) for body, part in enumerate(points)])
@@ -80,7 +79,7 @@ class Retargeter:
         """See the function of this name; `where` is the motion's name for messages."""
         source.check(where)
         scale = self._options.scale or self.leg_length() / leg_length(source, mapping, where)
-        source = _scaled(resampled(without_rest_frame(source), self._options.fps), scale)
+        source = scaled(resampled(without_rest_frame(source), self._options.fps), scale)
         if terrain is not None:
             terrain = Heightfield(
                 terrain.hf * np.float32(scale), terrain.min_point * np.float32(scale), terrain.dx * scale
@@ -206,7 +205,7 @@ class Retargeter:
             moved = self._stepping(replace(clip, root_pos=root_pos), feet, knees)
             if hands is not None:
                 moved = held(moved, self._character, self._skeleton, hands, ground)
-            return self._within_ranges(moved)
+            return within_ranges(moved, self._skeleton)
 
         rise = self._drop(clip, feet, touches)
         found = settled(rise)
@@ -251,19 +250,6 @@ class Retargeter:
             bound = np.where(touches[:, index], np.minimum(bound, away[:, 2] + reach), bound)
         return smooth_below(np.maximum(bound, -_MAX_DROP), _SMOOTH)
 
-    def _within_ranges(self, clip: MotionClip) -> Tuple[MotionClip, np.ndarray]:
-        """Every joint within its range, and by how much (n, J-1) rad it was beyond."""
-        beyond = np.maximum(beyond_range(clip.joint_rot, self._skeleton), 0.0)
-        lower, upper = self._skeleton.lower[1:], self._skeleton.upper[1:]
-        vectors = rotation_vector(clip.joint_rot)
-        hinges = self._hinges
-        along = (vectors * self._skeleton.axes[1:]).sum(axis=-1)
-        held = np.clip(along[:, hinges], lower[hinges, 0], upper[hinges, 0])
-        vectors = np.clip(vectors, lower, upper)
-        vectors[:, hinges] = held[..., None] * self._skeleton.axes[1:][hinges]
-        joint_rot = from_rotation_vector(vectors)
-        return replace(clip, joint_rot=joint_rot), beyond
-
     def _contacts(self, clip: MotionClip, stands: np.ndarray, ground: GroundHeight) -> np.ndarray:
         """(n, J) 0 or 1: feet that stand, and bodies whose surface is near the ground and slow."""
         points = self._surface(clip)
@@ -277,45 +263,6 @@ class Retargeter:
             foot = self._legs[side].foot
             contacts[:, foot] = stands[:, index] & np.any(low[:, self._owner == foot], axis=1)
         return contacts
-
-
-def leg_length(source: SourceMotion, mapping: JointMapping, where: str = "the motion") -> float:
-    """Length of the source's legs, hip to ankle by the knee, m: mean of both, median over frames.
-
-    Raises:
-        DataError: no leg has such a length.
-    """
-    total = 0.0
-    for side in SIDES:
-        chain = [source.positions[:, mapping[f"{side}_{part}"]] for part in ("hip", "knee", "ankle")]
-        total += sum(float(np.median(np.linalg.norm(b - a, axis=-1))) for a, b in zip(chain, chain[1:]))
-    length = 0.5 * total
-    if not _LEG_LENGTHS[0] < length < _LEG_LENGTHS[1]:
-        raise DataError(f"{where}: its legs are {length:.3g} m long; give the units (--units)")
-    return length
-
-
-def _check_arms(character: Character) -> None:
-    for side in SIDES:
-        upper, lower = (character.body_id(f"{side}_{part}_arm") for part in ("upper", "lower"))
-        offset = character.local_translation[lower].tolist()
-        sign = 1.0 if side == "left" else -1.0
-        fits = abs(offset[0]) < 1e-6 and abs(offset[2]) < 1e-6 and sign * offset[1] > 0
-        about_z = character.joint_axis[lower].tolist() == [0.0, 0.0, 1.0]
-        if not (fits and about_z and character.joint_types[upper] == SPHERICAL):
-            raise DataError(
-                f"retargeting needs a {side} arm that points sideways at zero, with an elbow hinge about z; "
-                "use data/assets/humanoid.xml"
-            )
-
-
-def _scaled(source: SourceMotion, scale: float) -> SourceMotion:
-    rest = source.rest_positions
-    return replace(
-        source,
-        positions=source.positions * scale,
-        rest_positions=None if rest is None else np.asarray(rest, dtype=np.float64) * scale,
-    )
 
 
 def _side_axis(rot: np.ndarray) -> np.ndarray:
