@@ -136,12 +136,12 @@ def evaluate_and_report(
     )
     video = Path(recording.path) if recording.path else None
     if training_dir is not None:
-        _show_in_tensorboard(Path(training_dir), Path(model_file), Path(out_dir).name, found.result, video)
+        _show_in_tensorboard(Path(training_dir), Path(model_file), found.result, video)
     return EvaluationFiles(found.result, found.evaluation, report, video, recording.reason)
 
 
 def _show_in_tensorboard(
-    training_dir: Path, model_file: Path, name: str, result: EvalResult, video: Optional[Path]
+    training_dir: Path, model_file: Path, result: EvalResult, video: Optional[Path]
 ) -> None:
     """Headline numbers and video beside the training's curves, where it has any and TensorBoard is installed."""
     from parc_core.training.checkpoint import samples_of
@@ -163,6 +163,7 @@ def _show_in_tensorboard(
         "Eval_Clips": float(summary.clips),
     }
     samples = samples_of(model_file)
+    name = "evaluation" if samples is None else f"evaluation_{samples}"
     write_evaluation(folder, name, numbers, int(rows[-1]["Samples"]) if samples is None else samples, video)
 
 

@@ -34,6 +34,7 @@ from parc_tracker.progress import counting_bar
 from parc_tracker.tables import cell, only_json, print_json, print_table
 
 COMMAND = "parc-tracker eval"
+MPJPE = ("global MPJPE (mm)", "root-relative MPJPE (mm)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,11 +235,15 @@ def _note(line: str) -> None:
     print(line, file=sys.stderr)
 
 
+def _mm(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
 def table(result: EvalResult, title: str = "Each clip once from its start") -> Table:
     """One row per clip, then the means."""
     rows = Table(title=title)
     rows.add_column("motion")
-    for name in ("tracked", "end time (s)", "joint error (m)", "return"):
+    for name in ("tracked", "end time (s)", "joint error (m)", *MPJPE, "return"):
         rows.add_column(name, justify="right")
     rows.add_column("ended by")
     for clip in result.clips:
@@ -247,6 +252,8 @@ def table(result: EvalResult, title: str = "Each clip once from its start") -> T
             percent(clip.shown_share),
             f"{clip.end_time_s:.2f}/{clip.length_s:.2f}",
             f"{clip.joint_error_m:.3f}",
+            f"{clip.mpjpe_global_mm:.1f}",
+            _mm(clip.mpjpe_mm),
             f"{clip.episode_return:.1f}",
             cell(clip.end_reason),
         )
@@ -257,6 +264,8 @@ def table(result: EvalResult, title: str = "Each clip once from its start") -> T
         percent(mean.shown_tracked_share),
         "",
         f"{mean.joint_error_m:.3f}",
+        f"{mean.mpjpe_global_mm:.1f}",
+        _mm(mean.mpjpe_mm),
         f"{mean.mean_return:.1f}",
         f"{mean.completed} of {mean.clips} completed",
     )

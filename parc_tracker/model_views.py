@@ -124,13 +124,81 @@ def shown_time(manifest: dict[str, Any]) -> str:
     return printable(manifest["created"])[:16].replace("T", " ")
 
 
-def model_table(manifest: dict[str, Any], aliases: list[str]) -> Table:
-    """All that is known of one model."""
+def short_table(manifest: dict[str, Any], aliases: list[str]) -> Table:
+    """What people want to know of one model: how good it is, what it was trained on, and which files there are."""
+    table = _head(manifest, aliases)
+    rows = {
+        **_quality(dict(gated_numbers(manifest))),
+        "gate": _gate(manifest.get("gate")),
+        **_origin(manifest.get("lineage") or {}),
+        "machine": (manifest.get("machine") or {}).get("host"),
+        "files": f"{', '.join(manifest['files'])} ({_size(sum(manifest.get('sizes', {}).values()))})",
+    }
+    for name, value in rows.items():
+        if value not in (None, ""):
+            table.add_row(name, cell(value))
+    return table
+
+
+def _quality(metrics: dict[str, Any]) -> dict[str, str]:
+    """The numbers of an evaluation as far as there are any."""
+    rows: dict[str, str] = {}
+    if isinstance(metrics.get("completed_share"), int | float):
+        count = f" of {metrics['clips']} clips" if isinstance(metrics.get("clips"), int) else ""
+        rows["completed"] = percent(metrics["completed_share"]) + count
+        rows["tracked"] = _numbers(metrics)[1]
+    if isinstance(metrics.get(_HELD_OUT), int | float):
+        rows["completed, held out"] = percent(metrics[_HELD_OUT])
+    errors = metrics.get("tracking_errors")
+    relative = errors.get("body_pos_m") if isinstance(errors, dict) else None
+    for name, metres in (("MPJPE, global", metrics.get("joint_error_m")), ("MPJPE, root-relative", relative)):
+        if isinstance(metres, int | float):
+            rows[name] = f"{1000.0 * metres:.1f} mm"
+    if isinstance(metrics.get("mean_return"), int | float):
+        rows["return"] = f"{metrics['mean_return']:.1f}"
+    return rows
+
+
+def _origin(lineage: dict[str, Any]) -> dict[str, Any]:
+    """Where a model comes from."""
+    dataset, parent, configs = (_mapping(lineage.get(key)) for key in ("dataset", "parent", "configs"))
+    samples, motions = lineage.get("samples"), dataset.get("motions")
+    arguments = _mapping(configs.get("arguments"))
+    on = [str(arguments[key]) for key in ("engine", "device") if key in arguments]
+    return {
+        "trained": f"{samples:,} samples{' on ' + ', '.join(on) if on else ''}"
+        if isinstance(samples, int)
+        else "",
+        "motions": motions if isinstance(motions, int) else "",
+        "started from": "/".join(str(parent.get("uri", "")).split("/")[-3:]) if parent else "",
+        "note": lineage.get("note"),
+    }
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _size(count: int) -> str:
+    """Bytes for people."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def _head(manifest: dict[str, Any], aliases: list[str]) -> Table:
     table = Table(title=cell(f"{manifest['name']} version {manifest['version']}"), show_header=False)
     table.add_column(style="bold")
     table.add_column()
     table.add_row("aliases", ", ".join(aliases) or "none")
     table.add_row("created", cell(shown_time(manifest)))
+    return table
+
+
+def model_table(manifest: dict[str, Any], aliases: list[str]) -> Table:
+    """All that is known of one model."""
+    table = _head(manifest, aliases)
     for part in ("machine", "metrics", "gate", "lineage"):
         for key, value in _flat(manifest.get(part) or {}, part):
             table.add_row(cell(key), cell(value))

@@ -59,9 +59,16 @@ def list_command(
 
 
 @models_app.command()
-def show(model: ModelArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Show one model: aliases, files, metrics, lineage (with --json its manifest)."""
-    from parc_tracker.model_views import model_table
+def show(
+    model: ModelArgument,
+    store: StoreOption = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All numbers and the whole lineage, with places and SHA-256.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one model: how good it is, what it was trained on, its files (with --json its manifest)."""
+    from parc_tracker.model_views import model_table, short_table
     from parc_tracker.tables import print_json, print_table
 
     place = _open(store)
@@ -69,7 +76,8 @@ def show(model: ModelArgument, store: StoreOption = None, as_json: JsonOption = 
     if as_json:
         print_json(manifest)
     else:
-        print_table(model_table(manifest, _aliases_of(place, manifest)))
+        table = model_table if everything else short_table
+        print_table(table(manifest, _aliases_of(place, manifest)))
 
 
 def _aliases_of(store: Store, manifest: dict[str, Any]) -> list[str]:

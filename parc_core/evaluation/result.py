@@ -10,6 +10,10 @@ from parc_core.errors import DataError
 from parc_core.system import json_text
 from parc_core.system.files import PathLike, read_regular, write_json
 
+MM = 1000.0
+DERIVED = ("mpjpe_global_mm", "mpjpe_mm")
+"""Numbers that the file has under the names of the field, made of others: mean per-joint position error, of the bodies'
+places in the world and relative to the root."""
 SCHEMA = "parc-tracker evaluation 1"
 COMPLETED = "completed"
 """`end_reason` of a clip that was followed to its end; the others are those of `terminations.FailReason`."""
@@ -86,6 +90,17 @@ class ClipResult:
         """`completed_fraction` for tables: a clip lost in its very last step is not shown as completed."""
         return 1.0 if self.completed else min(self.completed_fraction, 0.99)
 
+    @property
+    def mpjpe_global_mm(self) -> float:
+        """Mean per-joint position error in the world frame, mm: `joint_error_m`."""
+        return MM * self.joint_error_m
+
+    @property
+    def mpjpe_mm(self) -> Optional[float]:
+        """Mean per-joint position error relative to the root, mm: tracking error `body_pos_m`, where it is known."""
+        error = self.tracking_errors.get("body_pos_m")
+        return None if error is None else MM * error
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -115,6 +130,17 @@ class Summary:
     def shown_tracked_share(self) -> float:
         """`mean_completed_fraction` for people: clips that are lost at their very ends are not shown as completed."""
         return 1.0 if self.completed == self.clips else min(self.mean_completed_fraction, 0.99)
+
+    @property
+    def mpjpe_global_mm(self) -> float:
+        """Mean per-joint position error in the world frame, mm: `joint_error_m`."""
+        return MM * self.joint_error_m
+
+    @property
+    def mpjpe_mm(self) -> Optional[float]:
+        """Mean per-joint position error relative to the root, mm: tracking error `body_pos_m`, where it is known."""
+        error = self.tracking_errors.get("body_pos_m")
+        return None if error is None else MM * error
 
 
 def summarize(clips: List[ClipResult], evaluation_set: str = "") -> Summary:
@@ -167,12 +193,14 @@ class EvalResult:
     """Of each clip by its name how it went over time, see `depth.ClipDepth.trace`. For the report; in no file."""
 
     def to_json(self) -> Dict[str, Any]:
-        """Plain containers; `from_json` reads them back, but for `statistics`, which follow from the clips."""
+        """Plain containers; `from_json` reads them back, but for `statistics` and `DERIVED`, made of the rest."""
         from parc_core.evaluation.statistics import statistics
 
-        parts = {name: value for name, value in asdict(self).items() if name not in ("traces", "held_out")}
+        data = {name: value for name, value in asdict(self).items() if name not in ("traces", "held_out")}
+        for part, content in zip([*self.clips, self.summary], [*data["clips"], data["summary"]]):
+            content.update({name: getattr(part, name) for name in DERIVED})
         held_out = {} if self.held_out is None else {"held_out": self.held_out.to_json()}
-        return {"schema": SCHEMA, **parts, **held_out, "statistics": statistics(self.clips)}
+        return {"schema": SCHEMA, **data, **held_out, "statistics": statistics(self.clips)}
 
     def save(self, path: PathLike) -> None:
         """Writes the JSON file atomically."""
@@ -188,11 +216,11 @@ def from_json(data: Any, where: str = "evaluation") -> EvalResult:
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise DataError(f"{where}: not an evaluation of this version ('{SCHEMA}'); evaluate again")
     try:
-        clips = [_checked(ClipResult(**clip)) for clip in data["clips"]]
+        clips = [_checked(ClipResult(**_own(clip))) for clip in data["clips"]]
         held_out = data.get("held_out")
         return EvalResult(
             clips,
-            _checked(Summary(**data["summary"])),
+            _checked(Summary(**_own(data["summary"]))),
             dict(data["settings"]),
             held_out=None if held_out is None else from_json(held_out, f"{where}: held_out"),
         )
@@ -210,6 +238,11 @@ _TYPES: Dict[str, Any] = {
     "Dict[str, Optional[float]]": dict,
     "List[Dict[str, float]]": list,
 }
+
+
+def _own(content: Dict[str, Any]) -> Dict[str, Any]:
+    """Without what is made of the rest."""
+    return {name: value for name, value in content.items() if name not in DERIVED}
 
 
 def _checked(part: Any) -> Any:

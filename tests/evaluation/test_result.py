@@ -41,6 +41,23 @@ def test_json_file_is_read_back_as_it_was(tmp_path):
     assert load(tmp_path / "evaluation.json") == result
 
 
+def test_the_file_has_the_errors_under_the_names_of_papers_in_mm(tmp_path):
+    EvalResult(CLIPS, summarize(CLIPS)).save(tmp_path / "evaluation.json")
+    data = json.loads((tmp_path / "evaluation.json").read_text())
+    assert data["clips"][0]["mpjpe_global_mm"] == pytest.approx(40.0)
+    assert data["clips"][0]["mpjpe_mm"] == pytest.approx(1000 * CLIPS[0].tracking_errors["body_pos_m"])
+    assert data["summary"]["mpjpe_global_mm"] == pytest.approx(100.0)
+    assert data["summary"]["mpjpe_mm"] == pytest.approx(300.0)
+
+
+def test_a_file_of_an_earlier_version_lacks_them_and_is_read(tmp_path):
+    data = EvalResult(CLIPS, summarize(CLIPS)).to_json()
+    for part in [*data["clips"], data["summary"]]:
+        del part["mpjpe_mm"], part["mpjpe_global_mm"]
+    (tmp_path / "old.json").write_text(json.dumps(data))
+    assert load(tmp_path / "old.json") == EvalResult(CLIPS, summarize(CLIPS))
+
+
 @pytest.mark.parametrize("text", ["{", json.dumps({"schema": "another 7", "clips": []}), "[]"])
 def test_another_file_is_refused_with_its_name(tmp_path, text):
     path = tmp_path / "other.json"

@@ -59,7 +59,11 @@ def test_from_register_to_pull(training: Path, tmp_path: Path) -> None:
     assert re.search(r"│ +1 +│ latest +│", shown) and re.search(r"│ +2 +│ best, iteration-2 +│", shown), shown
     shown = run("show", "tracker@best")
     assert re.search(r"aliases +│ best, iteration-2 +│", shown), shown
-    assert "tracker version 2" in shown and "metrics.after.joint_error_m" in shown and "7 bytes" in shown
+    assert "tracker version 2" in shown and "model.pt, " in shown
+    assert re.search(r"MPJPE, global +│ 125\.0 mm", shown), shown
+    assert "sha256" not in shown.lower() and "metrics." not in shown and len(shown.splitlines()) < 15
+    everything = run("show", "tracker@best", "--all")
+    assert "metrics.after.joint_error_m" in everything and "7 bytes, SHA-256 " in everything
     assert json.loads(run("show", "tracker", "--json"))["version"] == 1
     out = run("pull", "registry:tracker@best", "--to", str(tmp_path / "out"))
     assert "4 files" in out
@@ -119,6 +123,6 @@ def test_what_is_said_when_it_cannot_be(training: Path, tmp_path: Path, store: S
 
 def test_a_manifest_does_not_steer_the_terminal(training: Path, store: Store) -> None:
     run("register", "tracker", "--from", str(training), "--note", "\x1b[2J[red]cleared[/red]")
-    for shown in (run("show", "tracker"), run("list", "tracker")):
+    for shown in (run("show", "tracker"), run("show", "tracker", "--all"), run("list", "tracker")):
         assert "\x1b" not in shown
     assert "?[2J[red]cleared[/red]" in run("show", "tracker")
