@@ -1,8 +1,8 @@
 """`python -m benchmarks [physics] [environment]`: prints a table each and writes it as JSON.
 
 Those with options of their own: `python -m benchmarks train_throughput --help`, the same with compare_trees,
-learning_curves, sweep, update_step, data_scale, faults, engine_agreement, preprocessing, fuzz, iterations, recording
-and scaling.
+learning_curves, sweep, update_step, data_scale, faults, engine_agreement, preprocessing, fuzz, iterations, recording,
+scaling and tracking.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ PROGRAMS = (
     "iterations",
     "recording",
     "scaling",
+    "tracking",
 )  # each with a main(argv)
+MODULES = {"tracking": "tracking_benchmark"}
+"""Where a program's module is called otherwise."""
 
 
 def _numbers(text: str) -> List[int]:
@@ -50,7 +53,8 @@ def main() -> None:
     """Runs the named benchmarks."""
     set_up_process()
     if len(sys.argv) > 1 and sys.argv[1] in PROGRAMS:
-        importlib.import_module(f"benchmarks.{sys.argv[1]}").main(sys.argv[2:])
+        name = MODULES.get(sys.argv[1], sys.argv[1])
+        importlib.import_module(f"benchmarks.{name}").main(sys.argv[2:])
         return
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("what", nargs="*", metavar="what", help=f"of {', '.join(BENCHMARKS)}; default: all")

@@ -1,0 +1,88 @@
+"""The tracking benchmark: what it counts, how its trainings go on, and one of seconds from folders to the table."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from benchmarks import tracking_benchmark, tracking_runs
+from benchmarks.tracking_numbers import markdown, numbers_of, picture
+from benchmarks.tracking_runs import Plan, is_done, preset_file, runs_of
+from parc_core.config.agent_config import load_agent_config
+from parc_core.config.env_config import load_env_config
+from parc_core.errors import ConfigError
+from parc_core.evaluation.success import RULES
+from parc_core.motion.synthetic import make_dataset
+from tests.evaluation.sample_data import clip
+
+
+def _clip(name: str, completed: bool, error: float):
+    answers = dict(zip(RULES, (completed, completed or error < 0.5, True)))
+    return dataclasses.replace(clip(name, 1.0 if completed else 0.5, error, 1.0), success=answers)
+
+
+def test_seeds_share_their_clips() -> None:
+    """Two seeds with two clips are two trials, not four."""
+    seeds = [[_clip("a", True, 0.1), _clip("b", False, 0.3)], [_clip("a", True, 0.2), _clip("b", True, 0.2)]]
+    found = numbers_of(seeds, {"a": True, "b": False})
+    assert set(found) == {"all", "flat", "terrain"} and found["all"]["clips"] == 2
+    assert found["all"]["last_frame"]["share"] == 0.75 and found["all"]["last_frame"]["seeds"] == [0.5, 1.0]
+    assert found["flat"]["last_frame"]["interval"] == (pytest.approx(0.2065, abs=1e-3), 1.0)  # 1 of 1
+    assert found["all"]["joint_error_m"]["mean"] == pytest.approx(0.2)  # of a 0.15, of b 0.25
+    assert found["all"]["joint_error_completed_m"]["mean"] == pytest.approx(
+        0.175
+    )  # of b only where completed
+    assert found["all"]["joint_error_m"]["interval"][0] == 0.0  # an error is not negative
+
+
+def test_table_and_picture_have_every_number() -> None:
+    numbers = {"mine <1>": {"train": numbers_of([[_clip("a", True, 0.1)]], {"a": True})}}
+    lines = markdown(numbers).splitlines()
+    assert len(lines) == 4 and "| mine <1> | train: 1 | 100.0 % (21–100) |" in lines[2]
+    drawn = ET.fromstring(picture(numbers, "success"))
+    assert len([each for each in drawn.iter() if each.tag.endswith("rect")]) == 2 + 2 * len(RULES)
+
+
+def test_presets_are_files_and_names_must_differ() -> None:
+    for name in tracking_runs.PRESETS:
+        load_agent_config(preset_file(name, "agent"))
+        load_env_config(preset_file(name, "env"))
+    runs = runs_of(["cpu", "/somewhere/mine.yaml"], None, [0, 1])
+    assert [(run.name, run.seed) for run in runs] == [("cpu", 0), ("cpu", 1), ("mine", 0), ("mine", 1)]
+    assert runs[0].env_file == "data/configs/cpu/env.yaml" and runs[2].env_file == "data/configs/gpu/env.yaml"
+    with pytest.raises(ConfigError, match="two configs are called a"):
+        runs_of(["x/a.yaml", "y/a.yaml"], None, [0])
+
+
+def test_a_training_is_done_by_time_or_by_samples() -> None:
+    plan = Plan(Path("o"), Path("t"), Path("h"), 60.0, 1000, 8, "cpu", "mujoco")
+    assert is_done({"seconds": 59.5, "samples": 0}, plan) and is_done({"seconds": 1, "samples": 1000}, plan)
+    assert not is_done({"seconds": 50.0, "samples": 999}, plan)
+
+
+@pytest.mark.slow
+def test_from_folders_to_the_table_in_two_calls(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_dataset(["stand", "step_up"], 2, 0, tmp_path / "motions", workers=1)
+    (tmp_path / "tiny.yaml").write_text(
+        "model: {actor_net: fc_1layers_16units, critic_net: fc_1layers_16units}\n"
+        "optimizer: {type: Adam}\nsteps_per_iter: 4\nupdate_epochs: 1\niters_per_checkpoint: 1000\n"
+    )
+    args = (
+        f"{tmp_path}/motions --agent-config tiny.yaml --env-config demo --envs 4 --device cpu --engine mujoco"
+    )
+    command = [*args.split(), "--budget-seconds", "3", "--out", "out", "--held-out", "50%"]
+    with pytest.raises(SystemExit) as stopped:
+        tracking_benchmark.main([*command, "--call-seconds", "40"])  # nothing is left for the evaluation
+    assert stopped.value.code == 75
+    tracking_benchmark.main(command)
+    content = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert content["results"]["tiny"]["held_out"]["all"]["clips"] == 2
+    assert content["trained"]["tiny/seed_0"]["seconds"] >= 2
+    assert "| tiny | train: 2 |" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="holds a split of other motions"):
+        tracking_benchmark.main([*command, "--split-seed", "1"])
