@@ -179,6 +179,6 @@ def _why_nothing(source: Path) -> str:
         return "a folder without motion files; check the path"
     counts = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(3))
     return (
-        f"a folder without motion files (.pkl, .npz, .bvh); it holds {counts}. Motions of other programs have another "
-        "skeleton: export them as BVH, or retarget them to this character (docs/mocap.md)"
+        f"a folder without motion files (.pkl, .npz, .bvh, .npy); it holds {counts}. Motions of other programs have "
+        "another skeleton: export them as BVH, or retarget them to this character (docs/mocap.md)"
     )

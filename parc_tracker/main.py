@@ -237,7 +237,7 @@ def convert(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Convert motion capture (BVH), flat files (older PARC, MimicKit) and .npz to motion files, or those to .npz."""
+    """Convert motion capture (BVH, AMASS, AMP), flat files (older PARC, MimicKit), .npz to motion files, or to .npz."""
     from parc_tracker.convert import Conversion, run_convert
     from parc_tracker.convert_captures import capture_options
 
