@@ -267,10 +267,7 @@ def _serve(
     address = f"http://{shown}:{port}"
     print(f"viewer: {address} (Ctrl-C ends it)", flush=True)
     _open(address, port, options.open_browser)
-    try:
-        viewer.run()
-    finally:
-        viewer.stop()
+    viewer.run()
 
 
 def _open(address: str, port: int, wanted: bool | None) -> None:

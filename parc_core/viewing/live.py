@@ -253,22 +253,24 @@ class LiveViewer:
     # ---- the loop
 
     def run(self) -> None:
-        """Until `stop`, from this thread."""
+        """Until `stop` or an exception such as Ctrl-C, from this thread; the server ends with it."""
         last = time.monotonic()
-        while not self._stop.is_set():
-            self._do_all()
-            now = time.monotonic()
-            was_playing = self.player.playing
-            if self.player.tick(now - last) or was_playing != self.player.playing:
-                self._draw()
-            last = now
-            self._ask_for_newer(now)
-            self._stop.wait(max(0.0, _TICK_S - (time.monotonic() - now)))
+        try:
+            while not self._stop.is_set():
+                self._do_all()
+                now = time.monotonic()
+                was_playing = self.player.playing
+                if self.player.tick(now - last) or was_playing != self.player.playing:
+                    self._draw()
+                last = now
+                self._ask_for_newer(now)
+                self._stop.wait(max(0.0, _TICK_S - (time.monotonic() - now)))
+        finally:
+            self.server.stop()
 
     def stop(self) -> None:
-        """Ends `run` and the server; from any thread."""
+        """Ends `run`; from any thread."""
         self._stop.set()
-        self.server.stop()
 
     def _do_all(self) -> None:
         while True:

@@ -237,20 +237,24 @@ const SOLID = [0.95, 0.47, 0.18], GHOST = [0.28, 0.55, 0.90], PUSHED = [0.85, 0.
 const COLOURS = ["#e0701f", "#3b82c4", "#3a9a5b", "#a259c4", "#c2a015", "#c4455b", "#5aa6a6", "#8b7355"];
 const make = (tag, parent, options = {}) => Object.assign(parent.appendChild(document.createElement(tag)), options);
 
+// Where the script comes before the scenes, elements are made before what is in them has been read.
+const whenRead = act => document.readyState === "loading" ? document.addEventListener("DOMContentLoaded", act, {once: true}) : act();
+
 class ParcScene extends HTMLElement {
-  connectedCallback() {
-    if (this.seen) return;
+  connectedCallback() { whenRead(() => this.start()); }
+  start() {
+    if (this.seen || !this.isConnected) return;
     this.packed = this.packed || JSON.parse(this.querySelector("script").textContent);
     this.time = +(this.getAttribute("start") || 0); this.speed = 1; this.playing = false; this.shown = false;
     this.show = {reference: true, contacts: true, scan: false, follow: true};
-    this.hidden = new Set(this.packed.series.slice(2).map(s => s.label));  // click a legend to draw its curve
+    this.undrawn = new Set(this.packed.series.slice(2).map(s => s.label));  // click a legend to draw its curve
     this.view = {yaw: 0.9, pitch: 0.3, distance: 4.2}; this.tabIndex = 0;
-    this.build();
+    if (!this.canvas) this.build();
     this.seen = new IntersectionObserver(entries => this.appear(entries[entries.length - 1].isIntersecting));
     this.seen.observe(this);
     new ResizeObserver(() => this.paint()).observe(this.canvas);
   }
-  disconnectedCallback() { this.seen.disconnect(); this.seen = null; this.appear(false); }
+  disconnectedCallback() { if (!this.seen) return; this.seen.disconnect(); this.seen = null; this.appear(false); }
   build() {
     this.canvas = make("canvas", this, {className: "parc-view"});
     this.note = make("div", this, {className: "parc-note"});
@@ -396,7 +400,7 @@ class ParcScene extends HTMLElement {
     g.globalAlpha = 0.22;
     for (const m of clip.packed.marks) { g.fillStyle = m.kind === "lost" ? "#d03030" : "#c08a00"; g.fillRect(x(m.from), 0, Math.max(x(m.to) - x(m.from), 2 * ratio), h); }
     clip.series.forEach((s, k) => {
-      if (this.hidden.has(s.label)) return;
+      if (this.undrawn.has(s.label)) return;
       let top = Math.max(s.limit || 0, 1e-9);
       for (let f = 0; f < clip.frames; f++) top = Math.max(top, Math.abs(clip.value(s, f)));
       const y = v => h - 2 - Math.abs(v) / top * (h - 6);
@@ -418,12 +422,12 @@ class ParcScene extends HTMLElement {
       clip.series.forEach((s, k) => {
         const item = make("button", this.legend, {type: "button", title: "draw its curve or not"});
         make("i", item).style.background = COLOURS[k % COLOURS.length]; make("span", item);
-        item.onclick = () => { if (!this.hidden.delete(s.label)) this.hidden.add(s.label); this.paint(); };
+        item.onclick = () => { if (!this.undrawn.delete(s.label)) this.undrawn.add(s.label); this.paint(); };
       });
     }
     clip.series.forEach((s, k) => {
       const item = this.legend.children[k];
-      item.classList.toggle("parc-off", this.hidden.has(s.label));
+      item.classList.toggle("parc-off", this.undrawn.has(s.label));
       item.lastChild.textContent = `${s.label} ${clip.value(s, frame).toFixed(3)}${s.unit ? " " + s.unit : ""}`;
     });
   }
@@ -431,7 +435,8 @@ class ParcScene extends HTMLElement {
 customElements.define("parc-scene", ParcScene);
 
 customElements.define("parc-scenes", class extends HTMLElement {
-  connectedCallback() {
+  connectedCallback() { whenRead(() => this.start()); }
+  start() {
     if (this.player) return;
     this.clips = JSON.parse(this.querySelector("script").textContent); this.at = 0;
     this.player = document.createElement("parc-scene"); this.player.packed = this.clips[0];
