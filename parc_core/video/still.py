@@ -40,6 +40,7 @@ _SIZE = (480, 340)  # of one motion's picture
 _OVERSAMPLING = 2
 _ELEVATION = -28.0
 _COLORS = 128
+_INK, _PAPER = (38, 43, 51), (246, 247, 249)
 _HEADROOM, _FOOTROOM = np.array([0.0, 0.0, 0.3]), np.array([0.0, 0.0, 0.15])  # m around the bodies' origins
 
 
@@ -56,12 +57,13 @@ def write_stills(path: PathLike, shown: Sequence[Shown], character: Character, c
     scenes = [motion_scene(clip, terrain, character, width / height) for _, clip, terrain in shown]
     drawn = draw(scenes, width * _OVERSAMPLING, height * _OVERSAMPLING, _SIZE)
     columns = min(columns, len(shown))
-    sheet = Image.new("RGB", (columns * width, math.ceil(len(shown) / columns) * height), (255, 255, 255))
+    sheet = Image.new("RGB", (columns * width, math.ceil(len(shown) / columns) * height), _PAPER)
     pen = ImageDraw.Draw(sheet)
     for place, ((title, _, _), frames) in enumerate(zip(shown, drawn)):
         corner = place % columns * width, place // columns * height
         sheet.paste(Image.fromarray(frames[0]), corner)
-        pen.text((corner[0] + 10, corner[1] + 8), title, fill=(38, 43, 51), font=ImageFont.load_default(15))
+        pen.text((corner[0] + 10, corner[1] + 8), title, fill=_INK, font=ImageFont.load_default(15),
+                 stroke_width=2, stroke_fill=_PAPER)  # fmt: skip
     file = io.BytesIO()
     sheet.quantize(_COLORS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     write_bytes(path, file.getvalue())
