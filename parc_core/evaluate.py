@@ -6,14 +6,23 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 from parc_core.config.agent_config import AgentConfig
 from parc_core.config.env_config import EnvFileConfig
+from parc_core.config.train_args import TrainArgs
 from parc_core.evaluation.evaluate import evaluate_model
 from parc_core.evaluation.result import EvalResult
 from parc_core.playback.scores import Progress
 from parc_core.system.files import PathLike
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from parc_core.video.video import Recorded
+
+_BEFORE_LOSS_S = 0.5
+_SCENE_FPS = 15.0
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,7 @@ def evaluate_and_report(
     training_dir: Optional[PathLike] = None,
     settings: Optional[Mapping[str, Any]] = None,
     held_out: Optional[PathLike] = None,
+    args: Optional[TrainArgs] = None,
 ) -> EvaluationFiles:
     """`evaluate_and_save`, and `rollout.gif` and `report.html` with it.
 
@@ -108,11 +118,14 @@ def evaluate_and_report(
         training_dir: folder of the training, for its curves.
         settings: shown at the end of the page.
         held_out: as `evaluate_and_save`.
+        args: of the training; default: those in `training_dir`.
     """
+    from parc_core.evaluation.lineage import differing_settings, lineage
     from parc_core.evaluation.report import write_report
     from parc_core.video.video import record_rollout
 
     found = evaluate_and_save(model_file, env_file, agent_config, out_dir, runner, held_out)
+    shown = _played(model_file, env_file, agent_config, runner, found.result)
     recording = record_rollout(
         model_file,
         env_file,
@@ -122,7 +135,9 @@ def evaluate_and_report(
         engine=runner.engine,
         device=runner.device,
         seed=runner.seed,
+        recorded=shown,
     )
+    scenes, player = _scenes(shown)
     report = Path(out_dir) / "report.html"
     write_report(
         report,
@@ -133,11 +148,49 @@ def evaluate_and_report(
         video=recording.path,
         video_note=recording.reason,
         settings=settings,
+        lineage=lineage(found.result, env_file, Path(training_dir) if training_dir else None, args),
+        differs=differing_settings(env_file, agent_config),
+        scenes=scenes,
+        player=player,
     )
     video = Path(recording.path) if recording.path else None
     if training_dir is not None:
         _show_in_tensorboard(Path(training_dir), Path(model_file), found.result, video)
     return EvaluationFiles(found.result, found.evaluation, report, video, recording.reason)
+
+
+def _played(
+    model_file: PathLike,
+    env_file: EnvFileConfig,
+    agent_config: AgentConfig,
+    runner: Runner,
+    result: EvalResult,
+) -> Recorded:
+    """The clips of the report's scenes and of its video, played once more with every frame kept."""
+    from parc_core.evaluation.report_data import card_places
+    from parc_core.video.video import VideoOptions, choose_motions, play_clips
+
+    chosen = choose_motions(result, VideoOptions().max_seconds)
+    chosen += [k for k in card_places(result.clips) if k not in chosen]
+    engine, device, seed = runner.engine, runner.device, runner.seed
+    return play_clips(model_file, env_file, chosen, agent_config, engine, device, seed)
+
+
+def _scenes(played: Recorded) -> Tuple[Dict[str, Markup], str]:
+    """HTML of the scenes of lost clips, by their names, each stopped shortly before its loss; and of the player."""
+    from markupsafe import Markup
+
+    from parc_core.viewing.offline import player_parts, scene_element
+
+    lost = [track for track in played.tracks.values() if track.lost_at_s is not None]
+    scenes = {
+        # scene_element escapes what it is given.
+        track.name: Markup(
+            scene_element(track, start_s=(track.lost_at_s or 0.0) - _BEFORE_LOSS_S, fps=_SCENE_FPS)
+        )
+        for track in lost
+    }
+    return scenes, player_parts(played.character) if scenes else ""
 
 
 def _show_in_tensorboard(

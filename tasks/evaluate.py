@@ -109,6 +109,7 @@ def evaluate(
             training_dir=local_path(log_txt).parent if log_txt else None,
             settings={"environment": to_mapping(env_file), "agent": to_mapping(agent_config)},
             held_out=unseen,
+            args=args,
         )
     for line in _headlines(found.result):
         log.info(line)

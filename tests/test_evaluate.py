@@ -11,6 +11,7 @@ from parc_core.config.agent_config import AgentConfig
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.evaluate import EvaluationFiles, evaluate_and_report
 from parc_core.evaluation.result import EvalResult, summarize
+from parc_core.video.video import Recorded
 from tests.evaluation.sample_data import clip
 
 
@@ -21,6 +22,7 @@ def test_the_title_is_the_models_name_or_its_place(tmp_path, monkeypatch, title,
     monkeypatch.setattr(
         module, "evaluate_and_save", lambda *_: EvaluationFiles(result, tmp_path / "evaluation.json")
     )
+    monkeypatch.setattr(module, "_played", lambda *_: Recorded({}, None))
     monkeypatch.setattr(
         "parc_core.video.video.record_rollout",
         lambda *_, **__: SimpleNamespace(path=None, reason="nothing draws here"),

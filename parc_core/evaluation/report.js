@@ -44,7 +44,7 @@
     svg.setAttribute("class", "chart"); svg.setAttribute("viewBox", "0 0 " + W + " " + H);
     svg.setAttribute("role", "img"); svg.setAttribute("aria-label", title);
     function x(time) { return L + time / length * (W - L - R); }
-    function y(value) { return H - B - Math.min(value / top, 1) * (H - T - B); }
+    function y(value) { return H - B - Math.max(0, Math.min(value / top, 1)) * (H - T - B); }
     shape(svg, "text", { "class": "title", x: 4, y: 14 }, title);
     [0, top / 2, top].forEach(function (value) {
       shape(svg, "line", { "class": "grid", x1: L, x2: W - R, y1: y(value), y2: y(value) });

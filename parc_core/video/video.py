@@ -11,7 +11,7 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Sequence, Set
 
 from parc_core.character.model import Character
 from parc_core.config.agent_config import AgentConfig
@@ -79,6 +79,7 @@ def record_rollout(
     device: str = "cpu",
     seed: int = 0,
     options: VideoOptions = VideoOptions(),
+    recorded: Optional[Recorded] = None,
 ) -> Recording:
     """Records clips one after the other, each from its first frame.
 
@@ -88,12 +89,16 @@ def record_rollout(
         out_path: of the GIF.
         motion_ids: places in the dataset; default: `choose_motions` of the evaluation, without one the first clips.
         agent_config, engine, device, seed: as in `evaluate_model`.
+        recorded: tracks of these clips, so that they are not played again.
 
     Raises:
         ConfigError, DataError: environment, dataset or model cannot be used, or the place not be written.
     """
     chosen = _chosen(env_file, motion_ids, evaluation, options.max_seconds)
-    tracks, character = _record(model_file, env_file, chosen, agent_config, engine, device, seed, options)
+    seconds = options.max_seconds - _HOLD_S * len(chosen)
+    if recorded is None:
+        recorded = play_clips(model_file, env_file, chosen, agent_config, engine, device, seed, seconds)
+    tracks, character = [first_part(recorded.tracks[k], seconds) for k in chosen], recorded.character
     names = [track.name for track in tracks]
     try:
         shown = film(tracks, character, options, _label(model_file))
@@ -129,10 +134,13 @@ def record_clips(
 
     check_encoder()
     chosen = _chosen(env_file, motion_ids, None, options.max_seconds)
-    each = dataclasses.replace(options, max_seconds=options.max_seconds + _HOLD_S * len(chosen))
-    tracks, character = _record(model_file, env_file, chosen, agent_config, engine, device, seed, each)
+    recorded = play_clips(
+        model_file, env_file, chosen, agent_config, engine, device, seed, options.max_seconds
+    )
+    character = recorded.character
     paths: List[Path] = []
-    for track, motion in zip(tracks, chosen):
+    for motion in chosen:
+        track = recorded.tracks[motion]
         try:
             (images,) = _pictures([track], character, options, _label(model_file))
         except CannotRenderError as error:
@@ -192,17 +200,45 @@ def _chosen(
     return list(motion_ids)
 
 
-def _record(
+class Recorded(NamedTuple):
+    """Clips that were played."""
+
+    tracks: Dict[int, Track]
+    """By their places in the dataset."""
+    character: Character
+
+
+def first_part(track: Track, seconds: float) -> Track:
+    """The frames of a track up to a time."""
+    count = round(seconds / track.dt) + 1
+    if count >= track.num_frames:
+        return track
+    names = [name for name in vars(track) if name.endswith(("_pos", "_rot", "_forces"))]
+    lost = track.lost_at_s is not None and track.lost_at_s <= seconds
+    return dataclasses.replace(
+        track,
+        **{name: getattr(track, name)[:count] for name in names},
+        series={name: values[:count] for name, values in track.series.items()},
+        lost_at_s=track.lost_at_s if lost else None,
+        reason=track.reason if lost else "",
+    )
+
+
+def play_clips(
     model_file: Optional[PathLike],
     env_file: EnvFileConfig,
     motion_ids: Sequence[int],
-    agent_config: Optional[AgentConfig],
-    engine: str,
-    device: str,
-    seed: int,
-    options: VideoOptions,
-) -> Tuple[List[Track], Character]:
-    """Tracks of some clips in an environment of these alone."""
+    agent_config: Optional[AgentConfig] = None,
+    engine: str = "auto",
+    device: str = "cpu",
+    seed: int = 0,
+    max_seconds: float = 60.0,
+) -> Recorded:
+    """Plays some clips of a dataset in an environment of these alone, each up to `max_seconds`.
+
+    Raises:
+        ConfigError, DataError: environment, dataset or model cannot be used.
+    """
     dm = env_file.env.dm
     if not dm.motion_file:
         raise ConfigError("env.dm.motion_file is not set; name the dataset's motions.yaml")
@@ -225,10 +261,9 @@ def _record(
         config = dataclasses.replace(env_file, env=dataclasses.replace(env_file.env, dm=own))
         env = make_env(config, len(entries), device, engine)
     policy = load_policy(model_file, env, agent_config, seed)
-    seconds = options.max_seconds - _HOLD_S * len(entries)
-    tracks = record_tracks(env, policy.act_mode, range(len(entries)), seconds)
-    tracks = [dataclasses.replace(track, name=names[k]) for track, k in zip(tracks, motion_ids)]
-    return tracks, env.kinematics.character.to("cpu")
+    tracks = record_tracks(env, policy.act_mode, range(len(entries)), max_seconds)
+    named = {k: dataclasses.replace(track, name=names[k]) for track, k in zip(tracks, motion_ids)}
+    return Recorded(named, env.kinematics.character.to("cpu"))
 
 
 def _label(model_file: Optional[PathLike]) -> str:
