@@ -34,6 +34,8 @@ from parc_tracker.progress import counting_bar
 from parc_tracker.tables import cell, only_json, print_json, print_table
 
 COMMAND = "parc-tracker eval"
+_RULES = {"joint_error": "success at 0.5 m"}
+"""Rules of success that papers have another name for."""
 MPJPE = ("global MPJPE (mm)", "root-relative MPJPE (mm)")
 
 
@@ -165,7 +167,7 @@ def clip_place(name: str, names: Sequence[str]) -> int:
 def success_lines(result: EvalResult) -> str:
     """Success by each rule and from random starts, with 95 % intervals."""
     found = statistics(result.clips)["overall"]
-    parts = {rule.replace("_", " "): part for rule, part in found["success"].items()}
+    parts = {_RULES.get(rule, rule.replace("_", " ")): part for rule, part in found["success"].items()}
     if "random_starts" in found:
         parts["from random starts"] = found["random_starts"]["completed"]
     lines = []

@@ -14,6 +14,9 @@ MM = 1000.0
 DERIVED = ("mpjpe_global_mm", "mpjpe_mm")
 """Numbers that the file has under the names of the field, made of others: mean per-joint position error, of the bodies'
 places in the world and relative to the root."""
+SUCCESS = "success_rate_0.5m"
+"""Of the summary, the same way: share of the clips whose mean joint error never exceeded 0.5 m (`success.RULES`), null
+where they were not judged."""
 SCHEMA = "parc-tracker evaluation 1"
 COMPLETED = "completed"
 """`end_reason` of a clip that was followed to its end; the others are those of `terminations.FailReason`."""
@@ -199,8 +202,10 @@ class EvalResult:
         data = {name: value for name, value in asdict(self).items() if name not in ("traces", "held_out")}
         for part, content in zip([*self.clips, self.summary], [*data["clips"], data["summary"]]):
             content.update({name: getattr(part, name) for name in DERIVED})
+        found = statistics(self.clips)
+        data["summary"][SUCCESS] = found["overall"]["success"].get("joint_error", {}).get("share")
         held_out = {} if self.held_out is None else {"held_out": self.held_out.to_json()}
-        return {"schema": SCHEMA, **data, **held_out, "statistics": statistics(self.clips)}
+        return {"schema": SCHEMA, **data, **held_out, "statistics": found}
 
     def save(self, path: PathLike) -> None:
         """Writes the JSON file atomically."""
@@ -242,7 +247,7 @@ _TYPES: Dict[str, Any] = {
 
 def _own(content: Dict[str, Any]) -> Dict[str, Any]:
     """Without what is made of the rest."""
-    return {name: value for name, value in content.items() if name not in DERIVED}
+    return {name: value for name, value in content.items() if name not in (*DERIVED, SUCCESS)}
 
 
 def _checked(part: Any) -> Any:

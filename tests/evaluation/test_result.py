@@ -50,6 +50,15 @@ def test_the_file_has_the_errors_under_the_names_of_papers_in_mm(tmp_path):
     assert data["summary"]["mpjpe_mm"] == pytest.approx(300.0)
 
 
+def test_the_summary_has_the_share_within_half_a_metre():
+    judged = [
+        dataclasses.replace(each, success={"last_frame": True, "joint_error": k != 2, "no_fall": True})
+        for k, each in enumerate(CLIPS)
+    ]
+    assert EvalResult(judged, summarize(judged)).to_json()["summary"]["success_rate_0.5m"] == 0.75
+    assert EvalResult(CLIPS, summarize(CLIPS)).to_json()["summary"]["success_rate_0.5m"] is None
+
+
 def test_a_file_of_an_earlier_version_lacks_them_and_is_read(tmp_path):
     data = EvalResult(CLIPS, summarize(CLIPS)).to_json()
     for part in [*data["clips"], data["summary"]]:
