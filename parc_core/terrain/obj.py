@@ -35,10 +35,7 @@ def read_obj(data: bytes, where: str) -> Triangles:
     Raises:
         DataError: too large, no faces, or lines that make no sense.
     """
-    if len(data) > MAX_BYTES:
-        raise DataError(
-            f"{where}: {len(data) >> 20} MiB of mesh, at most {MAX_BYTES >> 20} are read; simplify it"
-        )
+    check_size(len(data), where)
     vertices: List[List[float]] = []
     faces: List[List[int]] = []
     for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
@@ -62,6 +59,12 @@ def read_obj(data: bytes, where: str) -> Triangles:
     if not (np.abs(corners) < _LARGEST).all():
         raise DataError(f"{where}: corners are not finite, or farther than {_LARGEST:g} m away")
     return Triangles(corners, np.array(faces, np.int64))
+
+
+def check_size(size: int, where: str) -> None:
+    """Raises DataError where a file of `size` bytes is too large to be boxes."""
+    if size > MAX_BYTES:
+        raise DataError(f"{where}: {size >> 20} MiB of mesh, at most {MAX_BYTES >> 20} are read; simplify it")
 
 
 def merged(meshes: Sequence[Triangles]) -> Triangles:

@@ -15,6 +15,7 @@ _PER_CELL = 16
 """Samples along a side of a cell."""
 _MAX_CELLS = 250_000
 _MAX_WORK = 20_000_000  # samples times triangles, roughly
+MAX_TRIANGLES = 20_000
 _PHASES = 8  # places of the cells that are tried along each axis
 _UNEVEN = 0.06  # m by which heights may differ unnoticed
 
@@ -59,7 +60,8 @@ def sample_tops(mesh: Triangles, low: np.ndarray, high: np.ndarray, cell: float,
     step = cell / _PER_CELL
     heights = np.full(cells * _PER_CELL, ground)
     spans = _spans(mesh, low, step, heights.shape)
-    if int((spans[:, 1] - spans[:, 0]).prod(axis=-1).sum()) > _MAX_WORK:
+    work = int((spans[:, 1] - spans[:, 0]).prod(axis=-1).sum())
+    if work > _MAX_WORK or len(mesh.faces) > MAX_TRIANGLES:
         raise DataError("the mesh has more triangles than boxes have; simplify it")
     corners = mesh.vertices[mesh.faces]
     for (first, last), triangle in zip(spans, corners):

@@ -104,3 +104,6 @@ def test_what_costs_too_much_is_refused() -> None:
     many = Triangles(np.array([[0, 0, 0], [90, 0, 0], [0, 90, 1]], float), np.tile([[0, 1, 2]], (5000, 1)))
     with pytest.raises(DataError, match="more triangles"):
         sample_tops(many, np.zeros(2), np.full(2, 90.0), 0.4, 0.0)
+    tiny = Triangles(many.vertices * 1e-4, np.tile([[0, 1, 2]], (20_001, 1)))
+    with pytest.raises(DataError, match="more triangles"):
+        sample_tops(tiny, np.zeros(2), np.full(2, 2.0), 0.4, 0.0)

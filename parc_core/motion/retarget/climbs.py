@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Mapping, Optional, Tuple
+from typing import Any, List, Mapping, Optional, Tuple
 
 import numpy as np
 
 from parc_core.character.model import Character
 from parc_core.errors import DataError
 from parc_core.motion.formats.completion import CELL
-from parc_core.motion.formats.pickle_limits import MAX_FILE_BYTES
 from parc_core.motion.retarget.mapping import map_joints
 from parc_core.motion.retarget.result import RetargetedMotion, RetargetOptions
 from parc_core.motion.retarget.retarget import Retargeter
@@ -23,8 +22,8 @@ from parc_core.motion.retarget.sizes import leg_length
 from parc_core.motion.retarget.source import SourceMotion
 from parc_core.system.files import printable_name, read_regular
 from parc_core.terrain.heightfield import Heightfield
-from parc_core.terrain.obj import Triangles, merged, read_obj
-from parc_core.terrain.rasterize import cells_of, sample_tops
+from parc_core.terrain.obj import Triangles, check_size, merged, read_obj
+from parc_core.terrain.rasterize import MAX_TRIANGLES, cells_of, sample_tops
 
 FPS = 120.0
 """Of arrays, which do not say it."""
@@ -130,13 +129,21 @@ def boxes_beside(path: Path) -> Optional[Triangles]:
         files = sorted(path.parent.glob("box_models/*.obj"))
     if len(files) > _MAX_BOXES:
         raise DataError(f"{path.parent}: holds {len(files)} meshes of boxes, at most {_MAX_BOXES} are read")
-    return merged([_box(file) for file in files]) if files else None
+    meshes: List[Triangles] = []
+    for file in files:
+        meshes.append(_box(file))
+        if sum(len(mesh.faces) for mesh in meshes) > MAX_TRIANGLES:
+            raise DataError(
+                f"{path.parent}: its boxes have more than {MAX_TRIANGLES} triangles; simplify them"
+            )
+    return merged(meshes) if meshes else None
 
 
 def _box(file: Path) -> Triangles:
     where = printable_name(str(file))
     try:
-        return read_obj(read_regular(file, MAX_FILE_BYTES), where)
+        check_size(file.stat().st_size, where)
+        return read_obj(read_regular(file), where)
     except OSError as error:
         raise DataError(f"{where}: cannot be read ({error.strerror or error})") from error
 

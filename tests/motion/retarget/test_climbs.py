@@ -72,6 +72,11 @@ def test_boxes_of_several_files_and_none(tmp_path: Path) -> None:
         (tmp_path / "a" / "box_models" / f"box{number}.obj").write_text(box_obj(low, high))
     boxes = boxes_beside(path)
     assert boxes is not None and boxes.vertices.shape == (16, 3) and boxes.vertices[:, 2].max() == 0.4
+    many = "v 0 0 0\n" + "f 1 1 1\n" * 15_000
+    for number in (3, 4):
+        (tmp_path / "a" / "box_models" / f"box{number}.obj").write_text(many)
+    with pytest.raises(DataError, match="more than 20000 triangles; simplify them"):
+        boxes_beside(path)
     (tmp_path / "a" / "box_models" / "box2.obj").write_text("v 1 2\n")
     with pytest.raises(DataError, match=r"box2\.obj: line 1"):
         boxes_beside(path)
