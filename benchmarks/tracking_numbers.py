@@ -114,7 +114,7 @@ def picture(results: Dict[str, Any], title: str) -> str:
     ]
     bar, left, top, height = 16, 60, 60, 240
     step = bar * len(results) + 18
-    width = max(left + step * len(groups) + 30, 420)
+    width = max(left + step * len(groups) + 150, 420)  # the last label goes on to the right
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {top + height + 110}" '
         f'width="{width}" font-family="sans-serif" font-size="12">',
@@ -125,7 +125,7 @@ def picture(results: Dict[str, Any], title: str) -> str:
         parts.append(f'<text x="{left + 150 * k + 18}" y="41">{escape(name)}</text>')
     for percent in range(0, 101, 20):
         y = top + height * (1 - percent / 100)
-        parts.append(f'<line x1="{left}" x2="{width - 20}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
+        parts.append(f'<line x1="{left}" x2="{width - 130}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
         parts.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{percent} %</text>')
     for place, (part, ground, rule) in enumerate(groups):
         x = left + 12 + step * place
