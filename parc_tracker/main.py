@@ -355,6 +355,24 @@ def view(
 
 
 @app.command()
+def compare(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            help="Models, folders of runs, evaluation.json files or registry:NAME@alias, each evaluated before; "
+            "the others are compared with the first."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The page.")] = Path("output/compare.html"),
+    as_json: JsonOption = False,
+) -> None:
+    """Compare evaluated models or runs on one page: headline numbers, classes, every clip."""
+    from parc_tracker.compare import run_compare
+
+    run_compare(models, out, as_json)
+
+
+@app.command()
 def record(
     config: Annotated[
         Path | None, typer.Option("--config", help="Recording config (PARC's phys_record.yaml).")
