@@ -17,6 +17,7 @@ from parc_core.errors import ConfigError, Interrupted
 from parc_core.system.signals import raising
 from parc_tracker.configured_server import check_server, without_unusable_proxies
 from parc_tracker.embedded_server import EmbeddedServer
+from parc_tracker.next_steps import after_run, say_next
 from parc_tracker.progress import working
 from parc_tracker.tables import cell, print_json, print_table
 
@@ -114,6 +115,7 @@ def show_result(result: dict[str, Any], as_json: bool = False) -> None:
     for name, place in places.items():
         print(f"{name:<8} {place}")
     print(f"{'registry':<8} {model['name']} version {model['version']}")
+    say_next(after_run(model["name"], model["version"], Path(places["model"])))
 
 
 def iterations_table(iterations: Sequence[dict[str, Any]]) -> Table:

@@ -132,6 +132,7 @@ def train(
     """Train only, without Prefect: from a tracker config, or from a train_args.txt."""
     from parc_core.supervisor.console import TrainingBar
     from parc_core.supervisor.local_training import train_from_arguments, train_from_config
+    from parc_tracker.next_steps import after_training, say_next
 
     if config is not None and arg_file is not None:
         raise ConfigError("--config and --arg_file are mutually exclusive; give one of them")
@@ -146,6 +147,7 @@ def train(
             chosen = with_options(config or Path(DEFAULT_CONFIG), values, seed, output_dir)
             folder = train_from_config(chosen, bar.listener)
     print(f"trained: {folder / 'model.pt'}")
+    say_next(after_training(folder))
 
 
 @app.command("make-motions")

@@ -19,6 +19,7 @@ from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.motion.synthetic import KINDS, make_dataset
 from parc_core.motion.variants.folder import ORIGINAL, VariantOptions, VariantsResult
 from parc_core.motion.variants.folder import make_variants as make
+from parc_tracker.next_steps import after_motions, say_next
 from parc_tracker.progress import counting_bar
 from parc_tracker.tables import cell, only_json, print_json, print_table, printable
 
@@ -63,6 +64,7 @@ def make_motions(
         print_json({"files": [str(file) for file in files]})
     else:
         print(f"{len(files)} motions in {out}")
+        say_next(after_motions(out))
 
 
 def variant_options(count: int | None, kinds: Sequence[str], mirror: bool, seed: int) -> VariantOptions:
