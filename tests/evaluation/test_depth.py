@@ -8,9 +8,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from parc_core.character.surface_points import SurfacePoints
-from parc_core.evaluation.depth import BINS, MEASURES, TRACES
+from parc_core.evaluation.depth import BINS, MEASURES, TRACES, Depth
 from parc_core.evaluation.evaluate import evaluate_in, make_evaluation_env
 from parc_core.evaluation.result import from_json
 from parc_core.evaluation.success import RULES, judge_all_clips
@@ -18,6 +19,7 @@ from parc_core.motion.dataset.dataset_file import read_motions_yaml
 from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.motion.quality import foot_bodies, penetration_depth
 from parc_core.playback.policy import load_policy
+from parc_core.playback.scores import track_clips
 from tests.evaluation.sample_data import SMALL_NETS, make_env_file
 
 
@@ -132,3 +134,25 @@ def test_random_starts_are_the_same_for_the_same_seed(env_file, found):
         for start in clip.random_starts:
             assert 0 <= start["start_s"] <= clip.length_s - 0.5
             assert (start["completed"] == 1) == (start["completed_fraction"] == 1.0)
+
+
+class _Reads(TorchDispatchMode):
+    """Counts numbers that are brought to the host."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def test_watching_brings_no_number_to_the_host(env_file):
+    """As often as without: play's own counts."""
+    env = make_evaluation_env(_with(env_file, enable_early_termination=False))
+    ids = torch.arange(2)
+    counts = []
+    for observer in (None, Depth(env, ids)):
+        with _Reads() as reads:
+            track_clips(env, lambda obs: torch.zeros(2, env.action_dim), ids, observer=observer)
+        counts.append(reads.count)
+    assert counts[0] == counts[1] < 20
