@@ -30,7 +30,7 @@ _API = (
 def __getattr__(name: str) -> Any:
     # By name: torch takes seconds, and most of what imports this package needs none of it.
     if name in _API:
-        return getattr(importlib.import_module("parc_core.api"), name)
+        return getattr(importlib.import_module(".api", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

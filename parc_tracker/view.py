@@ -8,7 +8,7 @@ import sys
 import tempfile
 import webbrowser
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,13 +63,12 @@ def run_view(what: str, options: ViewOptions) -> None:
     Raises:
         ConfigError, DataError: it is missing, of another character or empty; the port is taken; viser is not installed.
     """
-    with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="parc-view-")))
+    with tempfile.TemporaryDirectory(prefix="parc-view-") as scratch:
         model, run = _model_or_run(what, options)
         if model is None and run is None:
-            _view_motions(what, options, scratch)
+            _view_motions(what, options, Path(scratch))
         else:
-            _view_policy(model, run, options, scratch)
+            _view_policy(model, run, options, Path(scratch))
 
 
 # ---- what was named
@@ -267,7 +266,8 @@ def _serve(
     address = f"http://{shown}:{port}"
     print(f"viewer: {address} (Ctrl-C ends it)", flush=True)
     _open(address, port, options.open_browser)
-    viewer.run()
+    with suppress(KeyboardInterrupt):  # how one leaves a viewer
+        viewer.run()
 
 
 def _open(address: str, port: int, wanted: bool | None) -> None:
