@@ -20,8 +20,9 @@ from parc_core.envs.terminations import TIME_EPS, FailReason
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.envs.tracking_error import NAMES as ERROR_NAMES
 from parc_core.errors import ConfigError
+from parc_core.evaluation.clip_result import COMPLETED
 from parc_core.evaluation.depth import Depth
-from parc_core.evaluation.result import COMPLETED, ClipResult, EvalResult, summarize
+from parc_core.evaluation.result import ClipResult, EvalResult, summarize
 from parc_core.motion.dataset.dataset_cache import content_digests
 from parc_core.motion.dataset.dataset_file import read_motions_yaml
 from parc_core.playback.play import Policy

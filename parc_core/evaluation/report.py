@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from parc_core import __version__
 from parc_core.envs.terminations import FAILURES
+from parc_core.evaluation.clip_result import COMPLETED
 from parc_core.evaluation.curves import LearningCurves, read_curves
 from parc_core.evaluation.page import as_text, render, spaced, without_places
 from parc_core.evaluation.report_data import (
@@ -26,7 +27,6 @@ from parc_core.evaluation.report_data import (
     why,
 )
 from parc_core.evaluation.result import (
-    COMPLETED,
     ClipResult,
     EvalResult,
     percent_of_parts,

@@ -7,8 +7,8 @@ import io
 import math
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from parc_core.evaluation.clip_result import ClipResult
 from parc_core.evaluation.depth import MEASURES
-from parc_core.evaluation.result import ClipResult
 from parc_core.evaluation.success import RULES
 
 Z95 = 1.959963984540054

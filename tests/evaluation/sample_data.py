@@ -9,7 +9,7 @@ from pathlib import Path
 from parc_core.config.agent_config import AgentConfig, ModelConfig
 from parc_core.config.env_config import DeepMimicConfig, EnvConfig, EnvFileConfig
 from parc_core.envs.tracking_error import NAMES
-from parc_core.evaluation.result import COMPLETED, ClipResult
+from parc_core.evaluation.clip_result import COMPLETED, ClipResult
 from parc_core.motion.dataset.dataset_file import MotionEntry, MotionsFile, write_motions_yaml
 from parc_core.motion.formats.container import read_motion_terrain, write_motion_terrain
 from parc_core.motion.synthetic import make_dataset

@@ -11,6 +11,7 @@ import torch
 from parc_core.envs.terminations import FailReason
 from parc_core.envs.tracking_error import NAMES
 from parc_core.errors import ConfigError
+from parc_core.evaluation.clip_result import COMPLETED
 from parc_core.evaluation.evaluate import (
     evaluate_clips,
     evaluate_model,
@@ -18,7 +19,6 @@ from parc_core.evaluation.evaluate import (
     lost_share,
     make_evaluation_env,
 )
-from parc_core.evaluation.result import COMPLETED
 from parc_core.learning.agent import make_agent
 from parc_core.learning.model_file import write_model_file
 from parc_core.motion.dataset.dataset_file import MotionsFile, read_motions_yaml, write_motions_yaml
