@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _BEFORE_LOSS_S = 0.5
 _SCENE_FPS = 15.0
+_SCENES_BYTES = 5_000_000  # of a report; clips are long where it does not hold all
 
 
 @dataclass(frozen=True)
@@ -182,14 +183,16 @@ def _scenes(played: Recorded) -> Tuple[Dict[str, Markup], str]:
 
     from parc_core.viewing.offline import player_parts, scene_element
 
-    lost = [track for track in played.tracks.values() if track.lost_at_s is not None]
-    scenes = {
-        # scene_element escapes what it is given.
-        track.name: Markup(
-            scene_element(track, start_s=(track.lost_at_s or 0.0) - _BEFORE_LOSS_S, fps=_SCENE_FPS)
-        )
-        for track in lost
-    }
+    scenes: Dict[str, Markup] = {}
+    left = _SCENES_BYTES
+    for track in played.tracks.values():
+        if track.lost_at_s is None:
+            continue
+        scene = scene_element(track, start_s=track.lost_at_s - _BEFORE_LOSS_S, fps=_SCENE_FPS)
+        left -= len(scene)
+        if left < 0:
+            break
+        scenes[track.name] = Markup(scene)
     return scenes, player_parts(played.character) if scenes else ""
 
 

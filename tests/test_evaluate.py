@@ -32,3 +32,19 @@ def test_the_title_is_the_models_name_or_its_place(tmp_path, monkeypatch, title,
     )
     assert found.report is not None
     assert f"<h1>{wanted}</h1>" in found.report.read_text(encoding="utf-8")
+
+
+def test_scenes_are_of_lost_clips_and_bounded(monkeypatch):
+    tracks = {k: SimpleNamespace(name=f"c{k}", lost_at_s=None if k == 0 else float(k)) for k in range(4)}
+    asked = []
+
+    def element(track, start_s, fps):
+        asked.append((track.name, start_s))
+        return "x" * 2_000_000
+
+    monkeypatch.setattr("parc_core.viewing.offline.scene_element", element)
+    monkeypatch.setattr("parc_core.viewing.offline.player_parts", lambda character: "player")
+    scenes, player = module._scenes(Recorded(tracks, None))
+    assert list(scenes) == ["c1", "c2"] and player == "player"
+    assert asked[:2] == [("c1", 0.5), ("c2", 1.5)]
+    assert module._scenes(Recorded({0: tracks[0]}, None)) == ({}, "")
