@@ -34,7 +34,7 @@ from parc_core.evaluation.result import (
     worst_first,
 )
 from parc_core.evaluation.statistics import by_class, statistics
-from parc_core.evaluation.svg import histogram, line_chart
+from parc_core.evaluation.svg import histogram, line_chart, nice_ticks
 from parc_core.system.files import PathLike, write_text
 
 MAX_BARS = 60
@@ -212,8 +212,8 @@ def _histograms(clips: List[ClipResult]) -> List[Markup]:
         return {name: [read(clip) for clip in group] for name, group in groups.items()}
 
     errors = sorted(clip.joint_error_m for clip in clips)
-    most = max(errors[int(0.98 * (len(errors) - 1))], 0.01)
-    longest = max(clip.length_s for clip in clips)
+    most = nice_ticks(0.0, max(errors[int(0.98 * (len(errors) - 1))], 0.01), 4)[-1]
+    longest = nice_ticks(0.0, max(clip.length_s for clip in clips), 4)[-1]
     return [
         histogram(
             values(lambda c: c.shown_share), "Tracked share of the clips", "tracked", _percent_of_axis, 1.0

@@ -120,7 +120,8 @@ def histogram(
                 base += each[k]
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         at = _LEFT + share * bins * width
-        parts.append(_text(at, _HEIGHT - _BOTTOM + 16, x_text(share * high), "tick mid"))
+        anchor = "tick mid" if share < 1.0 else "tick end"
+        parts.append(_text(at, _HEIGHT - _BOTTOM + 16, x_text(share * high), anchor))
     parts.append(_text(_WIDTH - _RIGHT, _HEIGHT - 4, x_label, "tick end"))
     label = f'class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}"'
     return Markup(f"<svg {label}>" + "".join(parts) + "</svg>")
