@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _BEFORE_LOSS_S = 0.5
 _SCENE_FPS = 15.0
-_SCENES_BYTES = 5_000_000  # of a report; clips are long where it does not hold all
+_SCENES_BYTES = 3_500_000  # of a report; clips are long where it does not hold all
 
 
 @dataclass(frozen=True)

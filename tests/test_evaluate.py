@@ -40,7 +40,7 @@ def test_scenes_are_of_lost_clips_and_bounded(monkeypatch):
 
     def element(track, start_s, fps):
         asked.append((track.name, start_s))
-        return "x" * 2_000_000
+        return "x" * 1_500_000
 
     monkeypatch.setattr("parc_core.viewing.offline.scene_element", element)
     monkeypatch.setattr("parc_core.viewing.offline.player_parts", lambda character: "player")
