@@ -132,7 +132,8 @@ def train(args: TrainArgs) -> None:
         for line in notes(args, env_file, agent_config):
             print(f"note: {line}", flush=True)
         device = check_device(args.device, "train_args")
-        with StopSignals() as stop, _progress(args) as progress, _joined(args, device) as (world, peers):
+        # A signal that comes while processes wait for each other ends this one at once: there is nothing to be kept.
+        with _progress(args) as progress, _joined(args, device) as (world, peers), StopSignals() as stop:
             _train_locked(args, env_file, agent_config, progress, stop, world, peers)
 
 

@@ -31,6 +31,7 @@ def launch(module: str, arguments: Sequence[str], processes: int) -> int:
     from torch.distributed.run import main as torchrun
 
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // processes)))
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # no backtraces where another process is gone
     try:
         torchrun(["--standalone", "--nproc-per-node", str(processes), "-m", module, *arguments])
     except ChildFailedError as error:
@@ -42,12 +43,15 @@ def launch(module: str, arguments: Sequence[str], processes: int) -> int:
 
 def _exit_code(error, processes: int) -> int:
     """The first failure's: the others follow from it."""
-    codes = [failure.exitcode for failure in error.failures.values()]
-    known = [code for code in codes if code in _KNOWN]
+    codes = {rank: int(failure.exitcode) for rank, failure in error.failures.items()}
+    known = [code for code in codes.values() if code in _KNOWN]
     if known:
         return known[0]
-    rank, failure = error.get_first_failure()
-    if failure.exitcode < 0:
-        name = signal.Signals(-failure.exitcode).name
+    killed = {rank: -code for rank, code in codes.items() if code < 0}
+    ours = {
+        rank: number for rank, number in killed.items() if number != signal.SIGTERM
+    }  # torchrun's own way to end them
+    for rank, number in list((ours or killed).items())[:1]:
+        name = signal.Signals(number).name
         print(f"error: process {rank} of {processes} was killed by {name}", file=sys.stderr, flush=True)
     return EXIT_CRASH

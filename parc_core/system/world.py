@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _MAX_PROCESSES = 65536
-_PATIENCE = timedelta(minutes=30)
+_PATIENCE = timedelta(minutes=10)
 """For which a process waits in a collective for one that compiles, loads or writes; `Peers` tells much earlier of one
 that is gone."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from parc_core.config.agent_config import AgentConfig, load_agent_config
@@ -25,6 +27,25 @@ def test_gpu_preset_is_for_the_gpu_engine_with_parcs_networks(monkeypatch, tmp_p
     for net in (agent.model.actor_net, agent.model.critic_net):
         assert hidden_sizes(net) == [2048, 1024, 512]
     assert agent.matmul_precision == "auto" and agent.iters_per_evaluation > 0
+
+
+def test_the_preset_for_two_gpus_is_that_of_one_but_for_its_batch(monkeypatch, tmp_path):
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    one = load_tracker_config("data/configs/gpu/tracker.yaml")
+    two = load_tracker_config("data/configs/gpu/tracker_2gpus.yaml")
+    assert (two.gpus, two.num_envs) == (2, 2 * one.num_envs)
+    assert (two.env_config, two.engine) == (one.env_config, one.engine)
+    agent, other = load_agent_config(one.agent_config), load_agent_config(two.agent_config)
+    assert other.optimizer.learning_rate == pytest.approx(2**0.5 * agent.optimizer.learning_rate, rel=0.02)
+    assert 0.85 < other.model.action_std_anneal_samples / two.max_samples < 0.95
+    same = dataclasses.replace(
+        other,
+        optimizer=agent.optimizer,
+        model=dataclasses.replace(
+            other.model, action_std_anneal_samples=agent.model.action_std_anneal_samples
+        ),
+    )
+    assert same == agent
 
 
 def test_parcs_preset_has_parcs_values_and_takes_the_gpu_engine(monkeypatch, tmp_path):
