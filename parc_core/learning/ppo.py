@@ -6,7 +6,7 @@ One iteration is `collect` (a rollout) and `update` (targets, then clipped steps
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -18,8 +18,8 @@ from parc_core.learning.agent import make_agent
 from parc_core.learning.cuda_graph import GraphedStep
 from parc_core.learning.distribution import DiagGaussian
 from parc_core.learning.gradients import Averages
+from parc_core.learning.losses import Info, loss_names, ppo_losses
 from parc_core.learning.model_file import check_architecture, check_moments
-from parc_core.learning.networks import ActorCritic
 from parc_core.learning.optimizers import (
     LearningRate,
     load_optimizer_state,
@@ -29,13 +29,10 @@ from parc_core.learning.optimizers import (
 )
 from parc_core.learning.precision import hidden_dtype, matmul_precision, resolve_precision
 from parc_core.learning.returns import training_targets, value_bounds
-from parc_core.learning.rollout import Batch, Rollout
+from parc_core.learning.rollout import Rollout
 from parc_core.learning.schedules import action_std, explore_probability, learning_rate
 from parc_core.learning.stage_timer import StageTimer
 from parc_core.system.world import ONE_PROCESS, World
-
-Info = Dict[str, Tensor]
-"""Log entries by name, each of shape ()."""
 
 
 class PPO:
@@ -290,92 +287,3 @@ class PPO:
         self._step.invalidate()  # the optimizer's state is in other tensors now
         if state["generator"].numel() == self._generator.get_state().numel():
             self._generator.set_state(state["generator"])  # else of a CPU and now a GPU: its own seed stays
-
-
-# -- losses -----------------------------------------------------------------------------------------------
-
-
-_Penalty = Tuple[str, float, Callable[[DiagGaussian], Tensor]]
-
-
-def _penalties(config: AgentConfig) -> Tuple[_Penalty, ...]:
-    """(name, weight, value of each sample) of the actor's further terms; those of weight 0 are left out."""
-    terms: Tuple[_Penalty, ...] = (
-        ("action_bound_loss", config.action_bound_weight, DiagGaussian.bound_violation),
-        ("action_entropy", -config.action_entropy_weight, DiagGaussian.entropy),
-        ("action_reg_loss", config.action_reg_weight, DiagGaussian.param_reg),
-    )
-    return tuple(term for term in terms if term[1] != 0)
-
-
-def loss_names(config: AgentConfig) -> Tuple[str, ...]:
-    """Log entries of a gradient step, in their order."""
-    further = (name for name, _, _ in _penalties(config))
-    return ("clip_frac", "imp_ratio", *further, "actor_loss", "kl", "critic_loss", "loss", "grad_norm")
-
-
-def ppo_loss(model: ActorCritic, batch: Batch, config: AgentConfig) -> Tuple[Tensor, Info]:
-    """(actor's loss + critic's (), log entries) over one minibatch. Golden file 06, ppo_*."""
-    of_actor, of_critic, info = ppo_losses(model, batch, config)
-    return of_actor + of_critic, info
-
-
-def ppo_losses(
-    model: ActorCritic, batch: Batch, config: AgentConfig, explorers: Optional[Tensor] = None
-) -> Tuple[Tensor, Tensor, Info]:
-    """Clipped surrogate with penalties, and critic_loss_weight · critic loss, over one minibatch.
-
-    The actor's means go over the samples that explored: a sample that took the mode says nothing about others.
-
-    Args:
-        explorers: (), how many samples explored, in the mean over several processes; the mean of what they return, and
-            of their gradients, is then that of all their samples. None = count them.
-
-    Returns:
-        (loss of the actor's parameters (), loss of the critic's (), log entries).
-    """
-    dist = model.actor(batch.norm_obs)
-    share = shares(batch.explored, batch.advantages.dtype, explorers)
-    ratio = (dist.log_prob(batch.norm_actions) - batch.log_probs).exp()
-    clip = config.ppo_clip_ratio
-    surrogate = torch.minimum(
-        batch.advantages * ratio, batch.advantages * ratio.clamp(1.0 - clip, 1.0 + clip)
-    )
-    actor_loss = -torch.dot(surrogate, share)
-    with torch.no_grad():
-        info = {
-            "clip_frac": torch.dot(((ratio - 1.0).abs() > clip).to(share.dtype), share),
-            "imp_ratio": torch.dot(ratio, share),
-            "kl": policy_change(dist, batch),
-        }
-    for name, weight, of_samples in _penalties(config):
-        value = (of_samples(dist) * share).sum()
-        actor_loss = actor_loss + weight * value
-        info[name] = value.detach()
-    of_critic = critic_loss(model.critic(batch.norm_obs), batch.targets, config.critic_loss_type)
-    weighted = config.critic_loss_weight * of_critic
-    loss = (actor_loss + weighted).detach()
-    info.update(actor_loss=actor_loss.detach(), critic_loss=of_critic.detach(), loss=loss)
-    return actor_loss, weighted, info
-
-
-def shares(chosen: Tensor, dtype: torch.dtype, count: Optional[Tensor] = None) -> Tensor:
-    """(B,) bool → (B,) weights: x · weights is the mean of x (B,) over the chosen samples, 0 where none is.
-
-    Args:
-        count: () by which the sum is divided; None = the number of the chosen.
-    """
-    weights = chosen.to(dtype)
-    return weights / (weights.sum().clamp_min(1.0) if count is None else count)
-
-
-def critic_loss(values: Tensor, targets: Tensor, kind: str) -> Tensor:
-    """Mean of squares (L2) or of absolute values (L1) of targets − values, (B,) → ()."""
-    diff = targets - values
-    return diff.square().mean() if kind == "L2" else diff.abs().mean()
-
-
-def policy_change(dist: DiagGaussian, batch: Batch) -> Tensor:
-    """Mean of KL(policy of the rollout ‖ policy now) over a minibatch. ()."""
-    old = DiagGaussian(batch.norm_means, batch.logstd)
-    return old.kl(DiagGaussian(dist.mean, dist.logstd)).mean()

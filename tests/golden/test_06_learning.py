@@ -15,9 +15,9 @@ from parc_core.config.env_config import EnvConfig
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.envs.observation import ObservationLayout, Sizes
 from parc_core.learning.distribution import DiagGaussian
+from parc_core.learning.losses import ppo_loss
 from parc_core.learning.model_file import build_agent, read_model_file
 from parc_core.learning.normalizer import Normalizer
-from parc_core.learning.ppo import ppo_loss
 from parc_core.learning.returns import bootstrap_values, td_lambda_returns, training_targets, value_bounds
 from parc_core.learning.rollout import Batch, Rollout
 

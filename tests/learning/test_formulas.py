@@ -11,10 +11,10 @@ from torch.testing import assert_close
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
 from parc_core.errors import ConfigError
 from parc_core.learning.distribution import DiagGaussian
+from parc_core.learning.losses import critic_loss, loss_names, ppo_loss
 from parc_core.learning.networks import ActorCritic, hidden_sizes
 from parc_core.learning.normalizer import Normalizer
 from parc_core.learning.optimizers import make_optimizer
-from parc_core.learning.ppo import critic_loss, loss_names, ppo_loss
 from parc_core.learning.returns import (
     bootstrap_values,
     normalized_advantages,

@@ -13,6 +13,7 @@ from torch.testing import assert_close
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
 from parc_core.learning.cuda_graph import Snapshot
 from parc_core.learning.distribution import DiagGaussian
+from parc_core.learning.losses import ppo_loss
 from parc_core.learning.optimizers import (
     LearningRate,
     followed,
@@ -21,7 +22,7 @@ from parc_core.learning.optimizers import (
     optimizer_state,
     trainable,
 )
-from parc_core.learning.ppo import PPO, ppo_loss
+from parc_core.learning.ppo import PPO
 from parc_core.learning.returns import training_targets
 from tests.learning.fake_env import FakeEnv
 
