@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 import time
@@ -34,10 +36,13 @@ def main() -> None:
     _end_with(int(sys.argv[1]))
     try:
         settings = prefect_settings()
+        named = bool(settings.api.url) or not settings.server.ephemeral.enabled
+        if not named:
+            check_database(settings)
     except ConfigError as error:
         print(REFUSAL, error, flush=True)
         return
-    if settings.api.url or not settings.server.ephemeral.enabled:
+    if named:
         print(flush=True)
         return
     # As Prefect's own temporary server has it: no UI.
@@ -57,6 +62,38 @@ def main() -> None:
 
     config = uvicorn.Config(create_app(), log_level="error", lifespan="on")
     Server(config).run(sockets=[listener])
+
+
+def check_database(settings: Any) -> None:
+    """Refuses a data base of a newer Prefect, which this one cannot open; others are looked at by Prefect itself.
+
+    Args:
+        settings: Prefect's.
+
+    Raises:
+        ConfigError: naming the file.
+    """
+    url = settings.server.database.connection_url
+    file = settings.home / "prefect.db"
+    if (url is not None and not url.get_secret_value().endswith(f"/{file}")) or not file.is_file():
+        return
+    import prefect
+
+    with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as base:
+        try:
+            found = base.execute("SELECT version_num FROM alembic_version").fetchone()
+        except sqlite3.Error:  # empty, or half made: Prefect makes the rest
+            return
+    known = Path(prefect.__file__).parent / "server/database/_migrations/versions/sqlite"
+    if found is None or not known.is_dir():
+        return
+    wanted = re.compile(rf"^revision\b.*=\s*[\"']{re.escape(str(found[0]))}[\"']", re.MULTILINE)
+    if any(wanted.search(each.read_text(encoding="utf-8")) for each in known.glob("*.py")):
+        return
+    raise ConfigError(
+        f"{file} was made by another version of Prefect than {prefect.__version__}, which cannot open it; set "
+        "PREFECT_HOME to another folder, or install the Prefect that made it"
+    )
 
 
 @contextlib.contextmanager
