@@ -45,14 +45,14 @@ class ModelConfig:
 class OptimizerConfig:
     """Gradient descent."""
 
-    type: Literal["SGD", "Adam", "AdamW"] = "SGD"
-    """Optimizer."""
+    type: Literal["SGD", "Adam", "AdamW", "Muon"] = "SGD"
+    """Optimizer; Muon (ours): orthogonalized steps of the matrices between hidden layers, AdamW for all else."""
     learning_rate: float = setting(5e-5, above=0)
     """Step size (at the start, with a schedule)."""
     momentum: float = setting(0.9, at_least=0, below=1)
-    """Momentum (SGD only)."""
+    """Momentum of SGD and of Muon's matrices (for which 0.95 is usual)."""
     weight_decay: float = setting(0.0, at_least=0)
-    """L2 penalty (SGD, Adam) or decoupled decay (AdamW)."""
+    """L2 penalty (SGD, Adam) or decoupled decay (AdamW, Muon)."""
     schedule: Literal["constant", "linear", "adaptive"] = setting(
         "constant", ours=True, always_fingerprinted=True
     )
@@ -101,6 +101,8 @@ class AgentConfig:
     max_grad_norm: float = setting(1000.0, above=0)
     """The limit."""
     optimizer: OptimizerConfig = section(OptimizerConfig)
+    policy_average_samples: Optional[float] = setting(None, above=0, ours=True)
+    """Half-life of an average of the actor's weights, which is evaluated and becomes model.pt; null = no average."""
     matmul_precision: Literal["auto", "float32", "tf32", "bf16"] = setting("auto", ours=True)
     """Hidden layers: bf16 (parameters stay float32), TF32 (CUDA) or float32; auto = bf16 on CUDA, else float32."""
     center_heights: bool = setting(False, ours=True)

@@ -32,6 +32,10 @@ class Agent(nn.Module):
         """The two networks, over normalized observations."""
         return self._model
 
+    def with_model(self, model: ActorCritic) -> Agent:
+        """An agent of other networks with the same normalizers."""
+        return Agent(model, self._obs_norm, self._a_norm)
+
     def normalize_obs(self, obs: Tensor, out: Optional[Tensor] = None) -> Tensor:
         """(..., O) raw → (..., O) normalized and clipped."""
         return self._obs_norm.normalize(obs, out=out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from typing import List, Sequence, Union
@@ -138,9 +139,21 @@ class ActorCritic(nn.Module):
         """(B, O) → the features that `head` takes, (B, F)."""
         return self._actor_layers
 
+    def with_own_actor(self) -> ActorCritic:
+        """Networks with a copy of the actor and the same critic."""
+        other = copy.deepcopy(self)
+        other._critic_layers, other._critic_out = self._critic_layers, self._critic_out
+        return other
+
     def critic_parameters(self) -> List[Parameter]:
         """Those that the critic alone has; the actor has all others, and none is shared."""
         return [*self._critic_layers.parameters(), *self._critic_out.parameters()]
+
+    def hidden_matrices(self) -> List[Tensor]:
+        """Weights between hidden layers: neither of the observation nor of the outputs."""
+        towers = (self._actor_layers, self._critic_layers)
+        linear = [[layer for layer in tower if isinstance(layer, nn.Linear)] for tower in towers]
+        return [layer.weight for layers in linear for layer in layers[1:]]
 
     def actor(self, norm_obs: Tensor) -> DiagGaussian:
         """(B, O) normalized → distribution over normalized actions (B, D)."""

@@ -10,6 +10,8 @@ from torch.nn.parameter import Parameter
 
 from parc_core.config.agent_config import OptimizerConfig
 from parc_core.errors import ConfigError
+from parc_core.learning.muon import Muon
+from parc_core.learning.networks import ActorCritic
 
 # Limits and factor of the rate that follows the KL divergence, as in rsl_rl (algorithms/ppo.py).
 ADAPTIVE_MIN, ADAPTIVE_MAX, ADAPTIVE_FACTOR = 1e-5, 1e-2, 1.5
@@ -22,15 +24,33 @@ KINDS: Dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """SGD, Adam or AdamW over the trainable parameters.
+    """SGD, Adam or AdamW over the trainable parameters; or Muon over the hidden matrices and Adam over the others.
 
     On CUDA one kernel does a whole step and the rate is a tensor, so that steps can be replayed as a graph; a PyTorch
     without these gets the plain one.
     """
     params = trainable(model)
     kind = config.type.lower()
+    if kind == "muon":
+        return _muon(model, params, config)
     if kind not in KINDS:
-        raise ConfigError(f"optimizer.type: {config.type!r} is none of SGD, Adam, AdamW")
+        raise ConfigError(f"optimizer.type: {config.type!r} is none of SGD, Adam, AdamW, Muon")
+    return _of_kind(kind, params, config)
+
+
+def _muon(model: nn.Module, params: List[Parameter], config: OptimizerConfig) -> Muon:
+    matrices = model.hidden_matrices() if isinstance(model, ActorCritic) else []
+    if not matrices:
+        raise ConfigError(
+            "optimizer.type: Muon is for matrices between hidden layers, which networks of one layer do not have; use "
+            "larger model.actor_net and critic_net, or Adam"
+        )
+    known = {id(matrix) for matrix in matrices}
+    others = _of_kind("adamw", [p for p in params if id(p) not in known], config)
+    return Muon(matrices, others, config.momentum, config.weight_decay)
+
+
+def _of_kind(kind: str, params: List[Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
     options: Dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
     if kind == "sgd":
         options["momentum"] = config.momentum

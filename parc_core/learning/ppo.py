@@ -6,7 +6,7 @@ One iteration is `collect` (a rollout) and `update` (targets, then clipped steps
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Dict, Sequence, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from torch import Tensor
 from parc_core.config.agent_config import AgentConfig
 from parc_core.envs.terminations import DoneFlag
 from parc_core.envs.vec_env import VecEnv
-from parc_core.learning.agent import make_agent
+from parc_core.learning.agent import Agent, make_agent
 from parc_core.learning.cuda_graph import GraphedStep
 from parc_core.learning.distribution import DiagGaussian
 from parc_core.learning.gradients import Averages
@@ -27,6 +27,7 @@ from parc_core.learning.optimizers import (
     optimizer_state,
     trainable,
 )
+from parc_core.learning.policy_average import PolicyAverage
 from parc_core.learning.precision import hidden_dtype, matmul_precision, resolve_precision
 from parc_core.learning.returns import training_targets, value_bounds
 from parc_core.learning.rollout import Rollout
@@ -68,6 +69,7 @@ class PPO:
         self.agent = make_agent(env, config.model, config.norm_obs_clip, config.center_heights)
         model = self.agent.model
         model.dtype = hidden_dtype(self._precision)
+        self._average: Optional[PolicyAverage] = None
         self.rollout = Rollout(
             config.steps_per_iter,
             env.num_envs,
@@ -78,6 +80,9 @@ class PPO:
             std_per_sample=model.head.depends_on_state,
         )
         self._bounds = value_bounds(env.reward_low, env.reward_high, config.discount, config.value_bounds)
+        if config.policy_average_samples is not None:
+            batch = self.rollout.num_samples * world.size
+            self._average = PolicyAverage(self.agent, config.policy_average_samples, batch)
         self._params = trainable(model)
         self._optimizer = make_optimizer(model, config.optimizer)
         self.rate = LearningRate(self._optimizer)
@@ -182,6 +187,8 @@ class PPO:
                 self._step(ids)
                 self._heartbeat()
         info.update(zip(self._names, (self._sums / len(minibatches)).unbind()))
+        if self._average is not None:
+            self._average.update()
         info["learning_rate"] = self.rate.now
         info["all_finite"] = self._all_finite()
         self._timer.lap()
@@ -255,6 +262,12 @@ class PPO:
     # -- state ------------------------------------------------------------------------------------------
 
     @property
+    def policy(self) -> Agent:
+        """What is evaluated and becomes the model: the average of the weights where there is one, else `agent`."""
+        average = self._average
+        return self.agent if average is None or average.updates == 0 else average.agent
+
+    @property
     def uses_graph(self) -> bool:
         """Whether a minibatch has been recorded as a CUDA graph."""
         return self._step.recorded
@@ -265,12 +278,15 @@ class PPO:
 
     def state(self) -> Dict[str, Any]:
         """For a checkpoint: tensors and plain containers."""
-        return {
-            "agent": dict(self.agent.state_dict()),
+        state = {
+            "agent": dict(self.policy.state_dict()),
             "obs_moments": self.agent.obs_norm.moments(),
             "optimizer": optimizer_state(self._optimizer),
             "generator": self._generator.get_state(),
         }
+        if self._average is not None:
+            state["policy_average"] = self._average.state()
+        return state
 
     def load_state(self, state: Dict[str, Any], where: str) -> None:
         """Restores what `state` returned, on any device; exactly on one of the same kind.
@@ -282,6 +298,8 @@ class PPO:
         check_architecture(where, state["agent"], self.agent.state_dict())
         check_moments(where, state.get("obs_moments"), state["agent"]["_obs_norm._mean"])
         self.agent.load_state_dict(state["agent"])
+        if self._average is not None:
+            self._average.load_state(state["policy_average"])
         self.agent.obs_norm.load_moments(state["obs_moments"])
         load_optimizer_state(self._optimizer, state["optimizer"])
         self._step.invalidate()  # the optimizer's state is in other tensors now

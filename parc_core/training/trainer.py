@@ -306,7 +306,7 @@ class Trainer:
             self._progress.check_place()
             kept, models = self.config.num_checkpoints_kept, self.config.num_models_kept
             checkpoints.save_checkpoint(self._folder, state, kept, models)
-            write_model_file(self._model_path, self.agent)
+            write_model_file(self._model_path, self._ppo.policy)
         self._last_good, self._tries = path, 0
         self._event("checkpoint", path=str(path))
 
@@ -364,7 +364,7 @@ class Trainer:
         test = dict(self._evaluation)
         if self.config.test_episodes > 0:
             episodes = self.config.test_episodes
-            test.update(run_test_episodes(self.env, self.agent, episodes, self._heartbeat, self._world))
+            test.update(run_test_episodes(self.env, self._ppo.policy, episodes, self._heartbeat, self._world))
         speed = self._batch / (info["collect_seconds"] + info["update_seconds"])
         row.update(output_row(self.env, info, test, self._world))
         row.update({"Samples_Per_Second": speed, "Rollbacks": self.rollbacks})
@@ -376,9 +376,10 @@ class Trainer:
         from parc_core.training.clip_evaluation import evaluate_clips_in_training
 
         env = cast("TrackingEnv", self.env)  # clips are played: it has motions
-        self._evaluation = evaluate_clips_in_training(env, self.agent, self._heartbeat, self._world)
+        policy = self._ppo.policy
+        self._evaluation = evaluate_clips_in_training(env, policy, self._heartbeat, self._world)
         if self._held_out is not None:
-            self._evaluation.update(self._held_out.evaluate(self.agent, self._heartbeat, self._world))
+            self._evaluation.update(self._held_out.evaluate(policy, self._heartbeat, self._world))
 
     def _hours(self) -> float:
         """Wall time of this training over all its processes."""

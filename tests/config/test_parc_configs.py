@@ -150,7 +150,7 @@ def test_impossible_environments(env, words):
     ("agent", "words"),
     [
         ({"discount": 1.0}, "'discount' is 1, but must be less than 1"),
-        ({"optimizer": {"type": "LBFGS"}}, "must be one of SGD, Adam, AdamW"),
+        ({"optimizer": {"type": "LBFGS"}}, "must be one of SGD, Adam, AdamW, Muon"),
         ({"learning_rate": 1e-4}, "unknown key 'learning_rate'"),
         ({"model": {"action_std": 0}}, "'model.action_std' is 0"),
         ({"batch_size": 0.5}, "'batch_size' must be a whole number"),

@@ -166,7 +166,7 @@ def test_one_transfer_an_update(monkeypatch):
     assert len(transfers) == 1
 
 
-@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "Muon"])
 @pytest.mark.parametrize("taken", [0, 2])
 def test_trial_steps_leave_no_trace(kind, taken):
     """After `taken` real steps, three trial steps and their undoing, the next step is what it would have been."""

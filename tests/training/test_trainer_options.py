@@ -10,6 +10,7 @@ import torch
 from parc_core.config.agent_config import AgentConfig, OptimizerConfig
 from parc_core.config.env_config import EnvFileConfig
 from parc_core.config.train_args import TrainArgs
+from parc_core.learning.model_file import read_model_file
 from parc_core.training import checkpoint as checkpoints
 from parc_core.training import clip_evaluation, fingerprint
 from tests.learning.fake_env import FakeEnv
@@ -43,8 +44,10 @@ def test_bfloat16_learns_the_task_and_writes_float32(tmp_path):
         {"matmul_precision": "bf16"},
         {"model": model_of(actor_std_type="VARIABLE")},
         {"iters_per_evaluation": 2},
+        {"policy_average_samples": 100},
+        {"optimizer": OptimizerConfig(type="Muon", learning_rate=1e-3, schedule="adaptive")},
     ],
-    ids=["adaptive", "falling std", "bf16", "std of the state", "evaluation"],
+    ids=["adaptive", "falling std", "bf16", "std of the state", "evaluation", "policy average", "Muon"],
 )
 def test_going_on_is_exact(tmp_path, changes, monkeypatch):
     monkeypatch.setattr(
@@ -57,6 +60,29 @@ def test_going_on_is_exact(tmp_path, changes, monkeypatch):
     for iterations in (4, 7):
         train(tmp_path / "parts", iterations * ITERATION, config=config)
     assert_same(final_state(tmp_path / "whole")[1], final_state(tmp_path / "parts")[1])
+
+
+def test_the_average_is_evaluated_and_written_while_the_weights_go_on(tmp_path, monkeypatch):
+    evaluated = []
+
+    def evaluate(env, agent, beat, world):
+        evaluated.append({name: value.clone() for name, value in agent.state_dict().items()})
+        return {"Eval_Return": 0.0}
+
+    monkeypatch.setattr(clip_evaluation, "evaluate_clips_in_training", evaluate)
+    config = small_config(test_episodes=0, iters_per_evaluation=6)
+    plain = train(tmp_path / "plain", 6 * ITERATION, config=config)
+    config = dataclasses.replace(config, policy_average_samples=4.0 * ITERATION)
+    trainer = train(tmp_path / "average", 6 * ITERATION, config=config)
+    assert_same(dict(trainer.agent.state_dict()), dict(plain.agent.state_dict()))
+    model = torch.load(tmp_path / "average" / "model.pt", weights_only=True)
+    name = "_model._actor_layers.0.weight"
+    assert not torch.equal(model[name], trainer.agent.state_dict()[name])
+    samples, state = final_state(tmp_path / "average")
+    path = checkpoints.checkpoint_path(tmp_path / "average" / "checkpoints", samples)
+    assert_same(dict(state["agent"]), dict(model))
+    assert_same(read_model_file(path).state, dict(model))  # a checkpoint acts as model.pt does
+    assert_same(evaluated[-1], dict(model))
 
 
 def test_the_adaptive_rate_is_logged_and_kept(tmp_path):
