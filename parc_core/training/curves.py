@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Union
 
+from parc_core.training.columns import EPISODE_COLUMNS, LOSS_COLUMNS, title
 from parc_core.training.history import Row
-from parc_core.training.log_row import EPISODE_COLUMNS, LOSS_COLUMNS, title
 
 TENSORBOARD = "tensorboard"
 """Subfolder of a training."""

@@ -16,7 +16,7 @@ from parc_core.learning.agent import Agent
 from parc_core.motion.dataset.dataset_file import read_motions_yaml
 from parc_core.system.world import ONE_PROCESS, World
 from parc_core.training.clip_evaluation import evaluate_clips_in_training
-from parc_core.training.log_row import EVALUATION_COLUMNS, HELD_OUT_COLUMNS
+from parc_core.training.columns import EVALUATION_COLUMNS, HELD_OUT_COLUMNS
 
 _MAX_ENVS = {"cpu": 256, "cuda": 4096}
 

@@ -8,28 +8,16 @@ from typing import Dict
 from parc_core.envs.terminations import FAILURES
 from parc_core.envs.vec_env import VecEnv
 from parc_core.system.world import ONE_PROCESS, World
-
-EPISODE_COLUMNS = ("Train_Return", "Train_Episode_Length", "Episodes", "Completed")
-TEST_COLUMNS = ("Test_Return", "Test_Episode_Length", "Test_Episodes")
-EVALUATION_COLUMNS = ("Eval_Completed", "Eval_Tracked", "Eval_Joint_Error", "Eval_Return", "Eval_Clips")
-HELD_OUT_COLUMNS = tuple(name.replace("Eval", "Held_Out") for name in EVALUATION_COLUMNS)
-FAIL_COLUMNS = tuple(reason.column for reason in FAILURES)
-LOSS_COLUMNS = (
-    "loss",
-    "actor_loss",
-    "critic_loss",
-    "clip_frac",
-    "imp_ratio",
-    "kl",
-    "action_bound_loss",
-    "action_entropy",
-    "action_reg_loss",
-    "adv_mean",
-    "adv_std",
-    "grad_norm",
-    "learning_rate",
-    "action_std",
+from parc_core.training.columns import (
+    EPISODE_COLUMNS,
+    EVALUATION_COLUMNS,
+    HELD_OUT_COLUMNS,
+    LOSS_COLUMNS,
+    TEST_COLUMNS,
+    title,
 )
+
+FAIL_COLUMNS = tuple(reason.column for reason in FAILURES)
 
 
 def output_row(
@@ -51,8 +39,3 @@ def output_row(
     row["Fail_Rate_Mean"] = float(env.fail_rates.float().mean())
     row.update({name: float(value) for name, value in episodes.items() if name not in row})
     return row
-
-
-def title(name: str) -> str:
-    """The column of a number of the update: `actor_loss` is `Actor_Loss`."""
-    return "_".join(part.capitalize() for part in name.split("_"))

@@ -27,9 +27,10 @@ from parc_core.system.peers import Peers
 from parc_core.system.signals import StopSignals
 from parc_core.system.world import ONE_PROCESS, World
 from parc_core.training import checkpoint as checkpoints
+from parc_core.training.columns import HELD_OUT_COLUMNS
 from parc_core.training.curves import hyper_parameters
 from parc_core.training.divergence import DivergenceGuard, is_diverged
-from parc_core.training.log_row import HELD_OUT_COLUMNS, output_row
+from parc_core.training.log_row import output_row
 from parc_core.training.logger import Console, Logger, Number, ProgressFile
 from parc_core.training.shared_state import Dealt, State, dealt, gathered
 from parc_core.training.test_episodes import run_test_episodes

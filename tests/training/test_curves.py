@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from parc_core.envs.episode_stats import TERM_COLUMNS
-from parc_core.training.curves import HEADLINES, Curves, hyper_parameters, tag, write_evaluation
-from parc_core.training.log_row import (
+from parc_core.training.columns import (
     EPISODE_COLUMNS,
     EVALUATION_COLUMNS,
-    FAIL_COLUMNS,
     LOSS_COLUMNS,
     TEST_COLUMNS,
     title,
 )
+from parc_core.training.curves import HEADLINES, Curves, hyper_parameters, tag, write_evaluation
+from parc_core.training.log_row import FAIL_COLUMNS
 
 event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 ALL = {"scalars": 0, "images": 0}
