@@ -56,7 +56,8 @@ leg alike) or, ours, a mapping `{body name: number}`.
 
 AGENT_TEXT = """Networks are `fc_<1 to 4>layers_<width>units`: all layers of that width but the last, which has half
 of it (a single one keeps it). `fc_2layers_1024units` = 1024, 512; `fc_3layers_1024units` = 1024, 1024, 512. PARC's
-`fc_3layers_2048units` is the exception: 2048, 1024, 512. A ReLU follows each layer.
+`fc_3layers_2048units` is the exception: 2048, 1024, 512. A ReLU follows each layer, unless `activation` and
+`layer_norm` say otherwise.
 """
 
 DATASET_TEXT = "How motions are merged and weighted: see [data](data.md).\n"

@@ -39,6 +39,16 @@ def absolute(walks, tmp_path_factory):
     return folder / "model.pt"
 
 
+@pytest.fixture(scope="module")
+def normed(walks, tmp_path_factory):
+    """The same with layer normalization and another activation."""
+    folder = tmp_path_factory.mktemp("normed")
+    nets = dataclasses.replace(NETS, actor_init_output_scale=0.2, activation="gelu", layer_norm=True)
+    write_model_file(folder / "model.pt", make_agent(env_of(walks / "motions.yaml", 1), nets, 10.0))
+    write_yaml(folder / "dm_env.yaml", env_file(walks / "motions.yaml"))
+    return folder / "model.pt"
+
+
 def policy_of(file):
     agent = file.parent / "agent_config.yaml"
     config = load_agent_config(agent if agent.is_file() else "data/configs/parc_3_tracker/agent_default.yaml")
@@ -63,7 +73,7 @@ def inputs_of(policy, rows):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["model", "absolute"])
+@pytest.mark.parametrize("kind", ["model", "absolute", "normed"])
 def test_onnx_gives_the_policys_numbers(kind, request, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
@@ -84,7 +94,7 @@ def test_onnx_gives_the_policys_numbers(kind, request, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["p.onnx"]
 
 
-@pytest.mark.parametrize("kind", ["model", "absolute"])
+@pytest.mark.parametrize("kind", ["model", "absolute", "normed"])
 def test_torchscript_gives_the_policys_numbers(kind, request, tmp_path):
     file = request.getfixturevalue(kind)
     policy = policy_of(file)

@@ -20,6 +20,10 @@ class ModelConfig:
     """The actor's layers: `fc_2layers_1024units` = 1024, 512; `fc_3layers_2048units` = 2048, 1024, 512."""
     critic_net: str = "fc_3layers_2048units"
     """The critic's layers."""
+    activation: Literal["relu", "elu", "silu", "gelu"] = setting("relu", ours=True)
+    """What follows each hidden layer of both."""
+    layer_norm: bool = setting(False, ours=True)
+    """Layer normalization between each hidden layer and its activation."""
     actor_init_output_scale: float = setting(0.01, at_least=0)
     """The mean's output weights start uniform in ± this."""
     actor_std_type: Literal["FIXED", "CONSTANT", "VARIABLE"] = "FIXED"

@@ -11,6 +11,7 @@ from parc_core.config.agent_config import ModelConfig
 from parc_core.envs.vec_env import VecEnv
 from parc_core.learning.networks import ActorCritic, hidden_sizes
 from parc_core.learning.normalizer import Normalizer
+from parc_core.learning.towers import LayerKind
 
 
 class Agent(nn.Module):
@@ -64,6 +65,20 @@ class Agent(nn.Module):
         return {key: value.detach().cpu().clone() for key, value in self.state_dict().items()}
 
 
+def make_networks(obs_dim: int, action_dim: int, config: ModelConfig) -> ActorCritic:
+    """New networks as the config has them."""
+    return ActorCritic(
+        obs_dim,
+        action_dim,
+        hidden_sizes(config.actor_net),
+        hidden_sizes(config.critic_net),
+        std_type=config.actor_std_type,
+        std=config.action_std,
+        output_scale=config.actor_init_output_scale,
+        kind=LayerKind(config.activation, config.layer_norm),
+    )
+
+
 def make_agent(
     env: VecEnv, model_config: ModelConfig, norm_obs_clip: float, center_heights: bool = False
 ) -> Agent:
@@ -72,15 +87,7 @@ def make_agent(
     Args:
         center_heights: the normalizer subtracts the mean of the observed terrain heights.
     """
-    model = ActorCritic(
-        env.obs_dim,
-        env.action_dim,
-        hidden_sizes(model_config.actor_net),
-        hidden_sizes(model_config.critic_net),
-        std_type=model_config.actor_std_type,
-        std=model_config.action_std,
-        output_scale=model_config.actor_init_output_scale,
-    )
+    model = make_networks(env.obs_dim, env.action_dim, model_config)
     a_norm = Normalizer(env.action_dim)
     low, high = env.action_low.cpu(), env.action_high.cpu()
     a_norm.set_mean_std(0.5 * (high + low), 0.5 * (high - low))

@@ -13,11 +13,13 @@ from parc_core.learning.agent import Agent
 from parc_core.learning.networks import ActorCritic
 from parc_core.learning.normalizer import Normalizer
 from parc_core.learning.plain_values import with_floats
+from parc_core.learning.towers import RELU, kind_in
 from parc_core.motion.formats import torch_file
 from parc_core.motion.formats.safe_pickle import printable
 from parc_core.system.files import PathLike, atomic_write
 
 CHECKPOINT_FORMAT = "parc-tracker checkpoint 1"
+ACTOR, CRITIC = "_model._actor_layers", "_model._critic_layers"
 REQUIRED_KEYS = (
     "_obs_norm._count",
     "_obs_norm._mean",
@@ -162,7 +164,8 @@ def check_architecture(path: str, state: Dict[str, Tensor], own: Dict[str, Tenso
     if own.keys() != state.keys() or any(own[key].shape != value.shape for key, value in state.items()):
         raise ConfigError(
             f"{path}: holds another architecture ({describe(state)}) than the configs ask for "
-            f"({describe(own)}); set model.actor_net, critic_net and actor_std_type alike, or use another file"
+            f"({describe(own)}); set model.actor_net, critic_net, activation, layer_norm and actor_std_type "
+            "alike, or use another file"
         )
 
 
@@ -190,11 +193,12 @@ def build_agent(model: ModelFile, norm_obs_clip: float = 10.0, device: str = "cp
         DataError: the file's arrays do not fit together.
     """
     state = model.state
-    actor, critic = _tower_sizes(state, "_model._actor_layers"), _tower_sizes(state, "_model._critic_layers")
+    actor, critic = _tower_sizes(state, ACTOR), _tower_sizes(state, CRITIC)
     obs_dim = state["_model._actor_layers.0.weight"].shape[1]
     action_dim = state["_model._action_dist._mean_net.weight"].shape[0]
     variable = "_model._action_dist._logstd_net.weight" in state
-    nets = ActorCritic(obs_dim, action_dim, actor, critic, "VARIABLE" if variable else "FIXED")
+    std_type = "VARIABLE" if variable else "FIXED"
+    nets = ActorCritic(obs_dim, action_dim, actor, critic, std_type, kind=kind_in(state, ACTOR))
     agent = Agent(nets, Normalizer(obs_dim, norm_obs_clip), Normalizer(action_dim))
     try:
         load_into(agent, model)
@@ -210,11 +214,17 @@ def describe(state: Dict[str, Tensor]) -> str:
     )
     return "obs {}, actor {}, critic {}, actions {}, {}".format(
         state["_model._actor_layers.0.weight"].shape[1],
-        "-".join(map(str, _tower_sizes(state, "_model._actor_layers"))),
-        "-".join(map(str, _tower_sizes(state, "_model._critic_layers"))),
+        "-".join(map(str, _tower_sizes(state, ACTOR))) + _kind_words(state, ACTOR),
+        "-".join(map(str, _tower_sizes(state, CRITIC))) + _kind_words(state, CRITIC),
         state["_model._action_dist._mean_net.weight"].shape[0],
         logstd,
     )
+
+
+def _kind_words(state: Dict[str, Tensor], tower: str) -> str:
+    """E.g. " layer norm silu"; nothing for PARC's ReLU."""
+    kind = kind_in(state, tower)
+    return " layer norm" * kind.layer_norm + ("" if kind.activation == RELU else f" {kind.activation}")
 
 
 def _tower_sizes(state: Dict[str, Tensor], prefix: str) -> List[int]:

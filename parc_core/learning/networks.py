@@ -1,4 +1,4 @@
-"""Actor and critic: separate MLPs with ReLU; parameter names are those of PARC's model files."""
+"""Actor and critic: separate MLPs; parameter names are those of PARC's model files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from torch.nn.parameter import Parameter
 
 from parc_core.errors import ConfigError
 from parc_core.learning.distribution import DiagGaussian
-from parc_core.learning.mlp_bf16 import mlp_forward_bf16
+from parc_core.learning.towers import (
+    PARCS_LAYERS,
+    LayerKind,
+    linear_layers,
+    make_linear,
+    make_tower,
+    tower_forward,
+)
 
 # The published network names do not follow one rule: a 3-layer 2048 net is not 2048-2048-1024.
 NAMED_NETS = {"fc_3layers_2048units": [2048, 1024, 512]}
@@ -42,21 +49,6 @@ def hidden_sizes(net: str) -> List[int]:
         )
     layers, width = int(match.group(1)), int(match.group(2))
     return [width] if layers == 1 else [width] * (layers - 1) + [width // 2]
-
-
-def _mlp(in_dim: int, hidden: Sequence[int]) -> nn.Sequential:
-    """Linear, ReLU, Linear, ReLU…: biases 0, weights PyTorch's uniform default."""
-    layers: List[nn.Module] = []
-    for width in hidden:
-        layers += [_linear(in_dim, width), nn.ReLU()]
-        in_dim = width
-    return nn.Sequential(*layers)
-
-
-def _linear(in_dim: int, out_dim: int) -> nn.Linear:
-    layer = nn.Linear(in_dim, out_dim)
-    init.zeros_(layer.bias)
-    return layer
 
 
 class GaussianHead(nn.Module):
@@ -121,13 +113,14 @@ class ActorCritic(nn.Module):
         std_type: str = "FIXED",
         std: float = 0.05,
         output_scale: float = 0.01,
+        kind: LayerKind = PARCS_LAYERS,
     ) -> None:
         super().__init__()
         self.dtype = torch.float32
-        self._actor_layers = _mlp(obs_dim, actor_hidden)
+        self._actor_layers = make_tower(obs_dim, actor_hidden, kind)
         self._action_dist = GaussianHead(actor_hidden[-1], action_dim, std_type, std, output_scale)
-        self._critic_layers = _mlp(obs_dim, critic_hidden)
-        self._critic_out = _linear(critic_hidden[-1], 1)
+        self._critic_layers = make_tower(obs_dim, critic_hidden, kind)
+        self._critic_out = make_linear(critic_hidden[-1], 1)
 
     @property
     def head(self) -> GaussianHead:
@@ -152,22 +145,14 @@ class ActorCritic(nn.Module):
     def hidden_matrices(self) -> List[Tensor]:
         """Weights between hidden layers: neither of the observation nor of the outputs."""
         towers = (self._actor_layers, self._critic_layers)
-        linear = [[layer for layer in tower if isinstance(layer, nn.Linear)] for tower in towers]
-        return [layer.weight for layers in linear for layer in layers[1:]]
+        return [layer.weight for tower in towers for layer in linear_layers(tower)[1:]]
 
     def actor(self, norm_obs: Tensor) -> DiagGaussian:
         """(B, O) normalized → distribution over normalized actions (B, D)."""
-        dist: DiagGaussian = self._action_dist(self._features(self._actor_layers, norm_obs))
+        dist: DiagGaussian = self._action_dist(tower_forward(self._actor_layers, norm_obs, self.dtype))
         return dist
 
     def critic(self, norm_obs: Tensor) -> Tensor:
         """(B, O) normalized → values (B,)."""
-        values: Tensor = self._critic_out(self._features(self._critic_layers, norm_obs))
+        values: Tensor = self._critic_out(tower_forward(self._critic_layers, norm_obs, self.dtype))
         return values.squeeze(-1)
-
-    def _features(self, layers: nn.Sequential, norm_obs: Tensor) -> Tensor:
-        """(B, O) → (B, H) float32."""
-        if self.dtype == torch.float32:
-            features: Tensor = layers(norm_obs)
-            return features
-        return mlp_forward_bf16(norm_obs, list(layers.parameters()), self.dtype).float()

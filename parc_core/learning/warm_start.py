@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from parc_core.config.agent_config import ModelConfig
-from parc_core.learning.agent import Agent
+from parc_core.learning.agent import Agent, make_networks
 from parc_core.learning.model_file import check_architecture, read_model_file
-from parc_core.learning.networks import ActorCritic, hidden_sizes
 from parc_core.learning.normalizer import Normalizer
 from parc_core.system.files import PathLike
 
@@ -24,12 +23,5 @@ def check_start(path: PathLike, config: ModelConfig) -> None:
     model = read_model_file(path)
     obs_dim = model.state["_obs_norm._mean"].numel()
     action_dim = model.state["_a_norm._mean"].numel()
-    nets = ActorCritic(
-        obs_dim,
-        action_dim,
-        hidden_sizes(config.actor_net),
-        hidden_sizes(config.critic_net),
-        std_type=config.actor_std_type,
-    )
-    agent = Agent(nets, Normalizer(obs_dim), Normalizer(action_dim))
+    agent = Agent(make_networks(obs_dim, action_dim, config), Normalizer(obs_dim), Normalizer(action_dim))
     check_architecture(model.path, model.state, agent.state_dict())

@@ -45,9 +45,19 @@ def test_bfloat16_learns_the_task_and_writes_float32(tmp_path):
         {"model": model_of(actor_std_type="VARIABLE")},
         {"iters_per_evaluation": 2},
         {"policy_average_samples": 100},
+        {"model": model_of(activation="silu", layer_norm=True), "matmul_precision": "bf16"},
         {"optimizer": OptimizerConfig(type="Muon", learning_rate=1e-3, schedule="adaptive")},
     ],
-    ids=["adaptive", "falling std", "bf16", "std of the state", "evaluation", "policy average", "Muon"],
+    ids=[
+        "adaptive",
+        "falling std",
+        "bf16",
+        "std of the state",
+        "evaluation",
+        "policy average",
+        "norm",
+        "Muon",
+    ],
 )
 def test_going_on_is_exact(tmp_path, changes, monkeypatch):
     monkeypatch.setattr(
