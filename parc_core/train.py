@@ -109,8 +109,10 @@ def _train_in_processes(args: TrainArgs, argv: List[str]) -> int:
     events = JsonLines(output_folder(args) / PROGRESS)
     events.events()  # those of before
     code = launch("parc_core.train", argv, args.gpus)
-    if code > 128 and any(event.get("event") == "interrupted" for event in events.events()):
-        return EXIT_INTERRUPTED  # a signal came here, and all stopped in order
+    if code > 128:  # a signal came here
+        said = {event.get("event") for event in events.events()}
+        if said & {"interrupted", "done"}:  # and all stopped in order, or were at their end
+            return EXIT_INTERRUPTED if "interrupted" in said else EXIT_DONE
     return code
 
 

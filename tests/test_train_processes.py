@@ -150,3 +150,15 @@ def test_a_refusal_is_said_once(configs, tmp_path):
     _, warned = process.communicate(timeout=120)
     assert process.returncode in (65, 78)
     assert len({line for line in warned.splitlines() if line.startswith("error: ")}) == 1, warned
+
+
+def test_what_only_one_can_know_is_said_before_all_end(configs, tmp_path):
+    out = tmp_path / "out"
+    process = start(configs, out, 128, "--gpus", "2")
+    assert process.communicate(timeout=180) and process.returncode == 0
+    again = start(configs, out, 512, "--gpus", "2", "--seed", "5")  # process 0 alone reads the checkpoint
+    _, warned = again.communicate(timeout=180)
+    assert again.returncode == 78, warned
+    assert "belongs to a training with other settings (seed was 0, now 5)" in warned
+    (error,) = events(out, "error")
+    assert error["kind"] == "ConfigError"

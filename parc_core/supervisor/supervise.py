@@ -32,6 +32,7 @@ from parc_core.supervisor.exit import (
 from parc_core.supervisor.interpreter import import_folder
 from parc_core.system import die_with_parent
 from parc_core.system.follow import Event, JsonLines, Lines
+from parc_core.system.launch import not_launched
 from parc_core.system.locks import locked
 
 PROGRESS_FILE = "progress.jsonl"
@@ -254,13 +255,13 @@ def _signal_group(process: subprocess.Popen, number: int) -> None:
 
 
 def _environment(python: str, run_dir: Path) -> Dict[str, str]:
-    """Ours, with parc_core importable by the trainer's interpreter and output unbuffered."""
+    """Ours, with parc_core importable by the trainer's interpreter and output unbuffered; it is not one of several."""
     try:
         folder = import_folder(python, run_dir / PRIVATE_FOLDER / "import")
     except OSError as error:
         raise ConfigError(f"cannot write to {run_dir}: {error.strerror}; set another output_dir") from error
     paths = filter(None, [str(folder), os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+    return {**not_launched(os.environ), "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
 
 
 def _last_line(output: Path, start: int) -> str:

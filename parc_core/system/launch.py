@@ -5,17 +5,31 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Sequence
+from typing import Dict, Mapping, Sequence
 
 from parc_core.errors import EXIT_BAD_CONFIG, EXIT_BAD_DATA, EXIT_CRASH, EXIT_DONE, EXIT_INTERRUPTED
 from parc_core.system.processes import usable_cores
 
+STOP_SECONDS = 600
+"""From a signal to torchrun's SIGKILL, for an iteration to be finished: whoever stops the launcher may wait less."""
+
 _KNOWN = (EXIT_BAD_DATA, EXIT_INTERRUPTED, EXIT_BAD_CONFIG)
+_OF_PROCESS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_OF_TORCHRUN = ("GROUP_", "ROLE_", "TORCHELASTIC_", "PET_")
 
 
 def is_launched() -> bool:
     """Whether this process is one of several that torchrun started."""
     return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def not_launched(environment: Mapping[str, str]) -> Dict[str, str]:
+    """An environment without what says that a process is one of several: clusters and notebooks set it for others."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in _OF_PROCESS and not name.startswith(_OF_TORCHRUN)
+    }
 
 
 def launch(module: str, arguments: Sequence[str], processes: int) -> int:
@@ -31,9 +45,13 @@ def launch(module: str, arguments: Sequence[str], processes: int) -> int:
     from torch.distributed.run import main as torchrun
 
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // processes)))
+    os.environ.setdefault(
+        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(STOP_SECONDS)
+    )  # older versions of PyTorch: 30 s
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # no backtraces where another process is gone
     try:
-        torchrun(["--standalone", "--nproc-per-node", str(processes), "-m", module, *arguments])
+        how = ["--standalone", "--nnodes", "1", "--max-restarts", "0", "--nproc-per-node", str(processes)]
+        torchrun([*how, "-m", module, *arguments])
     except ChildFailedError as error:
         return _exit_code(error, processes)
     except SignalException as stop:

@@ -75,6 +75,8 @@ class Peers:
             self._sign["left"] = True
         else:
             self._sign["failed"] = getattr(error, "exit_code", EXIT_CRASH)
+            # The others end as soon as they hear of it, and torchrun then ends who is left: not before it has said why.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         with contextlib.suppress(RuntimeError):  # torchrun is gone, and nobody to be told
             self._tell()
             if "failed" in self._sign:

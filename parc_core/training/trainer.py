@@ -250,17 +250,23 @@ class Trainer:
 
     def _resume(self, found: Dealt) -> None:
         """Goes on from a checkpoint: exactly, or where it is of another number of processes with new episodes."""
-        self._load_shared(found.state, str(found.path))
+        self._load(found, str(found.path))
         if found.exact:
-            self._load_own(found.state)
             return
-        self.env.load_fail_rates(found.state["env"])
         self._restart(self.iteration)
         if self._world.is_writer:
             Console.warn(
                 f"{found.path} is of {found.processes} process(es) and now there are {self._world.size}: what was "
                 "learned goes on, the environments start new episodes"
             )
+
+    def _load(self, found: Dealt, where: str) -> None:
+        """What all share, and where it is of as many processes this one's own; else of that the failure rates."""
+        self._load_shared(found.state, where)
+        if found.exact:
+            self._load_own(found.state)
+        else:
+            self.env.load_fail_rates(found.state["env"])
 
     def _restart(self, further: int) -> None:
         """New episodes and other random numbers."""
@@ -340,11 +346,10 @@ class Trainer:
         if isinstance(good, Path):
             path = good
             found = dealt(lambda: (path, checkpoints.load_checkpoint(path)), self._world)
-            state = {} if found is None else found.state
+            assert found is not None
         else:
-            state = copy.deepcopy(good)
-        self._load_shared(state, "rollback")
-        self._load_own(state)
+            found = Dealt(self._folder, copy.deepcopy(good), True, self._world.size)
+        self._load(found, "rollback")
         self.rollbacks, self._hours_before = rollbacks, hours
         self._restart(rollbacks)
         if self._log is not None:

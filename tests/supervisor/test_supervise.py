@@ -57,6 +57,16 @@ def test_a_training_that_ends_well_passes_its_events_on(tmp_path):
     assert notes == []
 
 
+def test_the_trainer_is_none_of_several_processes_that_somebody_else_started(tmp_path, monkeypatch):
+    """Clusters and notebooks set torchrun's variables for a program of theirs."""
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "PET_NNODES", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("RANKED", "1")
+    ours = "('RANK', 'WORLD', 'LOCAL_', 'MASTER', 'PET_', 'TORCHELASTIC')"
+    events, _ = run(tmp_path, f"say(event='done', seen=[n for n in os.environ if n.startswith({ours})])")
+    assert events[-1]["seen"] == ["RANKED"]
+
+
 def test_what_the_trainer_prints_is_passed_on(tmp_path):
     lines: list[str] = []
     command = trainer(tmp_path, "print('samples  return'); print('100  1.5', file=sys.stderr)")

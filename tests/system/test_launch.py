@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
+import torch.distributed.launcher.api
 
+from parc_core.config.paths import PROJECT_ROOT
 from parc_core.system.launch import _exit_code
 
 
@@ -30,3 +36,27 @@ def test_exit_codes(codes, expected, said, capsys):
     failures = {rank: SimpleNamespace(exitcode=code) for rank, code in codes.items()}
     assert _exit_code(SimpleNamespace(failures=failures), 2) == expected
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    "shutdown_timeout" not in torch.distributed.launcher.api.LaunchConfig.__dataclass_fields__,
+    reason="this PyTorch kills after 30 s",
+)
+def test_who_is_told_to_stop_may_finish_its_iteration(tmp_path):
+    (tmp_path / "slow_to_stop.py").write_text(
+        "import signal, sys, time\n"
+        "def stop(*_): time.sleep(33.0); print('finished', flush=True); sys.exit(75)\n"
+        "signal.signal(signal.SIGTERM, stop)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(120.0)\n"
+    )
+    launcher = (
+        "import sys; from parc_core.system.launch import launch; sys.exit(launch('slow_to_stop', [], 1))"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(PROJECT_ROOT), str(tmp_path)))}
+    process = subprocess.Popen([sys.executable, "-c", launcher], env=env, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=100)[0] == "finished\n"
+    assert process.returncode == 128 + signal.SIGTERM

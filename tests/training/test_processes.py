@@ -86,6 +86,17 @@ def test_all_roll_back_when_one_diverges(tmp_path):
     assert newest(tmp_path / "out")["samples"] == 6 * ITERATION
 
 
+def test_a_rollback_to_a_checkpoint_of_another_number_of_processes(tmp_path):
+    out = tmp_path / "out"
+    train_alone(out, 3 * ITERATION, fingerprint=FAKE)
+    codes, _, said = run(out, 5, fail=(1, 10, "poison"))
+    assert codes == [0, 0]
+    assert f"diverged at {5 * ITERATION} samples" in said[0]
+    (event,) = events(out, "rollback")
+    assert (event["samples"], event["from_samples"]) == (3 * ITERATION, 5 * ITERATION)
+    assert newest(out)["samples"] == 5 * ITERATION
+
+
 def until_checkpoint(out, member):
     while not (out / "progress.jsonl").exists() or not events(out, "checkpoint"):
         assert member.poll() is None
