@@ -66,6 +66,7 @@ def check_graph(config: AgentConfig, device: torch.device, num_envs: int = 128) 
 def check_graphs(precision: str, device: torch.device) -> List[Dict[str, Any]]:
     """`check_graph` for all optimizers, the adaptive rate and a learned standard deviation."""
     cases = [("SGD", "constant", "FIXED"), ("Adam", "constant", "FIXED"), ("AdamW", "constant", "FIXED")]
+    cases += [("Muon", "adaptive", "FIXED")]
     cases += [("SGD", "adaptive", "FIXED"), ("Adam", "adaptive", "VARIABLE")]
     return [check_graph(small_config(precision, *case), device) for case in cases]
 

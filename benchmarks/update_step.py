@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--obs", type=int, default=1312, help="observations")
     add("--actions", type=int, default=28, help="actions")
     add("--net", default="fc_3layers_2048units", help="both networks")
-    add("--optimizer", default="Adam", choices=("SGD", "Adam", "AdamW"))
+    add("--optimizer", default="Adam", choices=("SGD", "Adam", "AdamW", "Muon"))
     add("--repeats", type=int, default=5, help="measurements, of which the best counts")
     add("--device", help="default: the first GPU, else the CPU")
     add("--profile", action="store_true", help="also the kernels that take most of an update's time")

@@ -1,4 +1,4 @@
-"""One process's part of an update on a rollout that is given: `python -m tests.learning.run_update OUT`."""
+"""One process's part of an update on a rollout that is given: `python -m tests.learning.run_update OUT [OPTIMIZER]`."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ class Library:
         self.weights = torch.ones(MOTIONS)
 
 
-def main(out):
+def main(out, kind="SGD"):
     torch.manual_seed(0)
     world = World.join(torch.device("cpu"))
     share = ENVS // world.size
     mine = slice(world.rank * share, (world.rank + 1) * share)
     config = AgentConfig(
         model=ModelConfig(actor_net="fc_2layers_32units", critic_net="fc_2layers_32units", action_std=0.2),
-        optimizer=OptimizerConfig(type="SGD", learning_rate=1e-2, schedule="adaptive"),
+        optimizer=OptimizerConfig(
+            type=kind, learning_rate=1e-2 if kind == "SGD" else 1e-3, schedule="adaptive"
+        ),
         steps_per_iter=STEPS,
         batch_size=STEPS / 2,
         update_epochs=3,
+        policy_average_samples=200,
     )
     ppo = PPO(FakeEnv(num_envs=share), config, seed=world.rank, max_samples=10_000, world=world)
     # A minibatch is half of the steps of all environments, whoever has them.
@@ -58,11 +61,15 @@ def main(out):
     sampler.apply(world)
     ppo._timer.start()
     ppo._timer.lap()
-    info = ppo.update()
+    ppo.update()
+    ppo._timer.start()
+    ppo._timer.lap()
+    info = ppo.update()  # a second one: the average is not the weights
     info = {name: value for name, value in info.items() if not name.endswith("seconds")}
     torch.save(
         {
             "weights": dict(ppo.agent.state_dict()),
+            "average": dict(ppo.policy.state_dict()),
             "gradients": [p.grad.clone() for p in ppo.agent.model.parameters() if p.grad is not None],
             "moments": ppo.agent.obs_norm.moments(),
             "rates": sampler.fail_rates,
@@ -75,5 +82,5 @@ def main(out):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
     end_process(0)

@@ -115,6 +115,22 @@ def test_a_loaded_state_goes_on_alike():
         assert torch.equal(a, b)
 
 
+def test_the_matrices_steps_wait_for_no_gpu(monkeypatch):
+    """Nothing reads a number off the device, so that a CUDA graph can hold them; Adam's part is PyTorch's."""
+    matrix, other = torch.nn.Parameter(torch.ones(6, 4)), torch.nn.Parameter(torch.ones(4))
+    optimizer = Muon([matrix], torch.optim.SGD([other], lr=torch.tensor(0.1)), weight_decay=0.1)
+    matrix.grad = torch.randn(6, 4)
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("a number was read")
+
+    for name in ("item", "tolist", "nonzero", "__bool__", "__float__", "__int__", "cpu", "numpy"):
+        monkeypatch.setattr(torch.Tensor, name, refuse)
+    optimizer.step()
+    monkeypatch.undo()
+    assert not torch.equal(matrix, torch.ones(6, 4))
+
+
 def test_networks_without_hidden_matrices_are_refused():
     with pytest.raises(ConfigError, match="networks of one layer do not have"):
         make_optimizer(ActorCritic(7, 3, [16], [16]), CONFIG)

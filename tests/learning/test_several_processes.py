@@ -24,6 +24,22 @@ def test_several_processes_take_the_update_of_one(size, alone, tmp_path):
         assert found["info"].keys() == alone["info"].keys()
         assert_close(found, alone, rtol=2e-5, atol=1e-6)
     assert alone["info"]["grad_norm"] > 0.1 and alone["info"]["clip_frac"] > 0.0
-    first = {name: ranks[0][name] for name in ("weights", "gradients", "moments", "rates", "rate")}
-    for other in ranks[1:]:  # to the last bit
+    assert_same_bits(ranks)
+
+
+def assert_same_bits(ranks):
+    first = {name: ranks[0][name] for name in ("weights", "average", "gradients", "moments", "rates", "rate")}
+    for other in ranks[1:]:
         assert_close({name: other[name] for name in first}, first, rtol=0, atol=0)
+
+
+@pytest.mark.slow
+def test_muon_takes_the_same_steps_in_all_processes(tmp_path):
+    for size in (1, 2):
+        assert (
+            processes.codes(processes.start("tests.learning.run_update", [tmp_path, "Muon"], size))
+            == [0] * size
+        )
+    alone, *ranks = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("1_0", "2_0", "2_1"))
+    assert_same_bits(ranks)
+    assert_close(ranks[0]["weights"], alone["weights"], rtol=1e-3, atol=1e-4)
