@@ -84,6 +84,7 @@ def test_environments_that_cannot_be_shared(tmp_path):
         main([*SMALL, "--gpus", "3", "--out", str(tmp_path)])
 
 
+@pytest.mark.slow
 def test_a_training_without_torchrun_and_what_failed(tmp_path, capsys, monkeypatch):
     """What is there is not measured again; a failure is named, and the numbers so far are kept."""
     out = ["--out", str(tmp_path / "out"), "--only", "one"]

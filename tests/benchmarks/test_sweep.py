@@ -27,6 +27,7 @@ def test_an_unknown_key_is_named(tmp_path: Path) -> None:
         sweep.main([str(file), "--out", str(tmp_path / "out"), "--synthetic", "2"])
 
 
+@pytest.mark.slow
 def test_two_variants_are_trained_with_their_own_settings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

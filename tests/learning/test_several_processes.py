@@ -16,7 +16,7 @@ def alone(tmp_path_factory):
     return torch.load(folder / "1_0.pt", weights_only=True)
 
 
-@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("size", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_several_processes_take_the_update_of_one(size, alone, tmp_path):
     assert processes.codes(processes.start("tests.learning.run_update", [tmp_path], size)) == [0] * size
     ranks = [torch.load(tmp_path / f"{size}_{rank}.pt", weights_only=True) for rank in range(size)]

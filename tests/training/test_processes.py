@@ -103,7 +103,7 @@ def until_checkpoint(out, member):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_signal_to_one_stops_all_in_order(rank, tmp_path):
     codes, _, _ = run(tmp_path / "out", 1000, fail=(rank, 34, "SIGTERM"))
     assert codes == [75, 75]
@@ -116,10 +116,10 @@ def test_a_signal_to_one_stops_all_in_order(rank, tmp_path):
     ("rank", "how", "codes"),
     [
         (1, "refuse", [78, 78]),  # the other leaves with its code, and rank 1 has said why
-        (0, "refuse", [78, 78]),
+        pytest.param(0, "refuse", [78, 78], marks=pytest.mark.slow),
         (1, "SIGKILL", [None, -9]),
         (1, "SIGSTOP", [70, -9]),  # the other ends it
-        (1, "sleep", [70, 70]),
+        pytest.param(1, "sleep", [70, 70], marks=pytest.mark.slow),
     ],
 )
 def test_all_end_soon_when_one_is_gone(rank, how, codes, tmp_path):
