@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, Optional
 
 from parc_core.errors import EXIT_CRASH, Interrupted
@@ -45,7 +46,7 @@ class Peers:
         self._world, self._lost, self._quiet = world, lost, quiet
         self._sign: Dict[str, Any] = {
             "pid": os.getpid(),
-            "host": socket.gethostname(),
+            "host": _host(),
             "count": 0,
             "still": 0.0,
         }
@@ -156,6 +157,17 @@ class Peers:
     def _end(self, why: str) -> None:
         self._lost(f"{why}; all processes end, and training resumes from the last checkpoint")
         os._exit(EXIT_CRASH)
+
+
+def _host() -> str:
+    """Where this process's number means this process: two containers may have the same name."""
+    found = [socket.gethostname()]
+    with contextlib.suppress(OSError):  # elsewhere than on Linux the name has to do
+        found += [
+            os.readlink("/proc/self/ns/pid"),
+            Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        ]
+    return " ".join(found)
 
 
 def _store() -> Any:

@@ -7,6 +7,7 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Callable, List, Optional, Sequence, Tuple
 
+from parc_core.errors import ConfigError
 from parc_core.system.environment_numbers import whole
 
 if TYPE_CHECKING:
@@ -50,13 +51,19 @@ class World:
             device: of this process; on CUDA the processes talk through NCCL, else through gloo.
 
         Raises:
-            ConfigError: a variable is no number, or out of bounds.
+            ConfigError: a variable is no number, out of bounds, or missing.
         """
         size = launched_size()
         if size == 1:
             return cls(device=device)
         rank = launched_rank()
         whole("MASTER_PORT", 0, 0, 65535, "a port")
+        missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
+        if missing:
+            raise ConfigError(
+                f"WORLD_SIZE is {size}, but {missing[0]} is not set: start all processes with torchrun, or unset RANK "
+                "and WORLD_SIZE to train in one"
+            )
         import torch.distributed as dist
 
         on_gpu = device.type == "cuda"

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from parc_core.config.paths import PROJECT_ROOT
+from parc_core.errors import ConfigError
 from parc_core.system.world import ONE_PROCESS, World
 from tests import processes
 
@@ -87,3 +88,19 @@ def test_one_process_needs_no_other(world: World, monkeypatch: pytest.MonkeyPatc
 def test_a_rank_beyond_the_size_is_an_error(rank: int, size: int) -> None:
     with pytest.raises(ValueError, match=f"rank {rank} is not one of {size} processes"):
         World(rank, size)
+
+
+@pytest.mark.parametrize("missing", ["MASTER_ADDR", "MASTER_PORT"])
+def test_processes_that_nothing_brings_together_are_refused(missing, monkeypatch):
+    for name, value in {
+        "RANK": "0",
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv(missing)
+    with pytest.raises(
+        ConfigError, match=f"WORLD_SIZE is 2, but {missing} is not set: start all processes with"
+    ):
+        World.join(torch.device("cpu"))
