@@ -22,7 +22,7 @@ def test_rows_and_checks(capsys, tmp_path):
     for row in printed["rows"]:
         assert row["precision"] == "bf16" and not row["graph"]
         assert row["sample_passes_per_second"] > 0 and row["act_ms_per_step"] > 0
-    assert len(printed["checks"]["bf16"]["graphs"]) == 5
+    assert len(printed["checks"]["bf16"]["graphs"]) == 6
 
 
 def test_a_failed_check_is_seen():
