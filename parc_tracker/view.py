@@ -6,6 +6,7 @@ import dataclasses
 import os
 import sys
 import tempfile
+import time
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
@@ -184,7 +185,7 @@ def _view_policy(model: Path | None, run: Path | None, options: ViewOptions, scr
             source.set_policy(load_policy(path, env, agent_config).act_mode)
         except DataError as error:  # just being replaced or thinned out; the next look finds another
             return str(error)
-        return f"now shown: {path.name}"
+        return f"now shown: {path.name}, since {time.strftime('%H:%M:%S')}"
 
     _serve(Player(source), _title(model, folder), options, chosen, newer if newest is not None else None)
 

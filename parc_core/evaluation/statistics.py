@@ -123,7 +123,7 @@ def to_csv(clips: Sequence[ClipResult]) -> str:
     """One row for each clip, each class and all clips, told apart by the column `level`; empty where unknown.
 
     Of a class and of all clips `completed` and the success rules are shares; the columns `<name>_low` and `<name>_high`
-    hold the 95 % intervals.
+    hold the 95 % intervals. Texts that a spreadsheet would take for formulas have an apostrophe before them.
     """
     rows = [_clip_row(clip) for clip in clips]
     found = statistics(clips)
@@ -135,8 +135,16 @@ def to_csv(clips: Sequence[ClipResult]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: _no_formula(value) for key, value in row.items()} for row in rows)
     return out.getvalue()
+
+
+def _no_formula(value: Any) -> Any:
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        else value
+    )
 
 
 def _clip_row(clip: ClipResult) -> Dict[str, Any]:

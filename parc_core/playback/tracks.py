@@ -58,6 +58,8 @@ class Track:
     """Why, or ""."""
     series: Dict[str, np.ndarray]
     """(T,) each: what `numbers_of_step` says of every frame."""
+    limits: Dict[str, float]
+    """Of numbers of `series` those above which a clip is lost, see `limits_of`."""
 
     @property
     def num_frames(self) -> int:
@@ -108,6 +110,20 @@ def numbers_of_step(env: TrackingEnv) -> Dict[str, Tensor]:
     }
 
 
+def limits_of(env: TrackingEnv) -> Dict[str, float]:
+    """Limits of numbers of `numbers_of_step`, as far as the environment ends episodes by them.
+
+    That of single bodies has none: `body_pos_m` is a mean over them.
+    """
+    config = env.config
+    if not (config.enable_early_termination and config.pose_termination and config.track_root):
+        return {}
+    return {
+        "root_pos_m": config.root_pos_termination_dist,
+        "root_rot_rad": config.root_rot_termination_angle,
+    }
+
+
 def _kept(env: TrackingEnv, step: Step) -> Dict[str, np.ndarray]:
     """Copies of all that is kept of a step: fields of `Track` without T, and `alive` and `reason`; (n, ...) each."""
     s, n = step.state, len(step.alive)
@@ -148,6 +164,7 @@ def _track(env: TrackingEnv, motion_id: int, kept: Dict[str, np.ndarray]) -> Tra
         lost_at_s=float(lost[0]) * env.control_dt if len(lost) > 0 else None,
         reason=FailReason(int(reasons[lost[0]])).label if len(lost) > 0 else "",
         series={name[len(_SERIES) :]: values for name, values in series.items()},
+        limits=limits_of(env),
         **frames,
     )
 

@@ -111,7 +111,7 @@ def _as_track(pos: np.ndarray, rot: np.ndarray, terrain: Heightfield, fps: int) 
     index = np.stack(np.meshgrid(*(np.arange(size) for size in heights.shape), indexing="ij"), axis=-1)
     none = np.zeros((0, 0, 4))
     return Track("", 1.0 / fps, pos, rot, pos[:, 0], rot[:, 0], none, none, pos, rot,
-                 low + (first + index) * dx, heights, dx, None, "", {})  # fmt: skip
+                 low + (first + index) * dx, heights, dx, None, "", {}, {})  # fmt: skip
 
 
 def _xml(track: Track, character: Character, hiding: np.ndarray) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import List, Mapping, Optional, Tuple
+from typing import List, Optional, Tuple
 
 import numpy as np
 
@@ -91,20 +91,14 @@ def label_and_unit(name: str) -> Tuple[str, str]:
     return name.replace("_", " "), ""
 
 
-def scene_of_track(track: Track, limits: Optional[Mapping[str, float]] = None) -> ClipScene:
-    """The scene of a clip as a policy tracked it, with its reference as a ghost.
-
-    Args:
-        track: what was recorded; its `series` become curves.
-        limits: of curves, by their names in `track.series`.
-    """
-    limits = limits or {}
+def scene_of_track(track: Track) -> ClipScene:
+    """The scene of a clip as a policy tracked it, with its reference as a ghost; its `series` become curves."""
     figures = [
         Figure("simulated", track.root_pos, track.body_rot, forces=track.contact_forces),
         Figure("reference", track.ref_pos[:, 0], track.ref_rot, ghost=True),
     ]
     series = tuple(
-        Series(*label_and_unit(name), values, limits.get(name)) for name, values in track.series.items()
+        Series(*label_and_unit(name), values, track.limits.get(name)) for name, values in track.series.items()
     )
     marks: Tuple[Mark, ...] = ()
     if track.lost_at_s is not None:

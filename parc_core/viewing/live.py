@@ -6,7 +6,6 @@ viser calls back on threads of its own; what people do there is queued, and the 
 from __future__ import annotations
 
 import contextlib
-import html
 import io
 import queue
 import socket
@@ -18,7 +17,7 @@ from typing import Any, Callable, List, Optional
 import numpy as np
 
 from parc_core.errors import ConfigError
-from parc_core.viewing.clip_scene import label_and_unit
+from parc_core.viewing.live_numbers import numbers_html
 from parc_core.viewing.live_scene import LiveScene, Shown, body_under
 from parc_core.viewing.player import SPEEDS, Player
 from parc_core.viewing.source import Frame
@@ -290,18 +289,3 @@ class LiveViewer:
             self._status.content = said
             self.player.seek(self.player.frame)
             self._draw()
-
-
-def numbers_html(player: Player, frame: Frame) -> str:
-    """Time, what is odd, and the numbers of a frame with bars for reward terms."""
-    rows = [f"<b>{player.time:.2f} s</b>, frame {player.frame} of {player.num_frames - 1}"]
-    if frame.note:
-        rows.append(f'<b style="color:#c0392b">{html.escape(frame.note)}</b>')
-    for name, value in frame.numbers.items():
-        label, unit = label_and_unit(name)
-        bar = ""
-        if name.endswith("_r"):
-            width = 100 * min(max(value, 0.0), 1.0)
-            bar = f'<div style="height:3px;width:{width:.0f}%;background:#3a9a5b"></div>'
-        rows.append(f"{html.escape(label)} <b>{value:.3f}</b> {unit}{bar}")
-    return '<div style="padding:0 .8em .4em;font-size:.85em;line-height:1.45">' + "<br>".join(rows) + "</div>"

@@ -12,7 +12,7 @@ from torch import Tensor
 from parc_core.envs.terminations import TIME_EPS, FailReason
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.playback.play import Policy
-from parc_core.playback.tracks import LOOPING_CLIP_S, ground_around, numbers_of_step
+from parc_core.playback.tracks import LOOPING_CLIP_S, ground_around, limits_of, numbers_of_step
 from parc_core.viewing.clip_scene import Mark
 from parc_core.viewing.source import Frame, Ground
 
@@ -32,6 +32,7 @@ class PolicySource:
         self.character = env.kinematics.character.to("cpu")
         self.names, self.dt = env.library.names, env.control_dt
         self.can_push = env.engine.external_forces is not None
+        self.limits = limits_of(env)
         self._env, self._policy = env, policy
         self.marks: Tuple[Mark, ...] = ()
         self.select(0)
@@ -71,6 +72,10 @@ class PolicySource:
         while len(self._frames) <= min(number, self.num_frames - 1):
             self._advance()
         return self._frames[min(number, self.num_frames - 1)]
+
+    def curve(self) -> List[float]:
+        """See `Source`."""
+        return [next(iter(frame.numbers.values())) for frame in self._frames]
 
     @torch.no_grad()
     def _advance(self) -> None:

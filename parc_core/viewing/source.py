@@ -55,12 +55,17 @@ class Source(Protocol):
     marks: Tuple[Mark, ...]
     """Known of the selected clip so far."""
     can_push: bool
+    limits: Dict[str, float]
+    """Of numbers of a frame those above which a clip is lost."""
 
     def select(self, clip: int) -> None:
         """Puts a clip at its start."""
 
     def frame(self, number: int) -> Frame:
         """A frame of the selected clip, its last one for a number beyond; may simulate up to it, and find the end."""
+
+    def curve(self) -> List[float]:
+        """The first of the numbers, in every frame of the selected clip that is known so far."""
 
     def ground(self) -> Ground:
         """The terrain around the selected clip."""
@@ -73,6 +78,7 @@ class MotionSource:
     """Motions alone, with marks where they look wrong."""
 
     can_push = False
+    limits: Dict[str, float] = {}  # noqa: RUF012 - a motion is not lost
 
     def __init__(self, dataset: LoadedDataset, character: Character) -> None:
         self.character, self.names = character, dataset.names
@@ -97,6 +103,10 @@ class MotionSource:
         body_pos, body_rot = found.body_pos[number], found.body_rot[number]
         numbers = {name: float(values[number]) for name, values in found.series.items()}
         return Frame(body_pos, body_rot, self._touching()[number], numbers=numbers, note=" · ".join(odd))
+
+    def curve(self) -> List[float]:
+        """See `Source`."""
+        return [float(value) for value in next(iter(self._checked.series.values()))]
 
     def ground(self) -> Ground:
         """See `Source`."""

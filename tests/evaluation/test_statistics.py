@@ -72,3 +72,13 @@ def test_the_table_has_clips_classes_and_all():
     assert float(rows[5]["completed_low"]) == pytest.approx(wilson(2, 3)[0])
     assert rows[0]["contact_recall"] == "0.9" and rows[1]["contact_recall"] == ""
     assert float(rows[4]["random_starts_completed"]) == 0.75
+
+
+def test_no_name_is_a_formula_in_a_spreadsheet():
+    names = ["=1+2", "@SUM(A1)", "-walk", 'a,"b"\n<script>', "歩く/walk", "walk/-3"]
+    clips = [dataclasses.replace(clip("", 1.0, 0.1, 1.0), name=name, motion_class=name) for name in names]
+    clips.append(clip("walk/negative", 1.0, 0.1, -5.0))
+    rows = [row for row in csv.DictReader(io.StringIO(to_csv(clips))) if row["level"] == "clip"]
+    assert [row["name"] for row in rows[:6]] == ["'=1+2", "'@SUM(A1)", "'-walk", *names[3:]]
+    assert rows[0]["class"] == "'=1+2"
+    assert float(rows[6]["episode_return"]) == -5.0

@@ -82,7 +82,7 @@ def test_a_training_is_watched_with_its_newest_model(run, served):
     assert player.source.names == ["stand/stand_0", "walk/walk_0"] and chosen == []
     assert title.endswith("model.pt") and newer() == ""
     (run / "model.pt").touch()
-    assert newer() == "now shown: model.pt"
+    assert re.fullmatch(r"now shown: model.pt, since \d\d:\d\d:\d\d", newer())
 
 
 def test_a_model_that_is_just_being_replaced_is_said_and_the_old_one_stays(run, served):
@@ -94,7 +94,7 @@ def test_a_model_that_is_just_being_replaced_is_said_and_the_old_one_stays(run, 
         assert "model.pt" in newer()
     finally:
         (run / "model.pt").write_bytes(whole)
-    assert newer() == "now shown: model.pt"
+    assert re.fullmatch(r"now shown: model.pt, since \d\d:\d\d:\d\d", newer())
 
 
 def test_a_training_without_a_checkpoint_shows_the_untrained_policy(run, served, tmp_path):

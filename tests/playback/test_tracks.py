@@ -10,6 +10,7 @@ import torch
 
 from parc_core.evaluation.evaluate import make_evaluation_env
 from parc_core.playback.tracks import LOOPING_CLIP_S, TAIL_AFTER_FAILURE_S, record_tracks
+from parc_core.viewing.clip_scene import scene_of_track
 from tests.evaluation.sample_data import make_env_file
 
 DT = 1 / 30
@@ -67,3 +68,13 @@ def test_waves_give_the_tracks_in_the_order_asked_for(env_file):
         assert (one.name, one.lost_at_s, one.reason) == (other.name, other.lost_at_s, other.reason)
         np.testing.assert_allclose(one.body_pos, other.body_pos, atol=1e-5)
         np.testing.assert_allclose(one.ref_pos, other.ref_pos, atol=1e-6)
+
+
+def test_a_track_says_the_limits_that_end_its_clip(env_file):
+    (walk,) = record_tracks(_env(env_file), _zero, [1], 1.0)
+    assert walk.limits == {"root_pos_m": 0.6, "root_rot_rad": 1.309}
+    assert set(walk.limits) <= set(walk.series)
+    curves = {one.label: one.limit for one in scene_of_track(walk).series}
+    assert (curves["root pos"], curves["root rot"], curves["joint error"]) == (0.6, 1.309, None)
+    (endless,) = record_tracks(_env(env_file, early_termination=False), _zero, [1], 1.0)
+    assert endless.limits == {}

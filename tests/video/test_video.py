@@ -54,6 +54,7 @@ def _track(body_pos, ref_pos, cell_xy, cell_height) -> Track:
         lost_at_s=None,
         reason="",
         series={},
+        limits={},
     )
 
 

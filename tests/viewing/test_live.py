@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from parc_core.errors import ConfigError
-from parc_core.viewing.live import free_port, numbers_html
+from parc_core.viewing.live import free_port
+from parc_core.viewing.live_numbers import numbers_html
 from parc_core.viewing.live_scene import body_under
 from parc_core.viewing.player import Player
 from parc_core.viewing.source import Frame
@@ -47,3 +48,13 @@ def test_numbers_are_said_with_units_and_names_cannot_be_markup():
     )
     assert "joint error <b>0.031</b> m" in shown and "width:50%" in shown
     assert "&lt;b&gt;lost" in shown and "frame 0 of 10" in shown
+
+
+def test_numbers_have_their_limits_and_the_first_one_its_curve():
+    player = Player(Clips())
+    shown = numbers_html(player, frame(numbers={"joint_error_m": 0.25, "root_pos_m": 0.7}))
+    assert "root pos <b style=color:#c0392b>0.700</b> m (limit 0.6)" in shown
+    assert (
+        'points="0.0,43.0 24.0,2.0 72.0,22.5"' in shown
+    )  # of frames 0, 1 and 3 of 0 to 10: one is no number
+    assert shown.count("<svg") == 1 and "nan" not in shown

@@ -17,6 +17,7 @@ class Clips:
     """Clips of 11 frames; those of `lost` turn out to be lost at frame 5 and end at frame 7."""
 
     can_push = False
+    limits = {"root_pos_m": 0.6}  # noqa: RUF012
 
     def __init__(self, *lost: int) -> None:
         self.names = ["walk/slow", "walk/fast", "Jump/high", "run"]
@@ -28,6 +29,9 @@ class Clips:
     def select(self, clip):
         self.clip, self.num_frames, self.marks = clip, 11, ()
         self.selected.append(clip)
+
+    def curve(self):
+        return [0.0, 0.5, float("nan"), 0.25]
 
     def frame(self, number):
         if self.clip in self.lost and number >= 5:

@@ -37,6 +37,8 @@ def test_frames_are_those_of_a_recording(env):
         np.testing.assert_array_equal(frame.forces, track.contact_forces[number])
         assert frame.numbers["joint_error_m"] == pytest.approx(track.series["joint_error_m"][number])
     assert set(frame.numbers) == set(track.series) and "pose_r" in frame.numbers
+    np.testing.assert_allclose(source.curve(), track.series["joint_error_m"], rtol=1e-6)
+    assert source.limits == track.limits != {}
 
 
 def test_a_loss_is_marked_and_ends_the_clip_a_little_later(env):
