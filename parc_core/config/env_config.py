@@ -25,6 +25,7 @@ _ROUNDING = 1e-6  # cells; 2.1 / 0.3 is 7.000000000000001
 _BESIDE = 0.4  # of the terrain window's side, on each side of the root: 0.8 m of 2 m
 _NARROW_WINDOW = 1.6  # m; a stretched leg reaches 0.8 m from the root
 _OTHER_ENV = "it belongs to PARC's other sub-environments"
+_SHORTEST_BIN = 0.1  # s; three control steps
 _RECORDER = "recordings are made by `parc-tracker record`"
 
 
@@ -49,6 +50,11 @@ class DeepMimicConfig:
     heightmap: HeightmapConfig = section(HeightmapConfig)
     min_motion_weight: float = setting(0.01, at_least=0)
     """A motion is drawn with probability ∝ weight × max(failure rate, this)."""
+    sampling_bin_seconds: float = setting(0.0, at_least=0, ours=True)
+    """Draw bins of time of about this length, s, by the failures in them instead of whole motions; 0 = PARC's
+    drawing per motion, else at least 0.1."""
+    sampling_uniform_share: float = setting(0.15, at_least=0, at_most=1, ours=True)
+    """Share of the episodes that are drawn by the motions' weights alone (sampling_bin_seconds above 0)."""
     has_motion_classes: bool = setting(False, no_effect=_CLASSES)
     motion_classes: List[str] = setting([], no_effect=_CLASSES)
     motion_file: Optional[str] = setting(None, shapes_training=False)
@@ -69,6 +75,13 @@ class DeepMimicConfig:
     mdm_model: Any = unheeded(None, _OTHER_ENV)
     target_xy_future_time_min: Any = unheeded(None, _OTHER_ENV)
     target_xy_future_time_max: Any = unheeded(None, _OTHER_ENV)
+
+    def __post_init__(self) -> None:
+        if 0 < self.sampling_bin_seconds < _SHORTEST_BIN:
+            raise ConfigError(
+                f"'env.dm.sampling_bin_seconds' is {self.sampling_bin_seconds:g}; set 0 to draw whole motions, or at "
+                f"least {_SHORTEST_BIN:g}"
+            )
 
 
 @dataclass(frozen=True)

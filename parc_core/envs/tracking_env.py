@@ -16,11 +16,11 @@ from parc_core.character.kinematics import Kinematics
 from parc_core.config.env_config import EnvConfig
 from parc_core.engines.engine import Engine, ResetState
 from parc_core.envs.actions import ActionMap
+from parc_core.envs.bin_sampling import BinSampler, make_sampler
 from parc_core.envs.episode_stats import EpisodeStats
 from parc_core.envs.observation import Observer
 from parc_core.envs.reference import Reference
 from parc_core.envs.rewards import Pose, compare, contact_reward, reward_terms
-from parc_core.envs.sampling import MotionSampler
 from parc_core.envs.task import TaskTensors
 from parc_core.envs.terminations import (
     TIME_EPS,
@@ -75,9 +75,7 @@ class TrackingEnv:
         self.can_time_out = bool((library.loop_wrap | (library.lengths > config.episode_length)).any())
         self._generator = torch.Generator(device=self.device)
         self._generator.manual_seed(seed)
-        self.sampler = MotionSampler(
-            library, config.dm.min_motion_weight, self._generator, adaptive=not config.dm.ignore_fail_rates
-        )
+        self.sampler = make_sampler(library, config.dm, self._generator)
         self.stats = EpisodeStats(self.num_envs, self.device)
         self._all = torch.arange(self.num_envs, device=self.device)
         zeros = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
@@ -325,3 +323,11 @@ class TrackingEnv:
         self.stats.add(finished, self.steps, timed_out, torch.where(timed_out, 0, self.fail_reason))
         failed = (self.done == DoneFlag.FAIL) & (self.fail_reason != FailReason.MOTION_END)
         self.sampler.record(self.motion_ids, failed, finished)
+        self._record_bins()
+
+    def _record_bins(self) -> None:
+        """Counts where episodes ended, for a sampler that draws bins of time. Waits for no device."""
+        if isinstance(self.sampler, BinSampler):
+            finished = self.done != DoneFlag.NULL
+            failed = (self.done == DoneFlag.FAIL) & (self.fail_reason != FailReason.MOTION_END)
+            self.sampler.record_bins(self.motion_ids, self.start_times, self.motion_times, failed, finished)

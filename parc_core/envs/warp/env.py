@@ -174,6 +174,7 @@ class FusedTrackingEnv(TrackingEnv):
         self._launch_step()
         self._reference = None  # of the time before; looked up again only if errors are asked for
         self.stats.add_rows(self._stats_kernel.rows)
+        self._record_bins()
         ended = self.fail_reason == FailReason.MOTION_END
         return self._obs, self._reward_of_step.clone(), self.done.clone(), {"motion_end": ended}
 

@@ -197,3 +197,22 @@ def test_one_terrain_for_all(tmp_path: Path) -> None:
     ids, times = torch.tensor([0, 1] * 3), torch.linspace(0, 1.5, 6)
     same_observations(fused.reset_to(ids, times), env.reset_to(ids, times), 441)
     same_step(env, fused, zero_action(env))
+
+
+def test_bins_of_time_agree(many: Path) -> None:
+    """The same places are drawn, and the same bins are charged with failures."""
+    env, fused = pair_of(many, N, seed=3, dm={"sampling_bin_seconds": 0.5}, episode_length=0.4)
+    fused.reset()
+    env.reset()
+    assert torch.equal(fused.motion_ids, env.motion_ids)
+    assert torch.equal(fused.start_times, env.start_times)
+    g = torch.Generator().manual_seed(1)
+    for _ in range(14):
+        fused.load_state_dict(env.state_dict())
+        same_step(env, fused, torch.randn(N, env.action_dim, generator=g))
+        assert torch.equal(fused.sampler.bin_counts, env.sampler.bin_counts)
+        env.reset_done()
+    assert env.sampler.bin_counts[0].any()
+    for each in (env, fused):
+        each.end_iteration(World())
+    assert torch.equal(fused.sampler.bin_rates, env.sampler.bin_rates)
