@@ -70,6 +70,7 @@ def checks() -> List[Check]:
         ("several GPUs", check_together),
         *engines,
         ("rendering", check_rendering),
+        ("viewer", check_viewer),
         ("Prefect", check_prefect),
         ("store", check_store),
         ("DATA_DIR", check_data_dir),
@@ -206,6 +207,15 @@ def check_rendering() -> Check:
             return Check(name, True, f"offscreen, {backend}", needed=False)
         reasons.append(f"{backend}: {reason}")
     return Check(name, False, "; ".join(reasons), fix, needed=False)
+
+
+def check_viewer() -> Check:
+    """The package of `parc-tracker view`'s live page."""
+    viser = _import("viser")
+    if viser is None:
+        fix = _install_from_here("'{}[viewer]'") + "; offline pages (--html) need none"
+        return Check("viewer", False, "viser not installed", fix, needed=False)
+    return Check("viewer", True, f"viser {viser.__version__}", needed=False)
 
 
 def _why_no_picture(backend: str) -> Optional[str]:

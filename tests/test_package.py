@@ -41,3 +41,18 @@ def test_the_citation_has_the_version():
 @pytest.mark.parametrize("package", ["parc_core", "parc_tracker", "tasks", "flows", "deployments"])
 def test_type_checkers_read_the_packages_types(package):
     assert (PROJECT_ROOT / package / "py.typed").is_file()
+
+
+def test_files_beside_the_code_are_in_the_wheel():
+    """Templates, styles and scripts, by the patterns of `package-data`."""
+    tomllib = pytest.importorskip("tomllib")
+    found = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = found["tool"]["setuptools"]["package-data"]["parc_core"]
+    root = PROJECT_ROOT / "parc_core"
+    files = {
+        path.relative_to(root)
+        for path in root.rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc") and "shipped" not in path.parts
+    }
+    left_out = {path for path in files if path.name != "py.typed" and not any(map(path.match, patterns))}
+    assert {path.suffix for path in files} >= {".js", ".css", ".j2"} and left_out == set()

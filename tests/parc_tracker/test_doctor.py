@@ -25,7 +25,7 @@ def quick_rendering(monkeypatch):
 
 def test_every_line_has_a_detail_and_every_failure_a_fix():
     found = doctor.checks()
-    assert len({check.name for check in found}) == len(found) == 10 + len(ENGINES)
+    assert len({check.name for check in found}) == len(found) == 11 + len(ENGINES)
     for check in found:
         assert check.detail
         assert "\n" not in check.detail + check.fix
@@ -230,3 +230,10 @@ def test_what_several_gpus_talk_through(monkeypatch):
     monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda: True)
     monkeypatch.setattr(torch.cuda.nccl, "version", lambda: (2, 27, 3))
     assert doctor.check_together().detail == "NCCL 2.27.3, 4 GPUs"
+
+
+def test_the_viewer_is_optional_and_its_extra_is_named(monkeypatch):
+    monkeypatch.setattr(doctor, "_import", lambda name: None)
+    check = doctor.check_viewer()
+    assert not check.ok and not check.needed
+    assert "[viewer]" in check.fix and "--html" in check.fix

@@ -34,9 +34,9 @@ def dataset_of_folder(folder: Path, out: Path, num_bodies: int, note: Callable[[
     find_local(folder, set(), files)
     good = []
     for file in sorted(files, key=lambda file: file.relative):
-        error = inspect(file.path, num_bodies).error
+        error = _unwritable(file.path) or inspect(file.path, num_bodies).error
         if error:
-            note(f"skipped: {file.path}: {error}")
+            note(f"skipped: {file.path.encode('utf-8', 'backslashreplace').decode()}: {error}")
         else:
             good.append(file)
     if not good:
@@ -46,3 +46,12 @@ def dataset_of_folder(folder: Path, out: Path, num_bodies: int, note: Callable[[
     named = [{"file": file.path, "name": file.relative.rpartition(".")[0]} for file in good]
     write_json(manifest_path(path), {"motions": named})
     return path
+
+
+def _unwritable(path: str) -> str:
+    """Why a dataset file cannot name a file, or ""."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return "its name is not UTF-8; rename it"
+    return ""
