@@ -146,6 +146,7 @@ class _Reads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.slow
 def test_watching_brings_no_number_to_the_host(env_file):
     """As often as without: play's own counts."""
     env = make_evaluation_env(_with(env_file, enable_early_termination=False))

@@ -100,6 +100,7 @@ def test_one_clip_against_a_plain_loop(env_file):
     assert found.tracking_errors["root_pos_m"] == pytest.approx(sum(root_errors) / len(errors), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_waves_give_the_same_as_one_wave(env_file):
     results = []
     for num_envs in (3, 2, 1):

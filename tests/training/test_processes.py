@@ -58,6 +58,7 @@ def test_two_processes_resume_exactly(tmp_path):
     assert_same(dict(whole["agent"]), dict(model))
 
 
+@pytest.mark.slow
 def test_another_number_of_processes_goes_on_with_new_episodes(tmp_path, capsys):
     out = tmp_path / "out"
     train_alone(out, 3 * ITERATION, fingerprint=FAKE)
@@ -77,6 +78,7 @@ def test_another_number_of_processes_goes_on_with_new_episodes(tmp_path, capsys)
     assert float(trainer.env.fail_rates[0]) <= float(two["env"]["fail_rates"][0]) < 1.0
 
 
+@pytest.mark.slow
 def test_all_roll_back_when_one_diverges(tmp_path):
     codes, _, said = run(tmp_path / "out", 6, fail=(1, 34, "poison"))
     assert codes == [0, 0]
@@ -86,6 +88,7 @@ def test_all_roll_back_when_one_diverges(tmp_path):
     assert newest(tmp_path / "out")["samples"] == 6 * ITERATION
 
 
+@pytest.mark.slow
 def test_a_rollback_to_a_checkpoint_of_another_number_of_processes(tmp_path):
     out = tmp_path / "out"
     train_alone(out, 3 * ITERATION, fingerprint=FAKE)
@@ -103,7 +106,8 @@ def until_checkpoint(out, member):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
 def test_a_signal_to_one_stops_all_in_order(rank, tmp_path):
     codes, _, _ = run(tmp_path / "out", 1000, fail=(rank, 34, "SIGTERM"))
     assert codes == [75, 75]
@@ -115,9 +119,11 @@ def test_a_signal_to_one_stops_all_in_order(rank, tmp_path):
 @pytest.mark.parametrize(
     ("rank", "how", "codes"),
     [
-        (1, "refuse", [78, 78]),  # the other leaves with its code, and rank 1 has said why
+        pytest.param(
+            1, "refuse", [78, 78], marks=pytest.mark.slow
+        ),  # the other leaves with its code, and rank 1 has said why
         pytest.param(0, "refuse", [78, 78], marks=pytest.mark.slow),
-        (1, "SIGKILL", [None, -9]),
+        pytest.param(1, "SIGKILL", [None, -9], marks=pytest.mark.slow),
         (1, "SIGSTOP", [70, -9]),  # the other ends it
         pytest.param(1, "sleep", [70, 70], marks=pytest.mark.slow),
     ],
