@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,8 +68,8 @@ def run_convert(
         raise ConfigError(f"--to is {how.to!r}; give container or npz")
     if how.terrain not in TERRAINS:
         raise ConfigError(f"--terrain is {how.terrain!r}; give flat or none")
-    converter = _Converter(how)
     targets = _targets(sources, out, how.to)
+    converter = _Converter(how, targets)
     report = Report(out)
     with counting_bar("converting") as progress:
         for done, (target, source) in enumerate(targets.items(), start=1):
@@ -82,9 +84,9 @@ def run_convert(
 
 
 class _Converter:
-    def __init__(self, how: Conversion) -> None:
+    def __init__(self, how: Conversion, targets: Iterable[Path]) -> None:
         character = load_character(resolve(how.char_file))
-        self._how = how
+        self._how, self._targets = how, frozenset(targets)
         self._kinematics, self._num_dofs = Kinematics(character), int(character.dof_size)
         self._skeleton = Skeleton.of(character)
         self._captures = CaptureConverter(character, how.captures, how.terrain == "flat")
@@ -104,8 +106,11 @@ class _Converter:
         if clips is None:
             self._convert_own(data, where, target, report)
             return
-        for clip in clips:
-            place = target.with_name(target.stem + clip.ending + target.suffix)
+        places = [target.with_name(target.stem + clip.ending + target.suffix) for clip in clips]
+        for old in _of_earlier_cutting(target, {*places, *self._targets - {target}}):
+            shown = printable_name(str(old))
+            report.notes.append(f"{shown}: of an earlier conversion of this take, so remove it")
+        for place, clip in zip(places, clips, strict=True):
             if not clip.reason:
                 write_bytes(place, converted_bytes(clip.content, self._how.to, where))
             elif place.exists():
@@ -136,11 +141,29 @@ class _Converter:
         return [f"{where}: odd, but converted: {found}"] if found.text else []
 
 
+def _of_earlier_cutting(target: Path, current: set[Path]) -> list[Path]:
+    """Clips of a take that it is not cut into any more: the whole, or other pieces."""
+    pieces = re.compile(re.escape(target.stem) + r"(_part[1-9][0-9]*)?")
+    beside = target.parent.iterdir() if target.parent.is_dir() else ()
+    found = (
+        file for file in beside if file.suffix == target.suffix and pieces.fullmatch(file.stem) is not None
+    )
+    return sorted(
+        (file for file in found if file not in current), key=lambda file: (len(file.name), file.name)
+    )
+
+
 def _motion_files(folder: Path, to: str) -> list[Path]:
-    files = {file for file in folder.rglob("*") if file.suffix in (".pkl", *CAPTURES) and not file.is_dir()}
+    files = {file for file in folder.rglob("*") if file.suffix == ".pkl" or _is_capture(file)}
+    files = {file for file in files if not file.is_dir()}
     if to == "container":
         files |= {file for file in folder.rglob("*.npz") if file.with_suffix(".pkl") not in files}
-    return sorted(files, key=lambda file: (file.suffix in CAPTURES, file))  # those may take other names
+    return sorted(files, key=lambda file: (_is_capture(file), file))  # those may take other names
+
+
+def _is_capture(file: Path) -> bool:
+    """By its ending, which programs write in capitals, too."""
+    return file.suffix.lower() in CAPTURES
 
 
 def _targets(sources: list[Path], out: Path, to: str) -> dict[Path, Path]:
@@ -152,7 +175,7 @@ def _targets(sources: list[Path], out: Path, to: str) -> dict[Path, Path]:
             raise DataError(f"{printable_name(str(source))}: {_why_nothing(source)}")
         for file in files:
             target = (out / _place(file, source)).with_suffix(SUFFIX[to])
-            if target in found and file.suffix in CAPTURES:
+            if target in found and _is_capture(file):
                 target = target.with_name(f"{file.stem}_{file.suffix[1:]}{SUFFIX[to]}")
             if target in found or target.absolute() == file.absolute():
                 raise DataError(
@@ -167,7 +190,7 @@ def _place(file: Path, source: Path) -> Path:
     if not source.is_dir():
         return Path(file.name)
     place = file.relative_to(source)
-    alone = file.suffix in CAPTURES and len(place.parts) == 1
+    alone = _is_capture(file) and len(place.parts) == 1
     return Path(source.resolve().name or "motions", place) if alone else place
 
 

@@ -120,7 +120,7 @@ class CaptureConverter:
         ]
 
     def _retargeted(self, file: Path, data: bytes, where: str) -> RetargetedMotion | None:
-        if not is_bvh(data):
+        if not is_bvh(data) and file.suffix.lower() != ".bvh":
             capture = read_capture(data, where, self._character)
             if capture is None:
                 return None

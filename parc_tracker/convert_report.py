@@ -14,6 +14,7 @@ from parc_core.errors import DataError
 from parc_core.motion.retarget.measures import Measures
 from parc_core.system.files import atomic_write, printable_name
 from parc_tracker.convert_captures import CapturedClip, numbers, row
+from parc_tracker.next_steps import after_captures, say_next
 from parc_tracker.tables import cell, print_json, print_table
 
 _FEW = 40  # clips that a table shows one by one
@@ -77,6 +78,8 @@ class Report:
             print(f"{written} {self._what(files)} in {printable_name(str(self._out))}")
             for line in self.refused[1:]:
                 print(f"skipped: {line}")
+            if self._kept and not self.refused:
+                say_next(after_captures(self._out))
         if self.refused:
             others = f" (and {len(self.refused) - 1} more)" if len(self.refused) > 1 else ""
             raise DataError(f"{self.refused[0]}{others}")

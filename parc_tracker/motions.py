@@ -19,7 +19,7 @@ from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.motion.synthetic import KINDS, make_dataset
 from parc_core.motion.variants.folder import ORIGINAL, VariantOptions, VariantsResult
 from parc_core.motion.variants.folder import make_variants as make
-from parc_tracker.next_steps import after_motions, say_next
+from parc_tracker.next_steps import after_motions, after_variants, say_next
 from parc_tracker.progress import counting_bar
 from parc_tracker.tables import cell, only_json, print_json, print_table, printable
 
@@ -86,6 +86,8 @@ def make_variants(
         print_json(_as_json(result))
     else:
         _show(result, out)
+        if result.files:
+            say_next(after_variants(source, out))
 
 
 def _draw(result: VariantsResult, picture: Path, char_file: str) -> None:

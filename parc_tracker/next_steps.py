@@ -45,3 +45,23 @@ def after_motions(out: Path) -> dict[str, str]:
     else:
         train = f"parc-tracker train --config CONFIG, whose dataset config has folder_paths: [{folder}]"
     return {"view": f"parc-tracker view {folder}", "train": train}
+
+
+def after_captures(out: Path) -> dict[str, str]:
+    """A folder of converted motion capture: view, put on other terrain, and make a dataset of it."""
+    folder = shlex.quote(str(out))
+    return {
+        "view": f"parc-tracker view {folder}",
+        "vary": f"parc-tracker make-motions --from {folder} --mirror --out output/variants",
+        "dataset": f"parc-tracker dataset make {folder} --out output/dataset",
+    }
+
+
+def after_variants(source: str, out: Path) -> dict[str, str]:
+    """A folder of variants beside their source: view, and make a dataset of both."""
+    folder = shlex.quote(str(out))
+    folders = folder if source == str(out) else f"{shlex.quote(source)} {folder}"
+    return {
+        "view": f"parc-tracker view {folder}",
+        "dataset": f"parc-tracker dataset make {folders} --out output/dataset",
+    }

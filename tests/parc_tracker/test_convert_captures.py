@@ -84,6 +84,42 @@ def test_long_takes_are_cut_into_equal_pieces(tmp_path: Path) -> None:
     assert np.array_equal(first.joint_rot[-1], second.joint_rot[0])
 
 
+def test_pieces_of_an_earlier_conversion_are_named(tmp_path: Path) -> None:
+    write_take(tmp_path / "in" / "long.bvh", 151)
+    write_take(tmp_path / "in" / "long_part9.bvh")  # a take of its own
+    assert convert(tmp_path / "in", "--out", tmp_path / "out").exit_code == 0
+    again = convert(tmp_path / "in", "--out", tmp_path / "out")
+    assert "of this take" not in again.output
+    cut = convert(tmp_path / "in", "--out", tmp_path / "out", "--max-seconds", 2, "--json")
+    old = tmp_path / "out" / "in" / "long.pkl"
+    assert json.loads(cut.stdout)["notes"] == [f"{old}: of an earlier conversion of this take, so remove it"]
+    whole = convert(tmp_path / "in", "--out", tmp_path / "out", "--json")
+    named = [note.split(":")[0] for note in json.loads(whole.stdout)["notes"]]
+    assert named == [str(old.with_name(f"long_part{k}.pkl")) for k in (1, 2, 3)]
+
+
+def test_endings_in_capitals_are_found_in_folders(tmp_path: Path) -> None:
+    write_take(tmp_path / "in" / "a.BVH")
+    result = convert(tmp_path / "in", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "in" / "a.pkl").exists()
+
+
+def test_what_is_no_bvh_by_that_name_is_called_so(tmp_path: Path) -> None:
+    result = convert(write_take(tmp_path / "a.bvh", text="hello"), "--out", tmp_path / "out")
+    assert result.exit_code == 65
+    assert "a.bvh: not a BVH file (HIERARCHY, then MOTION)" in result.output
+
+
+def test_what_to_do_next_is_said(tmp_path: Path) -> None:
+    write_take(tmp_path / "in" / "a.bvh")
+    result = convert(tmp_path / "in", "--out", tmp_path / "my motions")
+    place = f"'{tmp_path}/my motions'"
+    assert f"parc-tracker view {place}" in result.output
+    assert f"parc-tracker make-motions --from {place} --mirror --out" in result.output
+    assert f"parc-tracker dataset make {place} --out" in result.output
+
+
 def test_numbers_of_each_clip_as_json_and_csv(tmp_path: Path) -> None:
     write_take(tmp_path / "in" / "a.bvh")
     write_take(tmp_path / "in" / "short.bvh", 10)

@@ -11,11 +11,14 @@ from parc_core.motion.formats.container import read_motion_terrain
 
 _SAME_M = 2e-3
 """m by which heights and steps of the root may differ, frame by frame."""
+_SAME_RAD = 0.01
+"""rad by which the mean angle of the joints may differ, frame by frame."""
 _MOVES_M = 0.05
 """m that a root has to move up and down, or along its path, to be told from others."""
 
 Signature = Tuple[int, int, np.ndarray]
-"""Frames, fps, and (2 n - 1,) m: the root's height above its first one, and its horizontal way from frame to frame."""
+"""Frames, fps, and (3 n - 1,) m: the root's height above its first one, its horizontal way from frame to frame, and the
+joints' mean angle, scaled so that one tolerance holds for all: it tells apart gestures of who hardly moves."""
 
 
 def signature(clip: MotionClip) -> Optional[Signature]:
@@ -24,7 +27,9 @@ def signature(clip: MotionClip) -> Optional[Signature]:
     heights, steps = pos[:, 2] - pos[0, 2], np.linalg.norm(np.diff(pos[:, :2], axis=0), axis=-1)
     if np.ptp(heights) < _MOVES_M and steps.sum() < _MOVES_M:
         return None
-    return clip.num_frames, clip.fps, np.concatenate((heights, steps))
+    turns = clip.joint_rot.astype(np.float64)
+    angles = 2.0 * np.arctan2(np.linalg.norm(turns[..., :3], axis=-1), np.abs(turns[..., 3])).mean(axis=-1)
+    return clip.num_frames, clip.fps, np.concatenate((heights, steps, angles * (_SAME_M / _SAME_RAD)))
 
 
 def same_motions(files: Sequence[str]) -> List[int]:

@@ -117,7 +117,7 @@ def make_variants(
         if progress is not None:
             progress(done, len(files))
     if not result.sources:
-        reason = f"; {result.skipped[0][0]}: {result.skipped[0][1]}" if result.skipped else ""
+        reason = f"; {result.skipped[0][1]}" if result.skipped else ""
         raise DataError(f"{folder}: no motion to make variants of{reason}")
     return result
 

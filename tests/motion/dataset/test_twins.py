@@ -43,6 +43,26 @@ def test_who_stands_still_is_like_nobody(tmp_path: Path) -> None:
     assert same_motions(files) == [0, 1, 2]
 
 
+def test_gestures_of_one_length_are_not_one_motion(tmp_path: Path) -> None:
+    """Who stands and sways by less than 2 mm a frame is told by what the joints do."""
+    sway = np.random.default_rng(0).normal(0.0, 5e-4, (60, 3)) + np.array([0, 0, 0.9])
+
+    def gesture(name: str, joint: int, moved: float = 0.0) -> str:
+        clip = dataclasses.replace(
+            small_clip(60), root_pos=(sway + np.array([moved, 0, 0])).astype(np.float32)
+        )
+        angle = 0.5 * np.linspace(0, 1.5, 60) * (1.0 if joint else 0.0)
+        turns = np.zeros_like(clip.joint_rot)
+        turns[..., 3] = 1.0
+        turns[:, joint, 0], turns[:, joint, 3] = np.sin(angle), np.cos(angle)
+        path = tmp_path / f"{name}.pkl"
+        write_motion_terrain(path, MotionTerrain(dataclasses.replace(clip, joint_rot=turns), small_terrain()))
+        return str(path)
+
+    files = [gesture("wave", 3), gesture("stand", 0), gesture("moved", 3, 1.0), gesture("mirrored", 6)]
+    assert same_motions(files) == [0, 1, 0, 0]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_split_keeps_them_together_with_their_variants(tmp_path: Path, seed: int) -> None:
     files = [

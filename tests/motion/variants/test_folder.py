@@ -130,5 +130,6 @@ def test_options_that_make_no_sense(tmp_path, options, message):
 def test_a_folder_without_a_usable_motion(tmp_path):
     (tmp_path / "in/steps").mkdir(parents=True)
     (tmp_path / "in/steps/broken.pkl").write_bytes(b"no pickle")
-    with pytest.raises(DataError, match=r"no motion to make variants of; .*broken\.pkl"):
+    with pytest.raises(DataError, match=r"no motion to make variants of; .*broken\.pkl") as caught:
         make_variants(str(tmp_path / "in"), tmp_path / "out", VariantOptions(count=1))
+    assert str(caught.value).count("broken.pkl") == 1
