@@ -145,11 +145,35 @@ def _smooth(path: np.ndarray, fps: float) -> np.ndarray:
 def _xml(
     track: Track, character: Character, shift: np.ndarray, hiding: np.ndarray, width: int, height: int
 ) -> str:
-    root = ET.Element("mujoco", model="recording")
+    root, world = begin_scene(
+        "recording", track, 0.5 * shift[:2], float(np.abs(shift).max()), light_direction(shift), width, height
+    )
+    for offset, hidden in zip((np.zeros(3), shift), hiding):
+        add_ground(world, track, offset, hidden)
+    for prefix, color in (("trained", TRAINED_RGB), ("reference", REFERENCE_RGB)):
+        add_character(world, character, prefix, color)
+    return ET.tostring(root, encoding="unicode")
+
+
+def begin_scene(
+    model: str, track: Track, shift: np.ndarray, further: float, light: np.ndarray, width: int, height: int
+) -> Tuple[ET.Element, ET.Element]:
+    """A model with sky, light and camera settings around a track's ground, and nothing in it.
+
+    Args:
+        shift: (2,) m, by which the scene's middle lies beside the ground's.
+        further: m, by which the scene is larger than the ground.
+        light: (3,) direction of the light.
+        width, height: of the picture, pixels.
+
+    Returns:
+        (root, worldbody).
+    """
+    root = ET.Element("mujoco", model=model)
     ET.SubElement(root, "compiler", angle="radian")
     low, high = float(track.cell_height.min()), float(track.cell_height.max())
-    center = track.cell_xy.reshape(-1, 2).mean(0) + 0.5 * shift[:2]
-    extent = float(np.linalg.norm(np.array(track.cell_height.shape) * track.dx)) + float(np.abs(shift).max())
+    center = track.cell_xy.reshape(-1, 2).mean(0) + shift
+    extent = float(np.linalg.norm(np.array(track.cell_height.shape) * track.dx)) + further
     add_visual(root, extent, width, height)
     ET.SubElement(root, "statistic", extent=repr(extent), center=numbers_text((*center, low)))
     sky = {
@@ -166,15 +190,11 @@ def _xml(
         directional="true",
         castshadow="true",
         pos=numbers_text((*center, high + 6.0)),
-        dir=numbers_text(light_direction(shift)),
+        dir=numbers_text(light),
         diffuse=".55 .54 .52",
         specular=".12 .12 .12",
     )
-    for offset, hidden in zip((np.zeros(3), shift), hiding):
-        add_ground(world, track, offset, hidden)
-    for prefix, color in (("trained", TRAINED_RGB), ("reference", REFERENCE_RGB)):
-        add_character(world, character, prefix, color)
-    return ET.tostring(root, encoding="unicode")
+    return root, world
 
 
 def add_visual(root: ET.Element, extent: float, width: int, height: int) -> None:

@@ -18,18 +18,16 @@ from parc_core.system.files import PathLike, write_bytes
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.video.draw import draw
 from parc_core.video.scene import (
-    BACKGROUND_RGB,
     REFERENCE_RGB,
     TRAINED_RGB,
     Scene,
     add_character,
     add_ground,
-    add_visual,
+    begin_scene,
     camera_axes,
     camera_distance,
     hiding_cells,
     light_direction,
-    numbers_text,
 )
 
 Shown = Tuple[str, MotionClip, Heightfield]
@@ -115,31 +113,9 @@ def _as_track(pos: np.ndarray, rot: np.ndarray, terrain: Heightfield, fps: int) 
 
 
 def _xml(track: Track, character: Character, hiding: np.ndarray) -> str:
-    root = ET.Element("mujoco", model="motion")
-    ET.SubElement(root, "compiler", angle="radian")
-    low, high = float(track.cell_height.min()), float(track.cell_height.max())
-    extent = float(np.linalg.norm(np.array(track.cell_height.shape) * track.dx))
-    add_visual(root, extent, _SIZE[0] * _OVERSAMPLING, _SIZE[1] * _OVERSAMPLING)
-    center = (*track.cell_xy.reshape(-1, 2).mean(axis=0), low)
-    ET.SubElement(root, "statistic", extent=repr(extent), center=numbers_text(center))
-    sky = {
-        "rgb1": numbers_text(BACKGROUND_RGB),
-        "rgb2": numbers_text(BACKGROUND_RGB),
-        "width": "32",
-        "height": "32",
-    }
-    ET.SubElement(ET.SubElement(root, "asset"), "texture", type="skybox", builtin="flat", attrib=sky)
-    world = ET.SubElement(root, "worldbody")
-    ET.SubElement(
-        world,
-        "light",
-        directional="true",
-        castshadow="true",
-        pos=numbers_text((center[0], center[1], high + 6.0)),
-        dir=numbers_text(light_direction(np.array([1.0, 0.0, 0.0]))),
-        diffuse=".55 .54 .52",
-        specular=".12 .12 .12",
-    )
+    light = light_direction(np.array([1.0, 0.0, 0.0]))
+    width, height = _SIZE[0] * _OVERSAMPLING, _SIZE[1] * _OVERSAMPLING
+    root, world = begin_scene("motion", track, np.zeros(2), 0.0, light, width, height)
     add_ground(world, track, np.zeros(3), hiding)
     for number, color in enumerate(_colors()):
         add_character(world, character, f"moment{number}", color)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from parc_core.character.model import Character
+from parc_core.errors import ConfigError
 from parc_core.motion.clip import MotionClip
 from parc_core.motion.dataset.loading import LoadedDataset
 from parc_core.playback.tracks import ground_around
@@ -116,8 +117,8 @@ class MotionSource:
         return xy, heights, float(field_.dx)
 
     def push(self, number: int, body: int, force: np.ndarray, seconds: float) -> None:
-        """A motion cannot be pushed."""
-        raise NotImplementedError("a motion without a policy cannot be pushed")
+        """Refuses: see `can_push`."""
+        raise ConfigError("a motion without a policy cannot be pushed; view a model")
 
     def scene(self, clip: int) -> ClipScene:
         """A clip for the offline page; it is the selected one then."""
