@@ -11,7 +11,7 @@ that are there, each time as a training of its own, started as users start it. O
     apart     as weak, but nobody waits for the average of the gradients: what is gained is its share
 
 Each number is printed and written as soon as it is known. What the JSON file has already is not measured again: where
-time runs out, the same command goes on.
+time runs out, the same command resumes.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         if any(row["point"] == asdict(point) for row in rows):
             continue
         if time.monotonic() - _BEGAN > 60.0 * args.minutes:
-            console.print(f"no time left after {args.minutes:g} minutes: the same command goes on")
+            console.print(f"no time left after {args.minutes:g} minutes: run the same command to resume")
             break
         try:
             measured = train(

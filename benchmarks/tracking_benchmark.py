@@ -41,7 +41,7 @@ EVALUATION_SECONDS = 60.0
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    """Splits, trains, evaluates, prints; goes on where an earlier call stopped."""
+    """Splits, trains, evaluates, prints; resumes where an earlier call stopped."""
     parser = _parser()
     args = parser.parse_args(argv)
     try:
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "--call-seconds",
         type=float,
         default=math.inf,
-        help="stop this call after so long; the next one goes on",
+        help="stop this call after so long; the next one resumes",
     )
     add("--out", type=Path, default=Path("output/tracking"), help="folder of everything")
     return parser
@@ -114,7 +114,7 @@ def _run(args: argparse.Namespace, until: float) -> None:
         seconds, samples = so_far["seconds"], so_far["samples"]
         print(f"{run.name}, seed {run.seed}: {seconds:.0f} s, {samples:,.0f} samples", flush=True)
         if not is_done(so_far, plan) or not evaluated(run, plan, until):
-            print("the time of this call is over: give the same command again to go on", flush=True)
+            print("the time of this call is over: run the same command to resume", flush=True)
             raise SystemExit(EXIT_INTERRUPTED)
     show(runs, plan, split, args)
 

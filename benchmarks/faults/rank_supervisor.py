@@ -1,4 +1,4 @@
-"""Supervises a training of several processes as `parc-tracker train` does, with less patience: a program that faults
+"""Supervises a training of several processes as `parc-tracker train` does, with shorter timeouts: a program that faults
 can kill. `python -m benchmarks.faults.rank_supervisor tracker.yaml motions.yaml folder`.
 """
 

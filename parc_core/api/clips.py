@@ -56,7 +56,7 @@ def play(
 def play(
     env: TrackingEnv, policy: Policy, clips: Union[Which, Sequence[Which]] = 0, max_seconds: float = 60.0
 ) -> Union[PlayedClip, List[PlayedClip]]:
-    """Plays clips from their first frames and keeps every frame; one that is lost goes on for 0.8 s.
+    """Plays clips from their first frames and keeps every frame; one that is lost continues for 0.8 s.
 
     Args:
         env: its episodes are given up.

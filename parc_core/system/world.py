@@ -51,7 +51,7 @@ class World:
             device: of this process; on CUDA the processes talk through NCCL, else through gloo.
 
         Raises:
-            ConfigError: a variable is no number, out of bounds, or missing.
+            ConfigError: a variable is not a number, out of bounds, or missing.
         """
         size = launched_size()
         if size == 1:
@@ -228,7 +228,7 @@ def launched_size() -> int:
     """How many processes torchrun started for this training; 1 without it.
 
     Raises:
-        ConfigError: WORLD_SIZE is no number, or out of bounds.
+        ConfigError: WORLD_SIZE is not a number, or out of bounds.
     """
     return whole("WORLD_SIZE", 1, 1, _MAX_PROCESSES, "the number of processes")
 
@@ -237,7 +237,7 @@ def launched_rank() -> int:
     """Which of them this process is; 0 without torchrun.
 
     Raises:
-        ConfigError: RANK is no number, or out of bounds.
+        ConfigError: RANK is not a number, or out of bounds.
     """
     return whole("RANK", 0, 0, launched_size() - 1, "the number of this process")
 
@@ -246,7 +246,7 @@ def launched_local() -> Tuple[int, int]:
     """(number of this process on its machine, how many there are); (0, 1) without torchrun.
 
     Raises:
-        ConfigError: LOCAL_RANK or LOCAL_WORLD_SIZE is no number, or out of bounds.
+        ConfigError: LOCAL_RANK or LOCAL_WORLD_SIZE is not a number, or out of bounds.
     """
     size = whole("LOCAL_WORLD_SIZE", 1, 1, _MAX_PROCESSES, "the number of processes on this machine")
     return whole("LOCAL_RANK", 0, 0, size - 1, "the number of this process on its machine"), size

@@ -86,7 +86,7 @@ def test_what_cannot_be_read_is_one_line_each_and_runs_nothing(tmp_path: Path) -
     for name, message in {
         "evil.npy": "refused, its pickle asks for",
         "rate.npy": "0 frames per second",
-        "array.npy": "an array of shape [9, 4] is no motion; of .npy files",
+        "array.npy": "an array of shape [9, 4] is not a motion; of .npy files",
         "cut.npy": "corrupt .npy",
         "rate.npz": "fps is an array of shape [3]",
         "far.npz": "",

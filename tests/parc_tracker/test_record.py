@@ -190,7 +190,7 @@ def test_a_full_disk_is_said(trained: Path, tmp_path: Path, monkeypatch) -> None
 
 
 def test_no_room_in_earnest_and_then_room_again(trained: Path, tmp_path: Path) -> None:
-    """Files of 8 kB at most in a process of its own; with room, the same command goes on."""
+    """Files of 8 kB at most in a process of its own; with room, the same command resumes."""
     out, program = tmp_path / "out", "from parc_tracker.main import app; app()"
     limit = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (8192, 8192)); "
     arguments = ["record", "--model", str(trained / "model.pt"), "--out", str(out)]

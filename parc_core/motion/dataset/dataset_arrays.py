@@ -132,7 +132,7 @@ def _read_one(file: str, job: ReadJob) -> Tuple[MotionClip, Heightfield]:
 
 
 def _all_of(errors: Sequence[Tuple[str, DataError]]) -> DataError:
-    """One error for all files of a dataset's list that cannot be used: they can be mended at once."""
+    """One error for all files of a dataset's list that cannot be used, so that they can be fixed together."""
     if len(errors) == 1:
         return errors[0][1]
     names = [os.path.basename(file) for file, _ in errors[1 : 1 + _NAMED]]

@@ -87,7 +87,7 @@ def _split(data: bytes) -> Tuple[Dict[str, Any], bytes]:
         raise ValueError("a header beyond all measure")
     header = ast.literal_eval(file.read(size).decode("utf-8"))
     if not isinstance(header, dict):
-        raise ValueError("a header that is no dictionary")
+        raise ValueError("a header that is not a dictionary")
     return header, file.read()
 
 

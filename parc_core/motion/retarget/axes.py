@@ -66,7 +66,7 @@ def _guessed_scale(raw: Union[BvhMotion, SourceMotion], mapping: JointMapping, w
     scale = min(UNITS.values(), key=lambda unit_: abs(np.log(length * unit_ / _LEG)))
     if not _LEG_RANGE[0] < length * scale < _LEG_RANGE[1]:
         raise DataError(
-            f"{where}: its legs are {length:.3g} units long, which is no grown-up in {', '.join(UNITS)}; "
+            f"{where}: its legs are {length:.3g} units long, which is not an adult in {', '.join(UNITS)}; "
             "give the metres per unit (--units)"
         )
     return scale

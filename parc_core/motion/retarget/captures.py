@@ -69,8 +69,8 @@ def _read(data: bytes, where: str, character: Character) -> Optional[Capture]:
         return Capture(read_positions(value, where))
     if not is_poselib(value):
         raise DataError(
-            f"{where}: {describe(value)} is no motion; of .npy files motions of poselib (AMP, ASE) and joint positions "
-            "[T, 53, 3] are read (docs/mocap.md)"
+            f"{where}: {describe(value)} is not a motion; of .npy files motions of poselib (AMP, ASE) and joint "
+            "positions [T, 53, 3] are read (docs/mocap.md)"
         )
     motion = read_poselib(value, where)
     positions, rotations = motion.world()

@@ -62,7 +62,7 @@ DEFAULT_LIMITS: Dict[str, float] = {
 
 
 def check_limits(limits: Mapping[str, float], where: str) -> None:
-    """Raises ConfigError for a limit of something that is not measured, or that is no number."""
+    """Raises ConfigError for a limit of something that is not measured, or that is not a number."""
     for name, limit in limits.items():
         if name not in (*METRICS, MIN_SECONDS):
             raise ConfigError(

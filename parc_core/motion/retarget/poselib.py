@@ -70,7 +70,7 @@ def read_poselib(value: Dict[Any, Any], where: str) -> SkeletonMotion:
     """
     missing = [key for key in _KEYS if key not in value]
     if missing:
-        raise DataError(f"{where}: {missing[0]} is missing, so this is no motion of poselib (a single pose?)")
+        raise DataError(f"{where}: {missing[0]} is missing, so this is not a poselib motion (a single pose?)")
     names, parents, offsets = _tree(value["skeleton_tree"], f"{where}: skeleton_tree")
     rotation = _tensor(value["rotation"], f"{where}: rotation")
     root_pos = _tensor(value["root_translation"], f"{where}: root_translation")

@@ -50,7 +50,7 @@ def retarget(
         terrain: what the source moved on, in its frame; by default level ground, whose height is found.
 
     Raises:
-        DataError: the character has other bodies, or the source is no upright humanoid's motion.
+        DataError: the character has other bodies, or the source is not an upright humanoid's motion.
     """
     return Retargeter(character, options).retarget(source, mapping, terrain)
 

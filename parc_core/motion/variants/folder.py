@@ -162,7 +162,7 @@ def _make_of_file(out_dir: str, options: VariantOptions, file: InputFile) -> Var
 
 
 def _read(file: InputFile, body: Body) -> Tuple[MotionClip, Heightfield]:
-    """Raises DataError for whatever is no motion to make variants of."""
+    """Raises DataError for whatever is not a motion to make variants of."""
     if file.error:
         raise DataError(file.error)
     content = read_motion_terrain(local_file(file), file.shown)

@@ -147,7 +147,7 @@ def hostile(tmp_path: Path) -> dict[str, tuple[Any, str]]:
 
     return {
         "code": (poselib_dict(standing(), fps=RunsCode(tmp_path / "ran")), "refused, its pickle asks for"),
-        "pose": (poselib_dict(standing(), fps=None), "fps is missing, so this is no motion of poselib"),
+        "pose": (poselib_dict(standing(), fps=None), "fps is missing, so this is not a poselib motion"),
         "tree": (poselib_dict(standing(), skeleton_tree=[1]), "skeleton_tree is a list"),
         "itself": (twice, "root_translation is missing"),
         "names": (changed(node_names=["a"] * 15), "node_names are not names that differ"),

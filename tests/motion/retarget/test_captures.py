@@ -130,7 +130,7 @@ def test_other_files_are_left_to_other_readers(tmp_path: Path) -> None:
     assert read_capture(buffer.getvalue(), "a.npz", humanoid()) is None
     np.save(tmp_path / "a.npy", np.zeros((3, 22, 3)))
     with pytest.raises(
-        DataError, match=r"a\.npy: an array of shape \[3, 22, 3\] is no motion; of \.npy files"
+        DataError, match=r"a\.npy: an array of shape \[3, 22, 3\] is not a motion; of \.npy files"
     ):
         read_capture((tmp_path / "a.npy").read_bytes(), "a.npy", humanoid())
 
