@@ -194,7 +194,8 @@ def _train_locked(
     from parc_core.envs.factory import make_env
     from parc_core.training.fingerprint import training_fingerprint
     from parc_core.training.held_out import make_held_out_clips
-    from parc_core.training.trainer import RANK_STEP, Trainer, TrainerOptions
+    from parc_core.training.trainer import Trainer
+    from parc_core.training.training_state import RANK_STEP, TrainerOptions
 
     if args.in_model_file is not None:  # its normalizer comes with it and stays
         agent_config = dataclasses.replace(agent_config, normalizer_samples=0)

@@ -15,7 +15,8 @@ from parc_core.engines.engine import ResetState
 from parc_core.errors import DataError, TrainingDiverged
 from parc_core.training.divergence import STATE_FILE, DivergenceGuard, next_divergence, write_state
 from parc_core.training.logger import ProgressFile
-from parc_core.training.trainer import Trainer, TrainerOptions
+from parc_core.training.trainer import Trainer
+from parc_core.training.training_state import TrainerOptions
 from parc_tracker import replay
 from parc_tracker.main import app
 from tests.envs.scenes import env_file, env_of, motion, physics, shortened, write_dataset, zero_action

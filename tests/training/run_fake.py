@@ -7,7 +7,8 @@ from pathlib import Path
 
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
 from parc_core.training.logger import ProgressFile
-from parc_core.training.trainer import Trainer, TrainerOptions
+from parc_core.training.trainer import Trainer
+from parc_core.training.training_state import TrainerOptions
 from tests.learning.fake_env import FakeEnv
 
 

@@ -21,7 +21,8 @@ from parc_core.system.peers import Peers
 from parc_core.system.signals import StopSignals
 from parc_core.system.world import World, end_process
 from parc_core.training.logger import NoProgress, ProgressFile
-from parc_core.training.trainer import RANK_STEP, Trainer, TrainerOptions
+from parc_core.training.trainer import Trainer
+from parc_core.training.training_state import RANK_STEP, TrainerOptions
 from tests.learning.fake_env import FakeEnv
 from tests.training.run_fake import small_config
 
