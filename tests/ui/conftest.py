@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chromium import chromium_page
 from tests.prefect_processes import running_server
 
 if TYPE_CHECKING:
@@ -35,16 +35,8 @@ def server(tmp_path, tracker_config, store):
 @pytest.fixture
 def page():
     """A page of Debian's chromium that reaches nothing but loopback."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra: dev)")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs chromium (apt-get install chromium)")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.set_default_timeout(30_000)
+    with chromium_page(FLAGS, (1280, 800), 30_000) as page:
         yield page
-        browser.close()
 
 
 @pytest.fixture

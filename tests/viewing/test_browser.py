@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 
 import pytest
@@ -19,6 +18,7 @@ from parc_core.viewing.newest import NewestModel
 from parc_core.viewing.offline import offline_page
 from parc_core.viewing.player import Player
 from parc_core.viewing.policy_source import PolicySource
+from tests.chromium import chromium_page
 from tests.evaluation.sample_data import make_env_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -41,18 +41,10 @@ DRAWN = """() => {
 
 @pytest.fixture
 def page():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra: dev)")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs chromium (apt-get install chromium)")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 640, "height": 480})
-        page.set_default_timeout(LIMIT)
+    with chromium_page(FLAGS, (640, 480), LIMIT) as page:
         page.errors = []
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         yield page
-        browser.close()
 
 
 @pytest.fixture
