@@ -31,6 +31,7 @@ from parc_core.envs.task import TaskTensors
 from parc_core.errors import ConfigError
 from parc_core.learning.agent import Agent
 from parc_core.learning.model_file import build_agent, check_actions, read_model_file
+from parc_core.system.extras import install_extra
 from parc_core.system.files import PathLike, sha256_file, write_bytes
 
 FORMAT = "parc-tracker policy 1"
@@ -249,7 +250,7 @@ def write_onnx(policy: Policy, path: PathLike) -> None:
         import onnxscript  # noqa: F401 - torch's exporter needs it
     except ImportError as error:
         raise ConfigError(
-            f"ONNX: the package {error.name} is not installed; pip install 'parc-tracker[export]'"
+            f"ONNX: the package {error.name} is not installed; {install_extra('export')}"
         ) from None
     batch = torch.export.Dim("batch")
     names = list(policy.inputs)

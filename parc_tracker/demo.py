@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from parc_tracker.motions import make_motions
+from parc_tracker.next_steps import after_run
 from parc_tracker.tables import only_json
 
 FOLDER = Path(".parc/demo")
@@ -32,9 +34,10 @@ def run_demo(s3: bool = False, as_json: bool = False) -> None:
         ConfigError: SeaweedFS is not installed.
     """
     folder = FOLDER.absolute()
+    store = None if "PARC_STORE" in os.environ else str(folder / "store")
     with _object_store(folder) if s3 else contextlib.nullcontext():
         os.environ.setdefault("PARC_STORE", str(folder / "store"))
-        _run(folder, as_json)
+        _run(folder, as_json, _no_steps if s3 else functools.partial(after_run, store=store))
 
 
 @contextlib.contextmanager
@@ -50,7 +53,12 @@ def _object_store(folder: Path) -> Iterator[None]:
         yield
 
 
-def _run(folder: Path, as_json: bool) -> None:
+def _no_steps(_name: str, _version: int, _model: Path) -> dict[str, str]:
+    """The S3 server ends with the demo, so that no command finds the model there."""
+    return {}
+
+
+def _run(folder: Path, as_json: bool, next_steps: Callable[[str, int, Path], dict[str, str]]) -> None:
     began = time.monotonic()
     os.environ.setdefault("PARC_INDEX", str(folder / "motion_index.json"))
     os.environ.setdefault("PREFECT_HOME", str(folder / "prefect"))
@@ -61,6 +69,6 @@ def _run(folder: Path, as_json: bool) -> None:
         make_motions(KINDS, 1, 0, folder / "motions", SECONDS)
         print("starting Prefect (its first start takes about 15 s)")
         result = run_flow(Path(CONFIG))
-    show_result(result, as_json)
+    show_result(result, as_json, next_steps)
     with only_json(as_json):
         print(f"{time.monotonic() - began:.0f} s; run it again: finished stages come from the cache")

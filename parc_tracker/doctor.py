@@ -22,7 +22,7 @@ from parc_core.engines.registry import ENGINES, EngineSpec
 from parc_core.errors import ConfigError, ParcError
 from parc_core.storage.addresses import local_root
 from parc_core.storage.store import DEFAULT_URL, Store
-from parc_core.supervisor.probe import pip_arguments
+from parc_core.system.extras import install_extra, pip_arguments
 from parc_core.system.processes import usable_cores
 from parc_core.system.proxies import drop_unusable
 from parc_core.video.draw import backend_environment, backends, what_drawing_needs
@@ -199,7 +199,7 @@ def check_rendering() -> Check:
     """Draw one small picture without a screen, in an own process (a broken driver can crash it)."""
     name, fix = "rendering", f"{what_drawing_needs()}; training and evaluation need none"
     if _import("mujoco") is None:
-        return Check(name, False, "needs MuJoCo", _install_from_here("'{}[mujoco]'"), needed=False)
+        return Check(name, False, "needs MuJoCo", install_extra("mujoco"), needed=False)
     reasons = []
     for backend in backends():
         reason = _why_no_picture(backend)
@@ -213,7 +213,7 @@ def check_viewer() -> Check:
     """The package of `parc-tracker view`'s live page."""
     viser = _import("viser")
     if viser is None:
-        fix = _install_from_here("'{}[viewer]'") + "; offline pages (--html) need none"
+        fix = install_extra("viewer") + "; offline pages (--html) need none"
         return Check("viewer", False, "viser not installed", fix, needed=False)
     return Check("viewer", True, f"viser {viser.__version__}", needed=False)
 
@@ -247,7 +247,7 @@ def check_prefect() -> Check:
         )
     prefect = _import("prefect")
     if prefect is None:
-        return Check("Prefect", False, "not installed", _install_from_here("'{}[pipeline]'"))
+        return Check("Prefect", False, "not installed", install_extra("pipeline"))
     return Check("Prefect", True, prefect.__version__)
 
 

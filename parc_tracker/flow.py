@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import logging
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -86,8 +86,16 @@ def _terminated(number: int) -> Interrupted:
     return Interrupted(f"stopped by {signal.Signals(number).name}; {RESUME}")
 
 
-def show_result(result: dict[str, Any], as_json: bool = False) -> None:
-    """A table of the motions before and after, and where things lie; as JSON for programs."""
+def show_result(
+    result: dict[str, Any],
+    as_json: bool = False,
+    next_steps: Callable[[str, int, Path], dict[str, str]] = after_run,
+) -> None:
+    """A table of the motions before and after, and where things lie; as JSON for programs.
+
+    Args:
+        next_steps: what can be done with a model's name, version and file.
+    """
     from parc_core.evaluation.result import load
     from parc_core.storage.references import local_path
     from tasks.record import address
@@ -115,7 +123,7 @@ def show_result(result: dict[str, Any], as_json: bool = False) -> None:
     for name, place in places.items():
         print(f"{name:<8} {place}")
     print(f"{'registry':<8} {model['name']} version {model['version']}")
-    say_next(after_run(model["name"], model["version"], Path(places["model"])))
+    say_next(next_steps(model["name"], model["version"], Path(places["model"])))
 
 
 def iterations_table(iterations: Sequence[dict[str, Any]]) -> Table:

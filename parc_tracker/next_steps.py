@@ -28,12 +28,17 @@ def after_training(folder: Path) -> dict[str, str]:
     return steps
 
 
-def after_run(name: str, version: int, model: Path) -> dict[str, str]:
-    """A registered model, and where it was trained."""
+def after_run(name: str, version: int, model: Path, store: str | None = None) -> dict[str, str]:
+    """A registered model, and where it was trained.
+
+    Args:
+        store: to be named with the commands; None = the one that the user's PARC_STORE says.
+    """
+    begin = "" if store is None else f"PARC_STORE={shlex.quote(store)} "
     reference = shlex.quote(f"registry:{name}@{version}")
     steps = after_training(model.parent)
-    steps["evaluate"] = f"parc-tracker eval --model {reference}"
-    steps["view"] = f"parc-tracker view {reference}"
+    steps["evaluate"] = f"{begin}parc-tracker eval --model {reference}"
+    steps["view"] = f"{begin}parc-tracker view {reference}"
     return steps
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from parc_core.character.mjcf import load_character
 from parc_core.config.agent_config import load_agent_config
 from parc_core.config.env_config import load_env_config
+from parc_core.config.paths import PROJECT_ROOT
 from parc_core.config.resolve import write_yaml
 from parc_core.envs.actions import ActionMap
 from parc_core.errors import ConfigError
@@ -170,6 +171,6 @@ def test_what_cannot_be_exported_is_one_line(model, tmp_path, monkeypatch):
     write_yaml(other, dataclasses.replace(env, env=dataclasses.replace(env.env, tar_obs_steps=[1])))
     assert "takes 1312 observations" in said(str(model), "--torchscript", "x.ts", "--env-config", str(other))
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    assert "pip install 'parc-tracker[export]'" in said(str(model), "--onnx", str(tmp_path / "x.onnx"))
+    assert f"pip install -e '{PROJECT_ROOT}[export]'" in said(str(model), "--onnx", str(tmp_path / "x.onnx"))
     with pytest.raises(ConfigError):
         write_onnx(policy_of(model), tmp_path / "x.onnx")

@@ -13,6 +13,7 @@ from parc_core.config.schema import from_mapping, to_mapping
 from parc_core.envs import factory
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.errors import ConfigError
+from parc_core.system.extras import install_extra
 from parc_core.system.files import PathLike
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _gymnasium_envs() -> Any:
     try:
         import gymnasium  # noqa: F401
     except ImportError:
-        raise ConfigError("the package gymnasium is not installed; pip install 'parc-tracker[gym]'") from None
+        raise ConfigError(f"the package gymnasium is not installed; {install_extra('gym')}") from None
     from parc_core.envs import gymnasium_envs
 
     return gymnasium_envs

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Dict, NamedTuple, Tuple, Union
 
 from parc_core.engines.packages import import_package
 from parc_core.errors import ConfigError
+from parc_core.system.extras import pip_arguments
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +32,7 @@ class EngineSpec(NamedTuple):
     packages: Tuple[str, ...] = ()
     """Modules that it imports beside torch, numpy and yaml."""
     pip: str = "'{}'"
-    """What pip installs to get them; {} is the project: its name or its folder."""
+    """What pip installs to get them; {} is the project, see `pip_arguments`."""
     devices: Tuple[str, ...] = ("cpu", "cuda")
     """Kinds of torch devices that it runs on; the first is advised where another was asked for."""
     hooks: str = ""
@@ -147,7 +148,7 @@ def make_engine(
 
 def install_command(spec: EngineSpec) -> str:
     """How to get the engine's packages."""
-    return "pip install " + spec.pip.format("parc-tracker")
+    return "pip install " + pip_arguments(spec.pip)
 
 
 def _hooks(spec: EngineSpec) -> Any:

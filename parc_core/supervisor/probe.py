@@ -40,6 +40,8 @@ def problems(engine, device, gpus):
         return [("torch is %s" % torch.__version__, "%s -m pip install 'torch>=1.13'" % python)]
     error = import_error("parc_core.train")
     if error:
+        from parc_core.system.extras import pip_arguments
+
         return [("parc_core: " + error, "%s -m pip install %s" % (python, pip_arguments("{}")))]
     return engine_problems(engine, device, gpus)
 
@@ -66,18 +68,11 @@ def package_problems(engine, spec):
     for name in spec.packages:
         error = import_error(name)
         if error:
+            from parc_core.system.extras import pip_arguments
+
             fix = "%s -m pip install %s" % (sys.executable, pip_arguments(spec.pip))
             return [("engine %s: %s: %s" % (engine, name, error), fix)]
     return []
-
-
-def pip_arguments(pip):
-    """What follows `pip install`: in the place of {} the checkout, or the wheel that this was installed from."""
-    if "{}" in pip and os.path.isdir(os.path.join(ROOT, "parc_core", "shipped")):
-        from parc_core import __version__
-
-        return pip.format("parc_tracker-%s-py3-none-any.whl" % __version__)
-    return "-e " + pip.format(ROOT)
 
 
 def import_error(name):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Optional, Sequence
 
+from parc_core.system.extras import install_extra
 from parc_core.training.curves import HyperParameters, tag
 from parc_core.training.history import Row
 
@@ -38,9 +39,7 @@ class WandbRun:
         try:
             import wandb
         except ImportError:
-            warn(
-                "use_wandb: the package wandb is not installed (pip install 'parc-tracker[wandb]'); going without"
-            )
+            warn(f"use_wandb: the package wandb is not installed ({install_extra('wandb')}); going without")
             return
         try:
             self._run = self._begin(wandb)

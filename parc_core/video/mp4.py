@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Sequence
 import numpy as np
 
 from parc_core.errors import ConfigError
+from parc_core.system.extras import install_extra
 from parc_core.system.files import PathLike, write_bytes
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _codec() -> str:
     try:
         import av
     except ImportError as error:
-        raise ConfigError(f"mp4 files need PyAV: pip install 'parc-tracker[video]' ({error})") from error
+        raise ConfigError(f"mp4 files need PyAV: {install_extra('video')} ({error})") from error
     for name in _CODECS:
         try:
             av.Codec(name, "w")

@@ -17,6 +17,7 @@ from typing import Any, Callable, List, Optional
 import numpy as np
 
 from parc_core.errors import ConfigError
+from parc_core.system.extras import install_extra
 from parc_core.viewing.live_numbers import numbers_html
 from parc_core.viewing.live_scene import LiveScene, Shown, body_under
 from parc_core.viewing.player import SPEEDS, Player
@@ -40,7 +41,7 @@ def import_viser() -> Any:
     try:
         import viser
     except ImportError as error:
-        raise ConfigError("the viewer needs viser; pip install 'parc-tracker[viewer]'") from error
+        raise ConfigError(f"the viewer needs viser; {install_extra('viewer')}") from error
     return viser
 
 

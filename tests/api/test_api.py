@@ -130,5 +130,5 @@ def test_a_clip_is_shown_as_a_gif(walks, model, tmp_path):
 
 def test_without_gymnasium_one_line_says_what_to_install(walks, monkeypatch):
     monkeypatch.setitem(sys.modules, "gymnasium", None)
-    with pytest.raises(ConfigError, match=r"pip install 'parc-tracker\[gym\]'"):
+    with pytest.raises(ConfigError, match=r"pip install -e '/.*\[gym\]'"):
         parc_core.make_gym_env(walks, num_threads=1)

@@ -65,13 +65,13 @@ def test_the_gpu_engine_may_run_on_the_cpu_when_it_is_named() -> None:
 def test_missing_packages_are_named_in_one_line(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find(name))
-    with pytest.raises(ConfigError, match=r"^engine mujoco_warp needs `pip install 'parc-tracker\[gpu\]'`$"):
+    with pytest.raises(ConfigError, match=r"^engine mujoco_warp needs `pip install -e '/.*\[gpu\]'`$"):
         check_engine("mujoco_warp", CPU)
 
 
 def test_a_broken_package_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "parc_core.engines.mujoco.engine", None)
-    with pytest.raises(ConfigError, match=r"^engine mujoco needs `pip install 'parc-tracker\[mujoco\]'` \("):
+    with pytest.raises(ConfigError, match=r"^engine mujoco needs `pip install -e '/.*\[mujoco\]'` \("):
         make_engine("mujoco", humanoid(), PackedTerrain([flat()], CPU), EnvFileConfig(), 1, CPU)
 
 

@@ -29,6 +29,12 @@ def test_after_a_run_the_registered_model_is_named(tmp_path):
     assert steps["view"] == "parc-tracker view registry:demo@3"
 
 
+def test_a_store_that_the_user_has_not_set_is_named(tmp_path):
+    steps = after_run("demo", 1, tmp_path / "model.pt", store="/my lab/store")
+    assert steps["evaluate"] == "PARC_STORE='/my lab/store' parc-tracker eval --model registry:demo@1"
+    assert steps["view"] == "PARC_STORE='/my lab/store' parc-tracker view registry:demo@1"
+
+
 def test_names_with_spaces_are_quoted():
     assert after_motions(Path("my clips"))["view"] == "parc-tracker view 'my clips'"
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from parc_core.config.paths import PROJECT_ROOT
 from parc_core.config.resolve import ENV_FILE, write_yaml
 from parc_core.evaluation.evaluate import make_evaluation_env
 from parc_core.motion.synthetic import make_dataset
@@ -152,7 +153,7 @@ def test_a_port_that_is_taken_is_said(folder):
 
 def test_without_viser_one_line_says_what_to_install(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "viser", None)
-    assert "pip install 'parc-tracker[viewer]'" in wrong(78, folder, "--no-open")
+    assert f"pip install -e '{PROJECT_ROOT}[viewer]'" in wrong(78, folder, "--no-open")
 
 
 def test_without_a_browser_the_address_is_said(monkeypatch, capsys):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from parc_core.config.paths import PROJECT_ROOT
 from parc_core.training.wandb_run import WandbNames, WandbRun
 from tests.training.run_fake import small_config, train
 
@@ -65,7 +66,7 @@ def test_without_the_package_one_line_says_so(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "wandb", None)
     train(tmp_path, ITERATION, config=config())
     [line] = [line for line in capsys.readouterr().err.splitlines() if "wandb" in line]
-    assert "pip install 'parc-tracker[wandb]'" in line
+    assert f"pip install -e '{PROJECT_ROOT}[wandb]'" in line
     assert (tmp_path / "model.pt").is_file()
 
 

@@ -34,5 +34,5 @@ def test_without_pyav_one_line_says_what_to_install(monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(ConfigError, match=r"pip install 'parc-tracker\[video\]'"):
+    with pytest.raises(ConfigError, match=r"pip install -e '/.*\[video\]'"):
         check_encoder()
