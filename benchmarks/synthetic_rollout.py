@@ -46,6 +46,10 @@ class IdleEnv:
         """Obs (N, obs_dim)."""
         return self._obs
 
+    def begin_iteration(self, samples: int) -> Dict[str, float]:
+        """Nothing changes in the course of a training."""
+        return {}
+
     def end_iteration(self, world: World) -> None:
         """No episode ended."""
 

@@ -212,6 +212,14 @@ class EnvConfig:
     """Physics calls per second, each of sim.substeps steps."""
     tar_obs_steps: List[int] = setting([1, 2, 3, 10, 20, 30], at_least=0)
     """Future reference frames that are observed, in control steps."""
+    termination_anneal_samples: Optional[float] = setting(None, above=0, ours=True)
+    """Samples over which the limits of the three tests against the reference (pose_termination_dist,
+    root_pos_termination_dist, root_rot_termination_angle), in training alone, go linearly from termination_scale_start
+    to termination_scale_end times what they are set to; null = they stay as set."""
+    termination_scale_start: float = setting(1.0, above=0, ours=True)
+    """Factor of these limits at the start of a training (termination_anneal_samples)."""
+    termination_scale_end: float = setting(1.0, above=0, ours=True)
+    """Factor of these limits after termination_anneal_samples; evaluations always have 1."""
     termination_height: float = 0.15
     """Fall test: height above the terrain under which a touching body counts, m."""
     track_root: bool = True
@@ -257,6 +265,12 @@ class EnvConfig:
             )
         if not self.tar_obs_steps:
             raise ConfigError("'env.tar_obs_steps' is empty; name at least one future step, such as 1")
+        scales = (self.termination_scale_start, self.termination_scale_end)
+        if self.termination_anneal_samples is None and scales != (1.0, 1.0):
+            raise ConfigError(
+                f"'env.termination_scale_start' ({scales[0]:g}) and 'env.termination_scale_end' ({scales[1]:g}) need "
+                "'env.termination_anneal_samples', which is null; set it to a number of samples"
+            )
         if len(self.ref_char_offset) != 3:
             raise ConfigError(f"'env.ref_char_offset' must be 3 numbers, but is {self.ref_char_offset}")
         weights = {

@@ -62,6 +62,9 @@ class TaskTensors:
             device
         )
         """(J-1,) m."""
+        self.limit_scale = torch.ones(1, device=device)
+        """(1,) factor of the limits of how far body, root position and root rotation may be off; 1 but in an iteration
+        of a training, see `TrackingEnv.begin_iteration`."""
         self.key_ids = _body_ids(config.key_bodies, "key_bodies", character).to(device)
         """(B,) int64."""
         self.may_touch = torch.zeros(len(names), dtype=torch.bool, device=device)

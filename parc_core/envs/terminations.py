@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional, Union
 
 import torch
 from torch import Tensor
 
 from parc_core.config.env_config import EnvConfig
+from parc_core.config.ramp import ramp
 from parc_core.engines.engine import EngineState
 from parc_core.envs.reference import Reference
 from parc_core.envs.task import TaskTensors
@@ -73,6 +74,22 @@ class StepResult:
     ground: Callable[[], Tensor]
     """Looks up the terrain's height under each body, (N, J) m."""
 
+    def scaled(self, limit: Union[float, Tensor]) -> Tensor:
+        """A limit as it is now in a training whose limits change. (1,), or (J-1,) of one for each body."""
+        return limit * self.task.limit_scale
+
+
+def limit_scale(config: EnvConfig, samples: int) -> Optional[float]:
+    """Factor of the limits of distance from the reference after `samples` of a training; None = always as set."""
+    if config.termination_anneal_samples is None:
+        return None
+    return ramp(
+        config.termination_scale_start,
+        config.termination_scale_end,
+        samples,
+        config.termination_anneal_samples,
+    )
+
 
 def motion_ended(times: Tensor, lengths: Tensor, loops: Tensor) -> Tensor:
     """A motion that does not loop is over; that is FAIL, else standing still pays. (N,) s, s, bool -> (N,) bool."""
@@ -95,13 +112,13 @@ def pose_failed(body_pos: Tensor, tar_body_pos: Tensor, max_dist: Tensor) -> Ten
     return (dist > max_dist).any(-1)
 
 
-def root_far(root_pos: Tensor, tar_root_pos: Tensor, max_dist: float) -> Tensor:
+def root_far(root_pos: Tensor, tar_root_pos: Tensor, max_dist: Union[float, Tensor]) -> Tensor:
     """The root is farther than max_dist (m) from its reference. (N, 3), (N, 3) -> (N,) bool."""
     dist: Tensor = (root_pos - tar_root_pos).norm(dim=-1)
     return dist > max_dist
 
 
-def root_turned(root_rot: Tensor, tar_root_rot: Tensor, max_angle: float) -> Tensor:
+def root_turned(root_rot: Tensor, tar_root_rot: Tensor, max_angle: Union[float, Tensor]) -> Tensor:
     """The root is turned from its reference by more than max_angle (rad). (N, 4), (N, 4) -> (N,) bool."""
     return quat_diff_angle(root_rot, tar_root_rot) > max_angle
 
@@ -160,17 +177,21 @@ TERMINATIONS = (
     ),
     Termination(
         FailReason.ROOT_POSITION,
-        lambda s: root_far(s.state.root_pos, s.ref.pose.root_pos, s.config.root_pos_termination_dist),
+        lambda s: root_far(
+            s.state.root_pos, s.ref.pose.root_pos, s.scaled(s.config.root_pos_termination_dist)
+        ),
         _tests_root,
     ),
     Termination(
         FailReason.ROOT_ROTATION,
-        lambda s: root_turned(s.state.root_rot, s.ref.pose.root_rot, s.config.root_rot_termination_angle),
+        lambda s: root_turned(
+            s.state.root_rot, s.ref.pose.root_rot, s.scaled(s.config.root_rot_termination_angle)
+        ),
         _tests_root,
     ),
     Termination(
         FailReason.BODY_POSITION,
-        lambda s: pose_failed(s.state.body_pos, s.ref.body_pos, s.task.max_body_dist),
+        lambda s: pose_failed(s.state.body_pos, s.ref.body_pos, s.scaled(s.task.max_body_dist)),
         _tests_bodies,
     ),
     Termination(

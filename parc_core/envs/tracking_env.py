@@ -29,6 +29,7 @@ from parc_core.envs.terminations import (
     StepResult,
     done_flags,
     fail_reasons,
+    limit_scale,
 )
 from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_error import joint_error, tracking_errors
@@ -167,8 +168,18 @@ class TrackingEnv:
         """Mean distance of all bodies from their reference after the last step, m. (N,)."""
         return joint_error(self.engine.state.body_pos, self._reference_now().body_pos)
 
+    def begin_iteration(self, samples: int) -> Dict[str, float]:
+        """See `VecEnv.begin_iteration`: the factor of the limits of early termination, `termination_scale`."""
+        scale = limit_scale(self.config, samples)
+        if scale is None:
+            return {}
+        self.task.limit_scale.fill_(scale)
+        return {"termination_scale": scale}
+
     def end_iteration(self, world: World) -> None:
-        """Moves the failure rates by the episodes that finished since the last call, see `MotionSampler.apply`."""
+        """Limits are as set again, and the failure rates move by the episodes that finished since the last call, see
+        `MotionSampler.apply`."""
+        self.task.limit_scale.fill_(1.0)
         self.sampler.apply(world)
 
     def episode_stats(self, world: World = ONE_PROCESS) -> Dict[str, float]:

@@ -17,7 +17,8 @@ from parc_core.system.world import ONE_PROCESS, World
 class VecEnv(Protocol):
     """N environments with observations of O and actions of D numbers. Tensors are float32 on `device`.
 
-    An iteration is any number of `step`, each followed by `reset_done`, and one `end_iteration`.
+    An iteration of a training is `begin_iteration`, any number of `step`, each followed by `reset_done`, and
+    `end_iteration`. What changes in the course of a training holds between the two alone.
     """
 
     num_envs: int
@@ -76,8 +77,17 @@ class VecEnv(Protocol):
         """
         ...
 
+    def begin_iteration(self, samples: int) -> Dict[str, float]:
+        """Sets what changes in the course of a training to what it is after `samples` samples.
+
+        Returns:
+            what it was set to, by name, for the log; empty where nothing changes.
+        """
+        ...
+
     def end_iteration(self, world: World) -> None:
-        """Moves the failure rates by all episodes that ended since the last call, in all processes. Collective."""
+        """Undoes what `begin_iteration` set, and moves the failure rates by all episodes that ended since the last
+        call, in all processes. Collective."""
         ...
 
     def episode_stats(self, world: World = ONE_PROCESS) -> Dict[str, float]:

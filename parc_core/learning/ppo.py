@@ -116,8 +116,8 @@ class PPO:
             (N, O) the observation to continue from.
         """
         self._timer.start()
-        self._schedule = self._follow_schedules(samples)
         rollout, env, agent = self.rollout, self._env, self.agent
+        self._schedule = {**self._follow_schedules(samples), **env.begin_iteration(samples)}
         with matmul_precision(self._precision):
             rollout.explored.bernoulli_(explore_probability(self._config, samples), generator=self._generator)
             # The noise of all steps, where the actions will be: none where the mode is taken.
@@ -174,7 +174,7 @@ class PPO:
         Returns:
             Means over the minibatches (loss, actor_loss, …, grad_norm), not finite if the update diverged;
             learning_rate of the last; all_finite = 1 if weights and the normalizer's moments are finite, else 0;
-            collect_seconds, update_seconds and, where it changes, action_std.
+            collect_seconds, update_seconds and, where they change, action_std and what the environment changes.
         """
         with matmul_precision(self._precision):
             info = self._targets()

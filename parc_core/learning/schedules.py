@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import Optional
 
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
+from parc_core.config.ramp import ramp
 
 
 def explore_probability(config: AgentConfig, samples: int) -> float:
     """Probability that an environment samples its action: linear from exp_prob_beg to exp_prob_end."""
     if config.exp_anneal_samples is None:
         return float(config.exp_prob_beg)
-    return _linear(config.exp_prob_beg, config.exp_prob_end, samples / config.exp_anneal_samples)
+    return ramp(config.exp_prob_beg, config.exp_prob_end, samples, config.exp_anneal_samples)
 
 
 def action_std(model_config: ModelConfig, samples: int) -> Optional[float]:
     """Standard deviation of normalized actions: linear from action_std to action_std_end; None = as it is."""
     if model_config.action_std_end is None or model_config.action_std_anneal_samples is None:
         return None
-    return _linear(
-        model_config.action_std, model_config.action_std_end, samples / model_config.action_std_anneal_samples
+    return ramp(
+        model_config.action_std, model_config.action_std_end, samples, model_config.action_std_anneal_samples
     )
 
 
@@ -30,8 +31,3 @@ def learning_rate(optimizer_config: OptimizerConfig, samples: int, max_samples: 
     if optimizer_config.schedule == "constant":
         return float(optimizer_config.learning_rate)
     return float(optimizer_config.learning_rate * max(0.0, 1.0 - samples / max(1, max_samples)))
-
-
-def _linear(begin: float, end: float, share: float) -> float:
-    share = min(1.0, max(0.0, share))
-    return float((1.0 - share) * begin + share * end)

@@ -21,6 +21,7 @@ LOSS_COLUMNS = (
     "grad_norm",
     "learning_rate",
     "action_std",
+    "termination_scale",
 )
 
 

@@ -11,6 +11,7 @@ import torch
 from parc_core.config.env_config import EnvConfig
 from parc_core.envs import terminations as ends
 from parc_core.envs.terminations import DoneFlag, FailReason
+from parc_core.errors import ConfigError
 from parc_core.rotations import yaw_quat
 
 LIMITS = torch.tensor([0.7, 1.0])
@@ -123,3 +124,17 @@ def test_the_first_of_several_tests_is_the_reason(monkeypatch: pytest.MonkeyPatc
             SimpleNamespace(config=EnvConfig(track_root=track_root), motion_times=torch.zeros(3)),
         )
         assert ends.fail_reasons(step).tolist() == [FailReason.MOTION_END, FailReason.DIVERGED, last]
+
+
+def test_the_limits_change_linearly_with_the_samples() -> None:
+    assert ends.limit_scale(EnvConfig(), 10) is None
+    config = EnvConfig(termination_scale_start=0.5, termination_scale_end=1.5, termination_anneal_samples=200)
+    assert [ends.limit_scale(config, n) for n in (0, 50, 200, 999)] == [0.5, 0.75, 1.5, 1.5]
+    back = EnvConfig(termination_scale_start=2.0, termination_anneal_samples=200)
+    assert [ends.limit_scale(back, n) for n in (0, 100, 200)] == [2.0, 1.5, 1.0]
+
+
+@pytest.mark.parametrize("name", ["termination_scale_start", "termination_scale_end"])
+def test_limits_that_change_over_no_samples_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"need 'env\.termination_anneal_samples', which is null"):
+        EnvConfig(**{name: 0.5})

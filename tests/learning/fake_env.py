@@ -82,6 +82,9 @@ class FakeEnv:
             self._begin(ids)
         return self._obs()
 
+    def begin_iteration(self, samples: int) -> Dict[str, float]:
+        return {}
+
     def end_iteration(self, world: World) -> None:
         self.fail_rates[0] *= 0.999 ** world.sum_(self._ended)
         self._ended.zero_()

@@ -26,6 +26,7 @@ class Task:
     joint_weights: wp.array[wp.float32]  # (J-1,)
     contact_weights: wp.array[wp.float32]  # (J,)
     max_body_dist: wp.array[wp.float32]  # (J-1,) m
+    limit_scale: wp.array[wp.float32]  # (1,) factor of max_body_dist, max_root_dist and max_root_angle
     may_touch: wp.array[wp.bool]  # (J,)
     key_counts: wp.array[wp.float32]  # (J,) how often a body is among the key bodies
     reward_weights: TermVector
@@ -65,6 +66,7 @@ def task_arrays(config: EnvConfig, tensors: TaskTensors) -> Task:
         joint_weights=tensors.joint_weights,
         contact_weights=tensors.contact_weights,
         max_body_dist=tensors.max_body_dist,
+        limit_scale=tensors.limit_scale,
         may_touch=tensors.may_touch,
         key_counts=key_counts.float(),
         reward_weights=TermVector(*tensors.reward_weights.tolist()),

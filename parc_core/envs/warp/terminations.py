@@ -24,7 +24,7 @@ def body_off(s: StepArrays, env: int, body: int) -> bool:
         return False
     rel = s.sim.body_pos[env, body] - s.sim.body_pos[env, 0]
     target = s.ref.body_pos[env, body] - s.ref.body_pos[env, 0]
-    return wp.length(rel - target) > s.task.max_body_dist[body - 1]
+    return wp.length(rel - target) > s.task.max_body_dist[body - 1] * s.task.limit_scale[0]
 
 
 @wp.func
@@ -57,12 +57,15 @@ def has_diverged(s: StepArrays, env: int) -> bool:
 
 @wp.func
 def root_far(s: StepArrays, env: int) -> bool:
-    return wp.length(s.sim.root_pos[env] - s.ref.root_pos[env]) > s.task.max_root_dist
+    return wp.length(s.sim.root_pos[env] - s.ref.root_pos[env]) > s.task.max_root_dist * s.task.limit_scale[0]
 
 
 @wp.func
 def root_turned(s: StepArrays, env: int) -> bool:
-    return quat_diff_angle(s.sim.root_rot[env], s.ref.root_rot[env]) > s.task.max_root_angle
+    return (
+        quat_diff_angle(s.sim.root_rot[env], s.ref.root_rot[env])
+        > s.task.max_root_angle * s.task.limit_scale[0]
+    )
 
 
 @wp.func

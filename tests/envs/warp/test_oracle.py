@@ -12,12 +12,13 @@ from torch.testing import assert_close
 
 pytest.importorskip("warp", reason="the fused environment needs warp-lang (pip install 'parc-tracker[gpu]')")
 
+from parc_core.config.env_config import EnvConfig
 from parc_core.envs.terminations import DoneFlag, FailReason
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.envs.warp.env import FusedTrackingEnv
 from parc_core.motion.formats.container import write_motion_terrain
 from parc_core.system.world import World
-from tests.envs.scenes import motion, physics, shortened, write_dataset, zero_action
+from tests.envs.scenes import env_of, motion, physics, shortened, write_dataset, zero_action
 from tests.envs.warp.launched_mujoco import inner_physics, pair_of
 
 N = 24
@@ -216,3 +217,44 @@ def test_bins_of_time_agree(many: Path) -> None:
     for each in (env, fused):
         each.end_iteration(World())
     assert torch.equal(fused.sampler.bin_rates, env.sampler.bin_rates)
+
+
+def test_changing_limits_agree(many: Path) -> None:
+    """In an iteration both fail as if the limits of its samples were set; beyond it as if there were no such
+    iteration."""
+    changing = {
+        "termination_scale_start": 3.0,
+        "termination_scale_end": 0.125,
+        "termination_anneal_samples": 100,
+    }
+    env, fused = pair_of(many, N, seed=3, **changing)
+    scales = {0: 3.0, 60: 1.275, 100: 0.125, None: 1.0}
+    plain = {samples: env_of(many, N, 3, **limits(scale)) for samples, scale in scales.items()}
+    g = torch.Generator().manual_seed(2)
+    env.reset()
+    failures = dict.fromkeys(scales, 0)
+    for _ in range(6):
+        physics(env)._qvel[:, :6] += 1.5 * torch.randn(N, 6, generator=g, dtype=torch.float64)
+        state, action = env.state_dict(), 0.4 * torch.randn(N, env.action_dim, generator=g)
+        for samples, scale in scales.items():
+            for each in (env, fused, plain[samples]):
+                each.load_state_dict(state)
+            for each in (env, fused):
+                each.end_iteration(World())
+                if samples is not None:
+                    assert each.begin_iteration(samples) == pytest.approx({"termination_scale": scale})
+            same_step(env, fused, action)
+            plain[samples].step(action)
+            assert torch.equal(plain[samples].fail_reason, env.fail_reason)
+            failures[samples] += int(env.fail_reason.bool().sum())
+    assert failures[100] > failures[None] > failures[60] >= failures[0]
+
+
+def limits(scale: float) -> dict[str, Any]:
+    """The settings of the limits, times a factor."""
+    config = EnvConfig()
+    return {
+        "pose_termination_dist": [scale * float(limit) for limit in config.pose_termination_dist],
+        "root_pos_termination_dist": scale * config.root_pos_termination_dist,
+        "root_rot_termination_angle": scale * config.root_rot_termination_angle,
+    }
