@@ -112,6 +112,7 @@ class Motions(Group):
         text="Classes of which every second motion is skipped.",
     )
     allow_implausible: bool = key(DatasetConfig, "allow_implausible", "Implausible motions too")
+    class_exponent: float = key(DatasetConfig, "class_exponent", "Weight of large classes")
     char_filepath: Place = key(DatasetConfig, "char_filepath", "Character")
 
     @model_validator(mode="after")

@@ -23,7 +23,7 @@ from parc_core.config.tracker_config import TrackerConfig, none_or_path
 from parc_core.errors import ConfigError
 from parc_core.system.files import write_text
 
-_LIMITS = ("min_num_frames", "max_terrain_dim_x", "max_terrain_dim_y", "allow_implausible")
+_LIMITS = ("min_num_frames", "max_terrain_dim_x", "max_terrain_dim_y", "allow_implausible", "class_exponent")
 
 
 def form_from_config(config: PathLike) -> Form:

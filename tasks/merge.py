@@ -19,6 +19,8 @@ from tasks.cancel import check_cancelled
 from tasks.results import Result, content_key
 from tasks.stage import stage
 
+CAME_LATER = ("allow_implausible", "class_exponent")
+"""Keys that earlier versions did not have; off at their defaults, which are false or 0."""
 PLACES = ("folder_paths", "save_path", "char_filepath")
 """Keys of the dataset config that are places; what lies there counts by content."""
 MOTIONS = "motions"
@@ -39,7 +41,7 @@ def settings_of(dataset_config: dict[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in dataset_config.items()
-        if key not in PLACES and not (key == "allow_implausible" and not value)
+        if key not in PLACES and not (key in CAME_LATER and not value)
     }
 
 

@@ -37,6 +37,9 @@ class DatasetConfig:
     """Motions with fewer frames are skipped (two is the least that has a velocity)."""
     allow_implausible: bool = setting(False, ours=True)
     """Keep motions that cannot be right (quaternions in another order, centimetres, y up, off their terrain)."""
+    class_exponent: float = setting(0.0, at_least=0, at_most=1, ours=True)
+    """Classes are drawn in proportion to their seconds of motion to this power: 0 = all alike, a rare class as often as
+    a large one (PARC); 1 = every second alike, a rare class as rarely as it is; 0.5 = by the square root."""
 
     def __post_init__(self) -> None:
         if not self.folder_paths:

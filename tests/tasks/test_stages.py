@@ -65,12 +65,13 @@ def test_each_file_left_out_is_named_also_of_a_cached_merge(dataset_keys, motion
     assert len(named) == 30 and all(": corrupt pickle" in line for line in named)
 
 
-def test_without_implausible_motions_the_key_is_what_it_was(dataset_keys):
+def test_without_what_came_later_the_key_is_what_it_was(dataset_keys):
     parameters = {"dataset_config": dataset_keys}
     before = merge_motions.key(parameters)
-    assert dataset_keys.pop("allow_implausible") is False
+    assert (dataset_keys.pop("allow_implausible"), dataset_keys.pop("class_exponent")) == (False, 0.0)
     assert merge_motions.key(parameters) == before
-    assert merge_motions.key({"dataset_config": {**dataset_keys, "allow_implausible": True}}) != before
+    for later in ({"allow_implausible": True}, {"class_exponent": 0.5}):
+        assert merge_motions.key({"dataset_config": {**dataset_keys, **later}}) != before
 
 
 def test_a_new_motion_changes_the_key_of_the_merge(dataset_keys, motions):

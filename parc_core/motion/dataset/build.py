@@ -37,7 +37,7 @@ def build_dataset(
         ConfigError: `out_dir` cannot be written.
     """
     _check_classes(merged)
-    weights = motion_weights(merged.motions)
+    weights = motion_weights(merged.motions, config.class_exponent)
     motions_yaml = output_folder(out_dir) / file_name
     entries = [MotionEntry(str(merged.path_of(m)), w) for m, w in zip(merged.motions, weights)]
     content = [[m.name, m.sha256, w] for m, w in zip(merged.motions, weights)]
@@ -94,26 +94,28 @@ def save_place(config: DatasetConfig) -> Tuple[Path, str]:
     return (path.parent, path.name) if path.suffix in (".yaml", ".yml") else (path, "motions.yaml")
 
 
-def motion_weights(motions: List[MergedMotion]) -> List[float]:
+def motion_weights(motions: List[MergedMotion], exponent: float = 0.0) -> List[float]:
     """The weights of all motions of a dataset, see `class_weights`."""
-    return class_weights([m.motion_class for m in motions], [m.length for m in motions])
+    return class_weights([m.motion_class for m in motions], [m.length for m in motions], exponent)
 
 
-def class_weights(classes: Sequence[str], lengths: Sequence[float]) -> List[float]:
-    """Weight = length · (1 / number of classes) / (class length / total length): classes are drawn alike.
+def class_weights(classes: Sequence[str], lengths: Sequence[float], exponent: float = 0.0) -> List[float]:
+    """Weight = length · share of the class / (class length / total length).
 
     Args:
         classes, lengths: class and length (s) of every motion of the dataset.
+        exponent: a class's share is ∝ its length to this power; 0 = 1 / number of classes, which are drawn alike.
 
     Returns:
-        One weight per motion; those of a class sum to total length / number of classes, in seconds.
+        One weight per motion; those of a class sum to its share of the total length, in seconds.
     """
     class_length: Dict[str, float] = {}
     for name, length in zip(classes, lengths):
         class_length[name] = class_length.get(name, 0.0) + length
     total = sum(class_length.values())
-    share = 1.0 / max(len(class_length), 1)
-    return [length * share / (class_length[name] / total) for name, length in zip(classes, lengths)]
+    powers = {name: length**exponent for name, length in class_length.items()}
+    share = {name: power / sum(powers.values()) for name, power in powers.items()}
+    return [length * share[name] / (class_length[name] / total) for name, length in zip(classes, lengths)]
 
 
 def _check_classes(merged: MergeResult) -> None:
@@ -162,6 +164,7 @@ def _manifest(
             "max_terrain_dim_y": config.max_terrain_dim_y,
             "cut_some_classes_in_half": config.cut_some_classes_in_half,
             "allow_implausible": config.allow_implausible,
+            "class_exponent": config.class_exponent,
             "motion_classes_to_cut_in_half": list(config.motion_classes_to_cut_in_half or ()),
         },
         "classes": classes,

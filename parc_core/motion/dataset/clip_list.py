@@ -63,6 +63,16 @@ def _own_name(file: str) -> str:
     return copy[1] if copy else stem
 
 
+def class_exponent_of(motions_yaml: PathLike) -> float:
+    """By which exponent (`DatasetConfig.class_exponent`) the weights of a dataset were made; 0 where it is not said."""
+    try:
+        content = json_text.parse(manifest_path(motions_yaml).read_text(encoding="utf-8"))
+        exponent = float(content["settings"]["class_exponent"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0
+    return exponent if 0 <= exponent <= 1 else 0.0
+
+
 def _manifest_items(path: Path) -> Dict[str, Dict[str, Any]]:
     """By file name; empty without a manifest, or with a foreign one."""
     try:

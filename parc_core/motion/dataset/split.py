@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.dataset.build import class_weights
-from parc_core.motion.dataset.clip_list import ListedClip, list_clips
+from parc_core.motion.dataset.clip_list import ListedClip, class_exponent_of, list_clips
 from parc_core.motion.dataset.dataset_file import (
     MotionEntry,
     MotionsFile,
@@ -96,7 +96,7 @@ def _counts(sizes: Dict[str, int], share: float) -> Dict[str, int]:
 def split_dataset(motions_yaml: PathLike, out_dir: PathLike, share: float, seed: int = 0) -> Dict[str, Any]:
     """Writes `train.yaml` and `held_out.yaml`, each with its manifest; the motion files stay where they are.
 
-    Weights are made anew where a merge has written the dataset, so that classes are drawn alike; else they stay.
+    Weights are made anew, as the dataset's were, where a merge has written it; else they stay.
 
     Args:
         motions_yaml: the dataset.
@@ -118,8 +118,11 @@ def split_dataset(motions_yaml: PathLike, out_dir: PathLike, share: float, seed:
     for clip in clips:
         parts[HELD_OUT if clip.identity in held_out else TRAIN].append(clip)
     how = {"of": sha256_bytes(Path(motions_yaml).read_bytes()), "share": share, "seed": seed}
+    exponent = class_exponent_of(motions_yaml)
     result: Dict[str, Any] = {
-        name: _write_part(output_folder(out_dir) / f"{name}.yaml", part, terrain, {**how, "part": name})
+        name: _write_part(
+            output_folder(out_dir) / f"{name}.yaml", part, terrain, {**how, "part": name}, exponent
+        )
         for name, part in parts.items()
     }
     return {**result, "held_out_clips": sorted(held_out), "share": share, "seed": seed}
@@ -151,15 +154,16 @@ def _class_of(clips: Sequence[ListedClip]) -> Dict[str, str]:
 
 
 def _write_part(
-    path: Path, clips: List[ListedClip], terrain: Optional[str], how: Dict[str, Any]
+    path: Path, clips: List[ListedClip], terrain: Optional[str], how: Dict[str, Any], exponent: float
 ) -> Dict[str, Any]:
-    weights, lengths = _weights(clips)
+    weights, lengths = _weights(clips, exponent)
     items = [
         {**(clip.facts or {"file": os.path.abspath(clip.entry.file)}), "name": clip.name, "weight": weight}
         for clip, weight in zip(clips, weights)
     ]
     classes = dict(sorted(Counter(clip.motion_class for clip in clips).items()))
-    manifest: Dict[str, Any] = {"format": 1, "split": how, "motions": items}
+    settings = {"class_exponent": exponent}
+    manifest: Dict[str, Any] = {"format": 1, "split": how, "settings": settings, "motions": items}
     if lengths is not None:
         hashes = [str(item["facts"]["sha256"]) for item in items]
         content = [[item["name"], digest, item["weight"]] for item, digest in zip(items, hashes)]
@@ -189,10 +193,10 @@ def _write_part(
     }
 
 
-def _weights(clips: Sequence[ListedClip]) -> Tuple[List[float], Optional[List[float]]]:
+def _weights(clips: Sequence[ListedClip], exponent: float) -> Tuple[List[float], Optional[List[float]]]:
     """Weights and lengths (s) of the clips of a part; those of the dataset and None where no merge has written it."""
     known = [clip.facts for clip in clips if clip.facts is not None]
     if len(known) < len(clips):
         return [clip.entry.weight for clip in clips], None
     lengths = [float(facts["length"]) for facts in known]
-    return class_weights([clip.motion_class for clip in clips], lengths), lengths
+    return class_weights([clip.motion_class for clip in clips], lengths, exponent), lengths

@@ -39,6 +39,33 @@ def test_weights_by_hand() -> None:
     assert weights == pytest.approx([0.75, 2.25, 3.0])
 
 
+@pytest.mark.parametrize(
+    ("exponent", "weights"),
+    [
+        (0.0, [0.75, 2.25, 3.0]),
+        (1.0, [1.0, 3.0, 2.0]),  # the seconds themselves
+        (0.5, [6 / 4 * 2 / (2 + 2**0.5), 6 * 3 / 4 * 2 / (2 + 2**0.5), 6 * 2**0.5 / (2 + 2**0.5)]),
+    ],
+)
+def test_large_classes_may_weigh_more(exponent: float, weights: list[float]) -> None:
+    """Classes of 4 and 2 s: shares 4^a and 2^a."""
+    motions = [motion("a/x", 30), motion("a/y", 180, fps=60), motion("b/z", 60)]
+    assert motion_weights(motions, exponent) == pytest.approx(weights)
+    assert sum(motion_weights(motions, exponent)) == pytest.approx(6.0)
+
+
+def test_a_rare_class_is_not_drowned() -> None:
+    """883 clips of one class beside 20 of another: docs/data.md."""
+    motions = [motion("gesture/x", 60)] * 883 + [motion("flip/x", 60)] * 20
+    shares, times = [], []
+    for exponent in (0, 0.25, 0.5, 0.75, 1):
+        weights = motion_weights(motions, exponent)
+        shares.append(100 * sum(weights[883:]) / sum(weights))
+        times.append(weights[-1] / weights[0])
+    assert shares == pytest.approx([50, 28, 13, 5.5, 2.2], rel=0.01)
+    assert times == pytest.approx([44, 17, 6.6, 2.6, 1], rel=0.01)
+
+
 def test_files_of_a_data_set(tmp_path: Path) -> None:
     root = tmp_path / "in"
     write_small(root / "run" / "a.pkl", frames=30)

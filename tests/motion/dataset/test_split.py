@@ -60,6 +60,22 @@ def test_classes_are_drawn_alike_in_both_parts(dataset: Path, tmp_path: Path) ->
         assert list(weights.values()) == pytest.approx([found[part]["length"] / len(weights)] * len(weights))
 
 
+def test_parts_weigh_as_their_dataset_does(tmp_path: Path) -> None:
+    """Also the parts of a part: here every second counts alike."""
+    root = tmp_path / "in"
+    for i in range(8):
+        write_small(root / "walk" / f"w{i}.pkl", frames=30, height=1 + i / 100)
+        write_small(root / "run" / f"r{i}.pkl", frames=60, height=1.6 + i / 100)
+    of = config(root, save_path=str(tmp_path / "out"), class_exponent=1.0)
+    listing = create_dataset(of)["motions_yaml"]
+    for folder in ("once", "twice"):
+        listing = split_dataset(listing, tmp_path / folder, 0.25)["train"]["motions_yaml"]
+        clips = list_clips(listing)
+        assert [clip.entry.weight for clip in clips] == pytest.approx(
+            [clip.facts["length"] for clip in clips if clip.facts]
+        )
+
+
 def test_the_parts_load_and_name_their_clips(dataset: Path, tmp_path: Path) -> None:
     found = split_dataset(dataset, tmp_path / "elsewhere", 0.5)
     loaded = load_dataset(found["held_out"]["motions_yaml"])
