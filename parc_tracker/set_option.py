@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from parc_core.config.paths import expand
+from parc_core.config.tracker_config import LARGEST_SEED
 
 SetOption = Annotated[
     list[str] | None,
@@ -19,7 +20,9 @@ SetOption = Annotated[
         "optimizer.learning_rate=1e-4; repeatable.",
     ),
 ]
-SeedOption = Annotated[int | None, typer.Option("--seed", help="Instead of the config's seed.")]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Instead of the config's seed.")
+]
 OutputOption = Annotated[
     Path | None, typer.Option("--output-dir", "--output_dir", help="Instead of the config's output_dir.")
 ]

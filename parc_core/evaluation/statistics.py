@@ -63,13 +63,21 @@ def share_of(answers: Sequence[bool]) -> Dict[str, Any]:
 
 
 def mean_of(values: Sequence[Optional[float]]) -> Dict[str, Any]:
-    """`mean`, `of` and `interval` of the values that there are."""
+    """`mean`, `of` and `interval` of the values that there are; of differences, say, which may be negative."""
     known = [value for value in values if value is not None]
     return {
         "mean": math.fsum(known) / len(known) if known else None,
         "of": len(known),
         "interval": student(known),
     }
+
+
+def mean_of_sizes(values: Sequence[Optional[float]]) -> Dict[str, Any]:
+    """`mean_of` of values that are never negative: no more is their interval."""
+    found = mean_of(values)
+    if found["interval"] is not None:
+        found["interval"] = (max(found["interval"][0], 0.0), found["interval"][1])
+    return found
 
 
 def describe(clips: Sequence[ClipResult]) -> Dict[str, Any]:
@@ -83,22 +91,23 @@ def describe(clips: Sequence[ClipResult]) -> Dict[str, Any]:
     found: Dict[str, Any] = {"clips": len(clips), "completed": share_of([clip.completed for clip in clips])}
     judged = [clip for clip in clips if clip.success]
     found["success"] = {rule: share_of([clip.success[rule] for clip in judged]) for rule in RULES if judged}
-    found.update({name: mean_of([value(clip) for clip in clips]) for name, value in numbers.items()})
+    found.update({name: mean_of_sizes([value(clip) for clip in clips]) for name, value in numbers.items()})
     done = [clip.joint_error_m for clip in clips if clip.completed]
-    found["joint_error_completed_m"] = mean_of(done)
+    found["joint_error_completed_m"] = mean_of_sizes(done)
     found["tracking_errors"] = {
-        name: mean_of([clip.tracking_errors[name] for clip in clips]) for name in clips[0].tracking_errors
+        name: mean_of_sizes([clip.tracking_errors[name] for clip in clips])
+        for name in clips[0].tracking_errors
     }
     found["measures"] = {
-        name: mean_of([clip.measures.get(name) for clip in clips])
+        name: mean_of_sizes([clip.measures.get(name) for clip in clips])
         for name in MEASURES
         if any(clip.measures for clip in clips)
     }
     if starts:
         found["random_starts"] = {
             "completed": share_of([bool(start["completed"]) for start in starts]),
-            "completed_fraction": mean_of([start["completed_fraction"] for start in starts]),
-            "joint_error_m": mean_of([start["joint_error_m"] for start in starts]),
+            "completed_fraction": mean_of_sizes([start["completed_fraction"] for start in starts]),
+            "joint_error_m": mean_of_sizes([start["joint_error_m"] for start in starts]),
         }
     return found
 

@@ -58,6 +58,12 @@ def test_statistics_by_class_and_over_all():
     assert found["classes"]["walk"]["joint_error_m"]["mean"] == pytest.approx(0.06)
 
 
+def test_intervals_of_what_is_never_negative_end_at_0():
+    overall = statistics(_clips())["overall"]
+    assert overall["joint_error_completed_m"]["interval"][0] == 0.0  # of 0.02 and 0.06
+    assert student([0.02, 0.06])[0] < 0
+
+
 def test_the_table_has_clips_classes_and_all():
     rows = list(csv.DictReader(io.StringIO(to_csv(_clips()))))
     assert [(row["level"], row["name"]) for row in rows] == [

@@ -141,6 +141,12 @@ def test_a_misspelt_setting_names_the_nearest(tracker_config, command):
     assert result.stderr == "error: --set: unknown key 'num_env'; the nearest known key is 'num_envs'\n"
 
 
+@pytest.mark.parametrize("seed", ["-1", "4294967296"])
+def test_a_seed_out_of_range_is_named_as_it_was_given(tracker_config, seed):
+    result = invoke("train", "--config", str(tracker_config), "--seed", seed)
+    assert result.exit_code != 0 and "--seed" in result.stderr and "--set" not in result.stderr
+
+
 def test_an_arg_file_takes_no_settings():
     assert invoke("train", "--arg-file", "train_args.txt", "--seed", "3").exit_code == 78
 
