@@ -43,7 +43,8 @@ from parc_core.system.files import write_json
 from parc_tracker.tables import print_table
 
 PRECISIONS = ("auto", "float32", "tf32", "bf16")
-IN_LOOP = ("step", "reset", "policy", "update", "other")  # together the whole; "step" has parts of its own
+IN_LOOP = ("step", "reset", "policy", "update", "other")
+"""Together the whole ("step" has parts of its own); "other" is below 0 where the update runs beside the collection."""
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -59,6 +60,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         net=args.net,
         precision=args.precision,
         epochs=args.epochs,
+        pipelined=args.pipelined or None,
         model=args.model,
         seed=args.seed,
     )
@@ -96,6 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--envs", type=int, nargs="+", default=[4096], help="numbers of environments: 4096 16384")
     add("--precision", choices=PRECISIONS, help="matmul_precision; default: the agent file's")
     add("--epochs", type=int, help="update_epochs; default: the agent file's")
+    add(
+        "--pipelined",
+        action="store_true",
+        help="the update runs beside the collection; default: the agent file's",
+    )
     add("--net", help="networks of actor and critic; default: the agent file's")
     add("--motions", help="motions.yaml, or a folder of .pkl files; default: synthetic ones")
     add("--synthetic", type=int, default=16, help="how many synthetic motions")
@@ -161,6 +168,8 @@ def measure(
 
 def _iterations(training: Training, watch: Stopwatch, count: int) -> List[Dict[str, float]]:
     """Whole iterations; seconds of each and of what happens in it."""
+    if training.config.pipelined:
+        return _beside_each_other(training, watch, count)
     timed = []
     watch.take()
     for _ in range(count):
@@ -171,6 +180,19 @@ def _iterations(training: Training, watch: Stopwatch, count: int) -> List[Dict[s
         policy = info["collect_seconds"] - parts["step"] - parts["reset"]
         timed.append({"whole": whole, **parts, "policy": policy, "update": info["update_seconds"]})
     return timed
+
+
+def _beside_each_other(training: Training, watch: Stopwatch, count: int) -> List[Dict[str, float]]:
+    """The same in the mean: waiting for the device between two iterations would take them apart."""
+    watch.take()
+    began = time.perf_counter()
+    updates = [info for info in (training.iterate() for _ in range(count)) if info]
+    parts = {name: seconds / count for name, seconds in watch.take().items()}
+    whole = (time.perf_counter() - began) / count
+    collect, update = (
+        statistics.mean(info[f"{name}_seconds"] for info in updates) for name in ("collect", "update")
+    )
+    return [{"whole": whole, **parts, "policy": collect - parts["step"] - parts["reset"], "update": update}]
 
 
 def _row(training: Training, timed: List[Dict[str, float]], parts: Dict[str, float]) -> Dict[str, Any]:

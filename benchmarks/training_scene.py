@@ -17,6 +17,7 @@ from parc_core.envs.factory import make_env
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.errors import DataError
 from parc_core.learning.model_file import load_into, read_model_file
+from parc_core.learning.pipeline import make_learner
 from parc_core.learning.ppo import PPO
 
 ENV_CONFIG = "data/configs/gpu/env.yaml"
@@ -41,6 +42,8 @@ class Scene:
     """`matmul_precision`."""
     epochs: Optional[int] = None
     """`update_epochs`."""
+    pipelined: Optional[bool] = None
+    """Whether the update runs beside the collection."""
     model: Optional[str] = None
     """Model to start from; an untrained one falls more often and touches the ground more."""
     seed: int = 0
@@ -74,7 +77,7 @@ def make_training(scene: Scene, num_envs: int, listing: Path) -> Training:
     config = scene_agent_config(scene)
     env = make_env(scene_env_config(scene, listing), num_envs, scene.device, scene.engine, scene.seed)
     torch.manual_seed(scene.seed)
-    learner = PPO(env, config, scene.seed, max_samples=10**12)
+    learner = make_learner(env, config, scene.seed, max_samples=10**12)
     if scene.model is not None:
         load_into(learner.agent, read_model_file(scene.model))
     return Training(env, learner, config)
@@ -93,15 +96,14 @@ class Training:
         self._obs = env.reset()
 
     def iterate(self) -> Dict[str, float]:
-        """One rollout and one update; returns the update's numbers.
+        """One rollout and one update; returns the update's numbers, none where it is still pending.
 
         The normalizer learns all the time, as at the beginning of a training.
         """
-        self._obs = self.learner.collect(self._obs, self.samples, record_obs=True)
-        info = self.learner.update()
+        self._obs, updates = self.learner.iterate(self._obs, self.samples, record_obs=True)
         self.learner.agent.obs_norm.update()
         self.samples += self.learner.rollout.num_samples
-        return info
+        return updates[-1] if updates else {}
 
     def start_anew(self) -> Tensor:
         """Resets all environments, for whoever has stepped them in between. Returns obs (N, obs_dim)."""
@@ -123,5 +125,6 @@ def scene_agent_config(scene: Scene) -> AgentConfig:
         model = dataclasses.replace(config.model, actor_net=scene.net, critic_net=scene.net)
         config = dataclasses.replace(config, model=model)
     wanted: Dict[str, Any] = {"matmul_precision": scene.precision, "update_epochs": scene.epochs}
+    wanted["pipelined"] = scene.pipelined
     own = {key: value for key, value in wanted.items() if value is not None}
     return dataclasses.replace(config, use_tensorboard=False, **own)

@@ -45,12 +45,12 @@ def check_graph(config: AgentConfig, device: torch.device, num_envs: int = 128) 
     for use_graph in (True, False):
         env = IdleEnv(num_envs, 64, 8, device)
         ppo = make_case(config, env, use_graph)
-        starts.append(_flat(ppo.agent))
+        starts.append(flat_weights(ppo.agent))
         ppo.update()
         ppo.load_state(ppo.state(), "its own")
         info = ppo.update()
         used = used or ppo.uses_graph
-        ends.append(_flat(ppo.agent))
+        ends.append(flat_weights(ppo.agent))
         infos.append({name: value for name, value in info.items() if not name.endswith("_seconds")})
     step = float((ends[1] - starts[1]).norm())
     return {
@@ -87,7 +87,7 @@ def check_tower(dtype: torch.dtype, device: torch.device, seed: int = 0) -> floa
     return max(float((a.double() - b).norm() / b.norm()) for a, b in zip(got, want))
 
 
-def count_waits(config: AgentConfig, device: torch.device, num_envs: int = 128) -> Optional[Dict[str, int]]:
+def countwaits_of(config: AgentConfig, device: torch.device, num_envs: int = 128) -> Optional[Dict[str, int]]:
     """How often the host waits for the GPU in one rollout and in one update (which needs once); None on the CPU."""
     if device.type != "cuda":
         return None
@@ -95,7 +95,7 @@ def count_waits(config: AgentConfig, device: torch.device, num_envs: int = 128) 
     ppo = make_case(config, env)
     ppo.update()  # records the graph
     stages = {"collect": lambda: ppo.collect(env.reset(), 0, record_obs=True), "update": ppo.update}
-    return {name: _waits(stage) for name, stage in stages.items()}
+    return {name: waits_of(stage) for name, stage in stages.items()}
 
 
 def passed(checks: Dict[str, Any]) -> bool:
@@ -119,11 +119,12 @@ def run_checks(precision: str, device: torch.device) -> Dict[str, Any]:
         "graphs": check_graphs(precision, device),
         "tower_float32": towers[0],
         "tower_bf16": towers[1],
-        "waits": count_waits(config, device),
+        "waits": countwaits_of(config, device),
     }
 
 
-def _waits(stage: Any) -> int:
+def waits_of(stage: Any) -> int:
+    """How often the host waits for the GPU in a call."""
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("warn")
     try:
@@ -135,7 +136,8 @@ def _waits(stage: Any) -> int:
     return sum("synchroniz" in str(warning.message) for warning in caught)
 
 
-def _flat(agent: Any) -> Tensor:
+def flat_weights(agent: Any) -> Tensor:
+    """(P,) float64: all that is learned."""
     return torch.cat([p.detach().double().flatten() for p in trainable(agent.model)])
 
 

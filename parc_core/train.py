@@ -106,6 +106,7 @@ def _train_in_processes(args: TrainArgs, argv: List[str]) -> int:
     """Starts `args.gpus` trainers that train together. Returns the exit code that they agree on."""
     check_engine_name(args.engine, "train_args")
     check_device(args.device, "train_args", args.gpus)
+    load_agent_config(args.agent_config).check_processes(args.gpus)
     events = JsonLines(output_folder(args) / PROGRESS)
     events.events()  # those of before
     code = launch("parc_core.train", argv, args.gpus)
@@ -128,6 +129,7 @@ def train(args: TrainArgs) -> None:
     if is_launched():
         die_with_parent()
         check_share(args.num_envs, launched_size())
+        agent_config.check_processes(launched_size())
         number, gpus = launched_local()
         args = dataclasses.replace(args, device=nth_device(args.device, number), gpus=gpus)
     with contextlib.nullcontext() if launched_rank() == 0 else only_errors():

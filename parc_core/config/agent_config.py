@@ -107,6 +107,8 @@ class AgentConfig:
     optimizer: OptimizerConfig = section(OptimizerConfig)
     policy_average_samples: Optional[float] = setting(None, above=0, ours=True)
     """Half-life of an average of the actor's weights, which is evaluated and becomes model.pt; null = no average."""
+    pipelined: bool = setting(False, ours=True)
+    """The update from one rollout runs beside the collection of the next, which acts as before that update."""
     matmul_precision: Literal["auto", "float32", "tf32", "bf16"] = setting("auto", ours=True)
     """Hidden layers: bf16 (parameters stay float32), TF32 (CUDA) or float32; auto = bf16 on CUDA, else float32."""
     center_heights: bool = setting(False, ours=True)
@@ -144,6 +146,14 @@ class AgentConfig:
     exp_name: Optional[str] = setting("tracker", shapes_training=False)
     """Name of the run there."""
     debug_log: Any = setting(False, no_effect=_DEBUG_LOG, shapes_training=False)
+
+    def check_processes(self, count: int) -> None:
+        """Raises ConfigError where the training cannot run in so many processes."""
+        if self.pipelined and count > 1:
+            raise ConfigError(
+                f"pipelined: the update runs beside the collection in a training of one process alone, and here are "
+                f"{count}: set pipelined: false, or gpus: 1"
+            )
 
 
 def load_agent_config(path: PathLike) -> AgentConfig:

@@ -6,7 +6,7 @@ One iteration is `collect` (a rollout) and `update` (targets, then clipped steps
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -32,8 +32,11 @@ from parc_core.learning.precision import hidden_dtype, matmul_precision, resolve
 from parc_core.learning.returns import training_targets, value_bounds
 from parc_core.learning.rollout import Rollout
 from parc_core.learning.schedules import action_std, explore_probability, learning_rate
-from parc_core.learning.stage_timer import StageTimer
+from parc_core.learning.stage_timer import StageTimer, stage_times
 from parc_core.system.world import ONE_PROCESS, World
+
+Numbers = Dict[str, float]
+"""What an update returns."""
 
 
 class PPO:
@@ -41,9 +44,14 @@ class PPO:
 
     Attributes:
         agent: what is learned.
-        rollout: the samples of the last iteration.
+        rollout: what is collected into: the samples of the last iteration.
         rate: the learning rate.
     """
+
+    _acting: Agent
+    """What collects: `agent` itself."""
+    _lesson: Rollout
+    """What is learned from: `rollout` itself."""
 
     def __init__(
         self,
@@ -66,19 +74,11 @@ class PPO:
         self._heartbeat, self._world = heartbeat, world
         self._generator = torch.Generator(device=env.device).manual_seed(seed)
         self._precision = resolve_precision(config.matmul_precision, env.device)
-        self.agent = make_agent(env, config.model, config.norm_obs_clip, config.center_heights)
+        self.agent = self._acting = make_agent(env, config.model, config.norm_obs_clip, config.center_heights)
         model = self.agent.model
         model.dtype = hidden_dtype(self._precision)
         self._average: Optional[PolicyAverage] = None
-        self.rollout = Rollout(
-            config.steps_per_iter,
-            env.num_envs,
-            env.obs_dim,
-            env.action_dim,
-            env.device,
-            obs_dtype=model.dtype,
-            std_per_sample=model.head.depends_on_state,
-        )
+        self.rollout = self._lesson = self._make_rollout()
         self._bounds = value_bounds(env.reward_low, env.reward_high, config.discount, config.value_bounds)
         if config.policy_average_samples is not None:
             batch = self.rollout.num_samples * world.size
@@ -102,6 +102,34 @@ class PPO:
         self._timer = StageTimer(env.device)
         self._schedule: Dict[str, float] = {}
 
+    def _make_rollout(self) -> Rollout:
+        env, model = self._env, self.agent.model
+        return Rollout(
+            self._config.steps_per_iter,
+            env.num_envs,
+            env.obs_dim,
+            env.action_dim,
+            env.device,
+            obs_dtype=model.dtype,
+            std_per_sample=model.head.depends_on_state,
+        )
+
+    def iterate(self, obs: Tensor, samples: int, record_obs: bool) -> Tuple[Tensor, List[Numbers]]:
+        """One iteration: a rollout, and an update from it.
+
+        Args:
+            obs, samples, record_obs: see `collect`.
+
+        Returns:
+            (N, O) the observation to continue from, and what each update that ended returned.
+        """
+        obs = self.collect(obs, samples, record_obs)
+        return obs, [self.update()]
+
+    def catch_up(self) -> List[Numbers]:
+        """Makes the update that is still due, so that `agent` has learned from all samples. Returns its numbers."""
+        return []
+
     # -- collect ----------------------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -116,8 +144,8 @@ class PPO:
             (N, O) the observation to continue from.
         """
         self._timer.start()
-        rollout, env, agent = self.rollout, self._env, self.agent
-        self._schedule = {**self._follow_schedules(samples), **env.begin_iteration(samples)}
+        self._begin_rollout(samples)
+        rollout, env, agent = self.rollout, self._env, self._acting
         with matmul_precision(self._precision):
             rollout.explored.bernoulli_(explore_probability(self._config, samples), generator=self._generator)
             # The noise of all steps, where the actions will be: none where the mode is taken.
@@ -138,10 +166,14 @@ class PPO:
         self._timer.lap()
         return obs
 
+    def _begin_rollout(self, samples: int) -> None:
+        """Sets what the schedules say of the samples that now come, and of the update from them."""
+        self._schedule = {**self._follow_schedules(samples), **self._env.begin_iteration(samples)}
+
     def _act(self, obs: Tensor, t: int) -> None:
         """Step t's normalized observation, distribution and action: mean + std · noise."""
         rollout = self.rollout
-        dist = self.agent.model.actor(self.agent.normalize_obs(obs, out=rollout.norm_obs[t]))
+        dist = self._acting.model.actor(self._acting.normalize_obs(obs, out=rollout.norm_obs[t]))
         rollout.norm_means[t] = dist.mean
         if rollout.std_per_sample:
             rollout.logstd[t] = dist.logstd
@@ -164,18 +196,28 @@ class PPO:
 
     def _values_as_stored(self, obs: Tensor) -> Tensor:
         """(B,) values of (B, O) raw observations, normalized and rounded as the rollout's are."""
-        return self.agent.values(self.agent.normalize_obs(obs).to(self.rollout.norm_obs.dtype))
+        return self._acting.values(self._acting.normalize_obs(obs).to(self.rollout.norm_obs.dtype))
 
     # -- update -----------------------------------------------------------------------------------------
 
-    def update(self) -> Dict[str, float]:
+    def update(self) -> Numbers:
         """Updates the agent from the rollout: update_epochs passes over it in shuffled minibatches.
 
         Returns:
             Means over the minibatches (loss, actor_loss, …, grad_norm), not finite if the update diverged;
             learning_rate of the last; all_finite = 1 if weights and the normalizer's moments are finite, else 0;
-            collect_seconds, update_seconds and, where they change, action_std and what the environment changes.
+            collect_seconds, update_seconds, iteration_seconds (of both) and, where they change, action_std and what the
+            environment changes.
         """
+        info = self._learn()
+        self._timer.lap()
+        numbers = self._numbers(info)
+        seconds = self._timer.seconds()
+        times = stage_times(seconds[0], seconds[-1], seconds[0] + seconds[-1])
+        return {**numbers, **times, **self._schedule}
+
+    def _learn(self) -> Info:
+        """The update; its log entries, which on a GPU are not there yet."""
         with matmul_precision(self._precision):
             info = self._targets()
             self._sums.zero_()
@@ -191,22 +233,23 @@ class PPO:
             self._average.update()
         info["learning_rate"] = self.rate.now
         info["all_finite"] = self._all_finite()
-        self._timer.lap()
-        numbers = torch.stack([value.float() for value in info.values()]).tolist()  # the one transfer
-        seconds = self._timer.seconds()
-        times = {"collect_seconds": seconds[0], "update_seconds": seconds[-1]}
-        return {**dict(zip(info, numbers)), **times, **self._schedule}
+        return info
+
+    @staticmethod
+    def _numbers(info: Info) -> Numbers:
+        """Log entries as numbers: the one transfer."""
+        return dict(zip(info, torch.stack([value.float() for value in info.values()]).tolist()))
 
     def _targets(self) -> Info:
         """Fills in return targets and advantages of the rollout; returns their log entries."""
-        rollout = self.rollout
+        rollout = self._lesson
         values = self.agent.values(rollout.norm_obs.flatten(0, 1)).view_as(rollout.rewards)
         return training_targets(rollout, values, self._bounds, self._config, self._world)
 
     def _shuffled(self) -> Tuple[Tensor, ...]:
         """Places of all samples in random order, in minibatches; the last one may be smaller."""
         device = self._sums.device
-        order = torch.randperm(self.rollout.num_samples, generator=self._generator, device=device)
+        order = torch.randperm(self._lesson.num_samples, generator=self._generator, device=device)
         minibatches: Tuple[Tensor, ...] = order.split(self._batch_size)
         return minibatches
 
@@ -214,14 +257,14 @@ class PPO:
         """(m,) how many samples of each of m minibatches explored, in the mean over several processes."""
         if self._explorers is None:
             return torch.empty(0)
-        explored = self.rollout.explored.flatten()
+        explored = self._lesson.explored.flatten()
         counts = torch.stack([explored[ids].sum() for ids in minibatches]).float()
         return self._world.sum_(counts).clamp_min(1.0) / self._world.size
 
     def _gradient_step(self, ids: Tensor) -> None:
         """One step on the samples `ids` (B,); the gradient norm is that before clipping. Recorded on CUDA."""
         config = self._config
-        batch = self.rollout.gather(ids, self._minibatch)
+        batch = self._lesson.gather(ids, self._minibatch)
         of_actor, of_critic, info = ppo_losses(self.agent.model, batch, config, self._explorers)
         self._optimizer.zero_grad(set_to_none=True)
         of_critic.backward()
@@ -246,7 +289,10 @@ class PPO:
     def _all_finite(self) -> Tensor:
         """() bool: weights and the normalizer's moments are finite."""
         peaks = torch.stack([parameter.detach().abs().max() for parameter in self.agent.model.parameters()])
-        return torch.isfinite(peaks).all() & self.agent.obs_norm.moments_finite()
+        return torch.isfinite(peaks).all() & self._moments_finite()
+
+    def _moments_finite(self) -> Tensor:
+        return self.agent.obs_norm.moments_finite()
 
     def _follow_schedules(self, samples: int) -> Dict[str, float]:
         """Sets what changes with the number of samples; returns its log entries."""

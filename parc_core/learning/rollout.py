@@ -65,6 +65,12 @@ class Rollout:
         self.explored = torch.zeros(steps, num_envs, dtype=torch.bool, device=device)
         self.dones = torch.zeros(steps, num_envs, dtype=torch.int64, device=device)
 
+    def copy_(self, other: Rollout) -> None:
+        """Takes over all samples of another one of the same sizes, in place."""
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                value.copy_(getattr(other, name))
+
     @property
     def steps(self) -> int:
         """T."""

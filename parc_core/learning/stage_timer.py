@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, List
+from typing import Any, Dict, List
 
 import torch
 
@@ -35,3 +35,8 @@ class StageTimer:
             return [end - begin for begin, end in zip(self._marks, self._marks[1:])]
         self._marks[-1].synchronize()
         return [begin.elapsed_time(end) / 1000.0 for begin, end in zip(self._marks, self._marks[1:])]
+
+
+def stage_times(collect: float, update: float, iteration: float) -> Dict[str, float]:
+    """Seconds by the names that they have beside an update's numbers."""
+    return {"collect_seconds": collect, "update_seconds": update, "iteration_seconds": iteration}

@@ -46,7 +46,7 @@ def check_runnable(path: PathLike, registry_model: Optional[Callable[[str], Path
     check_engine_name(tracker.engine, where)
     _check_limits(tracker, where)
     env_file = load_env_config(tracker.env_config)
-    load_agent_config(tracker.agent_config)
+    load_agent_config(tracker.agent_config).check_processes(tracker.gpus)
     existing_file(env_file.env.char_file, "env.char_file", tracker.env_config)
     if tracker.create_dataset_config is not None:
         folders = load_dataset_config(tracker.create_dataset_config).folder_paths

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Dict, Optional, cast
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, cast
 
 from parc_core.config.agent_config import AgentConfig
 from parc_core.envs.episode_stats import TERM_COLUMNS
 from parc_core.envs.vec_env import VecEnv
 from parc_core.errors import Interrupted, TrainingDiverged
+from parc_core.learning.ppo import Numbers
 from parc_core.system.peers import Peers
 from parc_core.system.signals import StopSignals
 from parc_core.system.world import ONE_PROCESS, World
@@ -58,6 +59,7 @@ class Trainer:
         """
         self.env, self.config, self.options = env, config, options
         self._tries = 0  # rollbacks since the last checkpoint
+        self._seconds: List[float] = []  # of the iterations since the last output
         self._stop, self._world, self._peers = stop or StopSignals(), world, peers or Peers(world)
         self._progress, self._held_out = progress, held_out
         self._at = TrainingState(env, config, options, self._heartbeat, world)
@@ -114,18 +116,16 @@ class Trainer:
         try:
             while not self._over():
                 with nullcontext() if first else self._peers.stepping():
-                    self._at.obs = self._ppo.collect(self._at.obs, self.samples, self._normalizer_learns())
-                    info = self._ppo.update()
+                    updates = self._iterate()
                 first = False
-                if self._world.any(is_diverged(info)):
-                    self._roll_back(info)
+                if self._diverged(updates):
                     continue
-                self._advance()
+                info = updates[-1] if updates else info
                 if self._evaluation_due():
                     self._evaluate()
                 if self._output_due():
                     self._output(info)
-                if self.iteration % self.config.iters_per_checkpoint == 0:
+                if self._checkpoint_due():
                     self._checkpoint()
             self._finish(info)
         finally:
@@ -137,11 +137,33 @@ class Trainer:
         stopped = self._world.any(self._stop.number is not None)
         return self.samples >= self.options.max_samples or stopped
 
-    def _advance(self) -> None:
-        if self._normalizer_learns():
+    def _iterate(self) -> List[Numbers]:
+        """One iteration; the numbers of all updates that ended in it.
+
+        Where an update may be pending it is made before anything that shows or keeps what was learned.
+        """
+        learns = self._normalizer_learns()
+        self._at.obs, updates = self._ppo.iterate(self._at.obs, self.samples, learns)
+        if learns:
             self.agent.obs_norm.update(self._world)
         self._at.samples += self._at.batch
         self._at.iteration += 1
+        last = self.samples >= self.options.max_samples
+        if last or self._output_due() or self._evaluation_due() or self._checkpoint_due():
+            updates += self._ppo.catch_up()
+        self._seconds += [info["iteration_seconds"] for info in updates]
+        return updates
+
+    def _diverged(self, updates: List[Numbers]) -> bool:
+        """Whether one of these updates went wrong in any process; the training is then that of before."""
+        bad = [info for info in updates if is_diverged(info)]
+        if not self._world.any(bool(bad)):
+            return False
+        self._roll_back((bad or updates)[0])
+        return True
+
+    def _checkpoint_due(self) -> bool:
+        return self.iteration % self.config.iters_per_checkpoint == 0
 
     def _output_due(self) -> bool:
         return self.iteration == 1 or self.iteration % self.config.iters_per_output == 0
@@ -164,6 +186,7 @@ class Trainer:
         That line comes after the checkpoint: it reads the episode statistics, which an extended training
         must still find.
         """
+        self._diverged(self._ppo.catch_up())  # pending where a signal came in between
         if self._world.any(self._world.is_writer and not self._at.is_written()):
             self._checkpoint()
         if self.samples < self.options.max_samples:
@@ -190,7 +213,7 @@ class Trainer:
         The environments start new episodes, for their physical state may be what broke.
         """
         self._tries += 1
-        rollbacks, bad_samples = self.rollbacks + 1, self.samples + self._at.batch
+        rollbacks, bad_samples = self.rollbacks + 1, self.samples
         losses = ", ".join(
             f"{name} {info[name]:.3g}" for name in ("loss", "actor_loss", "critic_loss", "grad_norm")
         )
@@ -220,7 +243,8 @@ class Trainer:
         if self.config.test_episodes > 0:
             episodes = self.config.test_episodes
             test.update(run_test_episodes(self.env, self._ppo.policy, episodes, self._heartbeat, self._world))
-        speed = self._at.batch / (info["collect_seconds"] + info["update_seconds"])
+        speed = self._at.batch * len(self._seconds) / sum(self._seconds)
+        self._seconds = []
         row.update(output_row(self.env, info, test, self._world))
         row.update({"Samples_Per_Second": speed, "Rollbacks": self.rollbacks})
         if self._log is not None:

@@ -19,7 +19,7 @@ from parc_core.learning.model_file import (
     read_model_file,
     write_model_file,
 )
-from parc_core.learning.ppo import PPO
+from parc_core.learning.pipeline import make_learner
 from parc_core.system.world import World
 from parc_core.training import checkpoint as checkpoints
 from parc_core.training.logger import Console
@@ -77,7 +77,7 @@ class TrainingState:
         self._hours_before = 0.0
         self._started = time.monotonic()  # the clock of the wall may be set back
         checkpoints.seed_everything(options.seed)  # of the networks, the same in all processes
-        self.ppo = PPO(env, config, self._seed(), options.max_samples, heartbeat, world=world)
+        self.ppo = make_learner(env, config, self._seed(), options.max_samples, heartbeat, world=world)
         if world.size > 1:
             checkpoints.seed_everything(self._seed())
 

@@ -83,6 +83,17 @@ def test_more_gpus_than_there_are_are_refused_before_the_merge(tracker_config, m
         check_runnable(change(config, trainer_python=sys.executable))  # asked there
 
 
+def test_a_pipelined_training_on_several_gpus_is_refused_before_the_merge(tracker_config, tmp_path):
+    agent = tmp_path / "pipelined.yaml"
+    agent.write_text("pipelined: true\n")
+    config = change(tracker_config, agent_config=str(agent))
+    check_runnable(config)
+    with pytest.raises(
+        ConfigError, match=r"^pipelined: .* and here are 2: set pipelined: false, or gpus: 1$"
+    ):
+        check_runnable(change(config, gpus=2, num_envs=8))
+
+
 def test_an_engine_that_does_not_exist_is_refused_before_anything_is_read(tmp_path):
     (tmp_path / "t.yaml").write_text("dataset_file: a\nengine: physx\n")
     with pytest.raises(
