@@ -61,6 +61,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     for training in (off, on):
         for _ in range(args.warm_up):
             training.iterate()
+        training.record_obs = args.record_obs
     row: Dict[str, Any] = {"num_envs": args.envs, "update_epochs": off.config.update_epochs}
     row["precision"] = off.config.matmul_precision
     row["checks"] = run_checks(off, on, device)
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[COLLECTION_PRIORITY, 0],
         help="of the collection's stream, each a measurement of its own; the update's is 0, lower comes first",
     )
+    add("--record-obs", action="store_true", help="the normalizer learns, too, as at a training's beginning")
     add("--warm-up", type=int, default=5, help="iterations of each before the clock starts")
     add("--iterations", type=int, default=40, help="iterations of one measurement")
     add("--rounds", type=int, default=3, help="measurements of each, of which the median counts")
@@ -162,7 +164,7 @@ def alone(off: Training, iterations: int) -> Tuple[Dict[str, float], Dict[str, f
 
     def collect() -> None:
         nonlocal obs
-        obs = learner.collect(obs, off.samples, record_obs=True)
+        obs = learner.collect(obs, off.samples, off.record_obs)
 
     undo = Snapshot(learner._optimizer, learner._sums)
     stages: Dict[str, Callable[[], Any]] = {"collect": collect, "update": learner._learn}

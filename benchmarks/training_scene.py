@@ -89,19 +89,19 @@ class Training:
     Attributes:
         env, learner, config: what is trained.
         samples: so far.
+        record_obs: whether the normalizer learns, as at the beginning of a training.
     """
 
     def __init__(self, env: TrackingEnv, learner: PPO, config: AgentConfig) -> None:
         self.env, self.learner, self.config, self.samples = env, learner, config, 0
+        self.record_obs = True
         self._obs = env.reset()
 
     def iterate(self) -> Dict[str, float]:
-        """One rollout and one update; returns the update's numbers, none where it is still pending.
-
-        The normalizer learns all the time, as at the beginning of a training.
-        """
-        self._obs, updates = self.learner.iterate(self._obs, self.samples, record_obs=True)
-        self.learner.agent.obs_norm.update()
+        """One rollout and one update; returns the update's numbers, none where it is still pending."""
+        self._obs, updates = self.learner.iterate(self._obs, self.samples, self.record_obs)
+        if self.record_obs:
+            self.learner.agent.obs_norm.update()
         self.samples += self.learner.rollout.num_samples
         return updates[-1] if updates else {}
 
