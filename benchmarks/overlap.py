@@ -64,11 +64,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         training.record_obs = args.record_obs
     row: Dict[str, Any] = {"num_envs": args.envs, "update_epochs": off.config.update_epochs}
     row["precision"] = off.config.matmul_precision
-    row["checks"] = run_checks(off, on, device)
-    row["samples_per_second"] = in_turns(off, on, args.priorities, args.rounds, args.iterations)
-    row["beside_ms"] = beside(on, args.iterations)
+    modes = make_modes(device, args.priorities, args.update_parts)
+    row["checks"] = {name: run_checks(on, streams) for name, streams in modes.items()}
+    row["passed"] = all(map(passed, row["checks"].values()))
+    row["samples_per_second"], row["beside_ms"] = in_turns(off, on, modes, args.rounds, args.iterations)
     row["alone_ms"], row["host_ms"] = alone(off, args.iterations)
-    row["passed"] = passed(row["checks"])
     for line in lines(row):
         print(line)
     for line in profile(on) if args.profile else []:
@@ -103,6 +103,13 @@ def _parser() -> argparse.ArgumentParser:
         help="of the collection's stream, each a measurement of its own; the update's is 0, lower comes first",
     )
     add("--record-obs", action="store_true", help="the normalizer learns, too, as at a training's beginning")
+    add(
+        "--update-parts",
+        type=int,
+        nargs="*",
+        default=[],
+        help="multiprocessors that the update keeps to (an H100 has 132; in steps of 8), each a measurement",
+    )
     add("--warm-up", type=int, default=5, help="iterations of each before the clock starts")
     add("--iterations", type=int, default=40, help="iterations of one measurement")
     add("--rounds", type=int, default=3, help="measurements of each, of which the median counts")
@@ -126,31 +133,50 @@ def make_trainings(scene: Scene, num_envs: int, listing: Path) -> Tuple[Training
 # -- speed ------------------------------------------------------------------------------------------------
 
 
+def make_modes(
+    device: torch.device, priorities: Sequence[int], parts: Sequence[int]
+) -> Dict[str, TwoStreams]:
+    """Streams for each priority, and for each part of the GPU with the first of them; what cannot be is said."""
+    modes = {f"on, priority {priority}": TwoStreams(device, priority) for priority in priorities}
+    for part in parts:
+        try:
+            modes[f"on, update on {part} SMs"] = TwoStreams(device, priorities[0], part)
+        except RuntimeError as error:
+            print(f"no update on {part} multiprocessors: {error}")
+    return modes
+
+
+def switch(on: Training, streams: TwoStreams) -> None:
+    """Nothing is pending, and the update is recorded anew in its own stream."""
+    learner = _learner(on)
+    learner.catch_up()
+    learner.streams = streams
+    learner._step.invalidate()
+    for _ in range(2):
+        on.iterate()
+
+
 def in_turns(
-    off: Training, on: Training, priorities: Sequence[int], rounds: int, iterations: int
-) -> Dict[str, List[int]]:
-    """samples/s of each round by mode; every second round in the other order. The last priority asked first stays."""
+    off: Training, on: Training, modes: Dict[str, TwoStreams], rounds: int, iterations: int
+) -> Tuple[Dict[str, List[int]], Dict[str, Dict[str, float]]]:
+    """Samples/s of each round by mode, every second round in the other order; and milliseconds of the stages beside
+    each other, and of the whole iteration, by the GPU's clock.
+    """
     device = on.env.device
-    streams = {f"on, priority {priority}": TwoStreams(device, priority) for priority in priorities}
-    speeds: Dict[str, List[int]] = {OFF: [], **{name: [] for name in streams}}
+    speeds: Dict[str, List[int]] = {OFF: [], **{name: [] for name in modes}}
+    infos: Dict[str, List[Dict[str, float]]] = {name: [] for name in speeds}
     for number in range(rounds):
         for name in list(speeds)[:: -1 if number % 2 else 1]:
-            training = off if name == OFF else on
+            training, ended = (off, infos[name]) if name == OFF else (on, infos[name])
             if name != OFF:
-                _learner(on).catch_up()
-                _learner(on).streams = streams[name]
+                switch(on, modes[name])
             training.iterate()
-            seconds = _seconds(training.iterate, iterations, device)
+            seconds = _seconds(lambda: ended.append(training.iterate()), iterations, device)  # noqa: B023
             speeds[name].append(round(training.learner.rollout.num_samples / seconds))
-    _learner(on).catch_up()
-    _learner(on).streams = next(iter(streams.values()))
-    return speeds
+    return speeds, {name: _medians(infos[name]) for name in modes}
 
 
-def beside(on: Training, iterations: int) -> Dict[str, float]:
-    """Milliseconds of the stages of an iteration while the other one runs, and of the whole, by the GPU's clock."""
-    on.iterate()
-    infos = [info for info in (on.iterate() for _ in range(iterations + 1)) if info][1:]
+def _medians(infos: List[Dict[str, float]]) -> Dict[str, float]:
     names = ("collect", "update", "iteration")
     return {name: 1000.0 * statistics.median(info[f"{name}_seconds"] for info in infos) for name in names}
 
@@ -209,10 +235,11 @@ def _learner(training: Training) -> PipelinedPPO:
 # -- checks -----------------------------------------------------------------------------------------------
 
 
-def run_checks(off: Training, on: Training, device: torch.device) -> Dict[str, Any]:
+def run_checks(on: Training, streams: TwoStreams) -> Dict[str, Any]:
     """See `passed`; `waits` (of the host, in an iteration) is None on a CPU."""
-    on_gpu = device.type == "cuda"
-    waits = {"off": waits_of(off.iterate), "on": waits_of(on.iterate)} if on_gpu else None
+    switch(on, streams)
+    device = on.env.device
+    waits = waits_of(on.iterate) if device.type == "cuda" else None
     return {"update": same_update(on, device), "collection": same_collection(on, device), "waits": waits}
 
 
@@ -221,7 +248,7 @@ def passed(checks: Dict[str, Any]) -> bool:
     same = all(checks["update"][name] < LARGEST_DIFFERENCE for name in ("alone", "beside"))
     collection = checks["collection"]
     undisturbed = collection["means"] < LARGEST_DIFFERENCE and collection["handed_over"]
-    return bool(same and undisturbed and (checks["waits"] is None or checks["waits"]["on"] <= 1))
+    return bool(same and undisturbed and (checks["waits"] is None or checks["waits"] <= 1))
 
 
 def same_update(on: Training, device: torch.device) -> Dict[str, float]:
@@ -285,17 +312,19 @@ def lines(row: Dict[str, Any]) -> List[str]:
             f"samples/s, pipelined {name}: {medians[name]:,.0f} ({medians[name] / medians[OFF] - 1.0:+.1%}; {rounds})"
         )
     both = alone_ms["collect"] + alone_ms["update"]
-    hidden = (both - beside_ms["iteration"]) / alone_ms["update"]
     shown.append(
         f"ms alone: collect {alone_ms['collect']:.2f}, update {alone_ms['update']:.2f}, both {both:.2f}"
     )
-    shown.append(
-        f"ms beside each other: collect {beside_ms['collect']:.2f}, update {beside_ms['update']:.2f}, "
-        f"iteration {beside_ms['iteration']:.2f}: {hidden:.0%} of the update is hidden"
-    )
+    for name, ms in beside_ms.items():
+        hidden = (both - ms["iteration"]) / alone_ms["update"]
+        shown.append(
+            f"ms beside each other, {name}: collect {ms['collect']:.2f}, update {ms['update']:.2f}, "
+            f"iteration {ms['iteration']:.2f}: {hidden:.0%} of the update is hidden"
+        )
     host = row["host_ms"]
     shown.append(f"ms of the host to order it: collect {host['collect']:.2f}, update {host['update']:.2f}")
-    shown.append(f"checks {'passed' if row['passed'] else 'FAILED'}: {json.dumps(row['checks'])}")
+    for name, checks in row["checks"].items():
+        shown.append(f"checks {'passed' if passed(checks) else 'FAILED'}, {name}: {json.dumps(checks)}")
     return shown
 
 

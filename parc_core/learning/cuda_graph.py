@@ -68,8 +68,10 @@ class GraphedStep:
         torch.cuda.current_stream(device).wait_stream(stream)
         undo.restore()
         self._optimizer.zero_grad(set_to_none=True)  # gradients then live in the graph's own memory
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        graph, current = torch.cuda.CUDAGraph(), torch.cuda.current_stream(device)
+        # In a stream of its own, whose part of the GPU and priority the kernels then keep, or in one made for that.
+        own = None if current == torch.cuda.default_stream(device) else current
+        with torch.cuda.graph(graph, stream=own):
             self._step(self._ids)
         return graph
 

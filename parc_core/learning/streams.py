@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Iterator
+from typing import Any, Iterator, Optional
 
 import torch
+
+from parc_core.learning.gpu_part import stream_on_part
 
 COLLECTION_PRIORITY = -1
 """Of the collection's kernels, before the update's, which is 0: a control step is a chain of many small ones, and each
@@ -20,16 +22,26 @@ class TwoStreams:
     until `join`.
     """
 
-    def __init__(self, device: torch.device, priority: int = COLLECTION_PRIORITY) -> None:
+    def __init__(
+        self, device: torch.device, priority: int = COLLECTION_PRIORITY, update_part: Optional[int] = None
+    ) -> None:
         """Args:
         priority: of the collection; lower numbers come first, and 0 is the update's.
+        update_part: multiprocessors that the update keeps to, so that others are always free for the collection;
+            None = it uses all.
+
+        Raises:
+            RuntimeError: this GPU or its driver cannot be shared out so.
         """
         self._device = device
         self._collection: Any = None
         self._update: Any = None
         if device.type == "cuda":
             self._collection = torch.cuda.Stream(device, priority=priority)
-            self._update = torch.cuda.Stream(device)
+            if update_part is None:
+                self._update = torch.cuda.Stream(device)
+            else:
+                self._update = stream_on_part(device, update_part)
 
     @contextlib.contextmanager
     def collection(self) -> Iterator[None]:
