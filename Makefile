@@ -10,6 +10,12 @@ CPU_TORCH := https://download.pytorch.org/whl/cpu
 TORCH_INDEX = $$(command -v nvidia-smi >/dev/null || [ "$$(uname -s)" != Linux ] \
 	|| { curl -sfIm 5 -o /dev/null $(CPU_TORCH)/ 2>/dev/null && echo --extra-index-url $(CPU_TORCH); })
 
+# MuJoCo 4 moved its files to mujoco-core, and pip removes them again when it replaces a MuJoCo 3 (or the other way round):
+# another version than the pinned one goes before the new one comes.
+DROP_OTHER_MUJOCO = have=$$($(BIN)/python -m pip show mujoco 2>/dev/null | sed -n 's/^Version: //p'); \
+	test -z "$$have" || grep -qx "mujoco==$$have" constraints.txt \
+	|| $(BIN)/python -m pip uninstall --disable-pip-version-check -qq -y mujoco mujoco-core mujoco-studio
+
 # The GPU engine's packages come along where there is a GPU, and with the test tools: they run on CPUs, too.
 EXTRAS = mujoco,pipeline$$(command -v nvidia-smi >/dev/null && echo ,gpu)
 
@@ -30,6 +36,7 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	@echo "setup: installing torch (1 of 2)"
 	@$(PIP_INSTALL) $(TORCH_INDEX) torch
 	@echo "setup: installing MuJoCo, Prefect and the rest (2 of 2)"
+	@$(DROP_OTHER_MUJOCO)
 	@$(PIP_INSTALL) -e ".[$(EXTRAS)]"
 	@touch $@
 

@@ -144,11 +144,15 @@ def _install_from_here(pip: str) -> str:
 
 
 def _check_mujoco(name: str, spec: EngineSpec) -> Check:
-    """MuJoCo with its batch stepping (3.17)."""
+    """MuJoCo with its batch stepping (since 3.17)."""
+    mujoco, fix = _import("mujoco"), _install_from_here(spec.pip)
+    if mujoco is None and importlib.util.find_spec("mujoco") is not None:
+        # pip, replacing a MuJoCo 3 by a 4, takes away the files that have moved to mujoco-core.
+        detail = "cannot be imported; an upgrade from MuJoCo 3 to 4 by pip leaves it incomplete"
+        return Check(name, False, detail, f"pip uninstall -y mujoco mujoco-core mujoco-studio && {fix}")
     missing = _missing_packages(name, spec, needed=True)
     if missing is not None:
         return missing
-    mujoco, fix = _import("mujoco"), _install_from_here(spec.pip)
     if _import("mujoco.batch") is None and sys.version_info < (3, 10):
         return Check(
             name, True, f"{mujoco.__version__}, environments one by one (3.17 steps them in parallel)"

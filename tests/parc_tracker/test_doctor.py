@@ -144,6 +144,24 @@ def test_little_disk_is_said(monkeypatch):
     assert "make room" in doctor.check_disk().fix
 
 
+def test_mujoco_that_an_upgrade_left_incomplete(monkeypatch, tmp_path):
+    (tmp_path / "mujoco").mkdir()
+    (tmp_path / "mujoco/__init__.py").write_text("raise ImportError('core bindings are missing')\n")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mujoco"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    check = doctor.check_engine("mujoco")
+    assert not check.ok and check.needed
+    assert "3 to 4" in check.detail
+    assert check.fix.startswith("pip uninstall -y mujoco mujoco-core mujoco-studio && pip install ")
+
+
+def test_without_mujoco(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    check = doctor.check_engine("mujoco")
+    assert (check.ok, check.detail) == (False, "mujoco not installed")
+
+
 def test_the_gpu_engine_without_its_packages(monkeypatch):
     monkeypatch.setattr(doctor, "_import", lambda name: None)
     check = doctor.check_engine("mujoco_warp")
