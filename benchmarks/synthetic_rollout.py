@@ -26,6 +26,7 @@ class IdleEnv:
         self.obs_norm_mask = torch.ones(obs_dim, dtype=torch.bool)
         self.obs_height_mask = torch.zeros(obs_dim, dtype=torch.bool)
         self.fail_rates = torch.ones(1, device=device)
+        self.critic_dim, self.critic_obs = 0, torch.zeros(num_envs, 0, device=device)
         self._obs = torch.randn(num_envs, obs_dim, device=device)
         self._reward = torch.rand(num_envs, device=device)
         self._done = torch.zeros(num_envs, dtype=torch.int64, device=device)

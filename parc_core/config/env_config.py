@@ -135,6 +135,9 @@ class EnvConfig:
     """Policy steps per second."""
     control_mode: Literal["pd"] = "pd"
     """How actions drive the joints."""
+    critic_obs: List[Literal["time_left", "errors", "fail_rate", "forces"]] = setting([], ours=True)
+    """What the critic sees beside the observation: seconds until the motion ends, distances from the reference over the
+    limits at which an episode ends, the motion's failure rate, contact forces."""
     dm: DeepMimicConfig = section(DeepMimicConfig)
     enable_early_termination: bool = True
     """End an episode when the character is too far from its reference."""

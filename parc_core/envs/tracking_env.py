@@ -17,6 +17,7 @@ from parc_core.config.env_config import EnvConfig
 from parc_core.engines.engine import Engine, ResetState
 from parc_core.envs.actions import ActionMap
 from parc_core.envs.bin_sampling import BinSampler, make_sampler
+from parc_core.envs.critic_obs import CriticObs
 from parc_core.envs.episode_stats import EpisodeStats
 from parc_core.envs.observation import Observer
 from parc_core.envs.reference import Reference
@@ -48,6 +49,7 @@ class TrackingEnv:
         action_low, action_high: (D,) bounds of actions.
         obs_layout: what the observation's numbers are.
         obs_norm_mask, obs_height_mask: (obs_dim,) bool: dimensions that the normalizer treats, the terrain heights.
+        critic_dim, critic_obs: P numbers (N, P) that the critic sees beside the observation, see `VecEnv`.
         reward_low, reward_high: bounds of one step's reward.
         can_time_out: whether an episode can end by TIME at all; it cannot where every motion ends before.
         pd_targets: (N, D) rad, of the last step.
@@ -90,6 +92,9 @@ class TrackingEnv:
         self.obs_norm_mask = self.obs_layout.norm_mask.to(self.device)
         self.obs_height_mask = self.obs_layout.height_mask.to(self.device)
         self._obs = torch.zeros(self.num_envs, self.obs_dim, device=self.device)
+        self.critic_terms = CriticObs(config, self.task)
+        self.critic_dim = self.critic_terms.dim
+        self.critic_obs = torch.zeros(self.num_envs, self.critic_dim, device=self.device)
 
     @property
     def fail_rates(self) -> Tensor:
@@ -117,6 +122,7 @@ class TrackingEnv:
             self._reset_random(ids)
             self._obs = self._obs.clone()  # the caller keeps the true next observation of the step
             self._obs[ids] = self._observe(ids)
+            self._observe_for_critic(ids)
         return self._obs
 
     def reset_to(self, motion_ids: Tensor, times: Tensor) -> Tensor:
@@ -147,6 +153,7 @@ class TrackingEnv:
     def observe(self) -> Tensor:
         """Observation of the current state. (N, obs_dim)."""
         self._obs = self._observe(self._all)
+        self._observe_for_critic(self._all)
         return self._obs
 
     def tracking_error(self) -> Tensor:
@@ -192,7 +199,9 @@ class TrackingEnv:
 
     def state_dict(self) -> Dict[str, Any]:
         """Everything that an exact continuation needs; loads with torch.load(weights_only=True)."""
+        seen = {"critic_obs": self.critic_obs.clone()} if self.critic_dim > 0 else {}
         return {
+            **seen,
             "engine": self.engine.state_dict(),
             "sampler": self.sampler.state_dict(),
             "stats": self.stats.state_dict(),
@@ -218,6 +227,8 @@ class TrackingEnv:
             self._generator.set_state(state["generator"].cpu())  # else of a CPU and now a GPU
         self._reference = None
         self.observe()  # `reset_done` returns the observation of the others from before
+        if self.critic_dim > 0:
+            self.critic_obs.copy_(state["critic_obs"])  # with the failure rates from before
 
     def load_fail_rates(self, state: Dict[str, Any]) -> None:
         """See `VecEnv.load_fail_rates`."""
@@ -229,6 +240,17 @@ class TrackingEnv:
         return self._observer.observe(
             self.engine.state, ids, motion_ids, self.motion_times[ids], self._terrain_ids(motion_ids)
         )
+
+    def _observe_for_critic(self, ids: Tensor) -> None:
+        """Sets the rows of some environments (n,)."""
+        if self.critic_dim == 0:
+            return
+        motions, times = self.motion_ids[ids], self.motion_times[ids]
+        ref = Reference(self.library, self.kinematics, self.task.key_ids, motions, times)
+        left = (self.library.lengths[motions] - times).clamp_min(0.0)
+        left = left.masked_fill(self.library.loop_wrap[motions], torch.inf)
+        rates = self.fail_rates[motions]
+        self.critic_obs[ids] = self.critic_terms.vector(self.engine.state, ids, ref, left, rates)
 
     def save_terrain(self, path: Union[str, os.PathLike[str]], with_meshes: bool = True) -> None:
         """Writes PARC's terrain.pkl of this dataset."""

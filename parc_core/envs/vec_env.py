@@ -41,6 +41,11 @@ class VecEnv(Protocol):
     """Lower bound of one step's reward."""
     reward_high: float
     """Upper bound of one step's reward."""
+    critic_dim: int
+    """P, how many numbers the critic sees beside the observation; 0 where it sees the same as the policy."""
+    critic_obs: Tensor
+    """(N, P) these numbers, which no normalizer has to treat, of the states whose observation was returned last;
+    `step`, `reset`, `reset_to` and `reset_done` change them."""
     can_time_out: bool
     """Whether an episode can end by TIME at all; if not, only the last step's next observation is valued."""
 

@@ -142,6 +142,7 @@ def make_evaluation_env(
     env_config = dataclasses.replace(
         env_file.env,
         episode_length=_NO_LIMIT,
+        critic_obs=[],
         dm=dataclasses.replace(dm, ignore_fail_rates=True, fail_rates_path=None),
     )
     config = dataclasses.replace(env_file, env=env_config)

@@ -57,7 +57,7 @@ class Agent(nn.Module):
 
     @torch.no_grad()
     def values(self, norm_obs: Tensor, chunk: int = 16384) -> Tensor:
-        """(B, O) normalized → (B,), in chunks that bound the memory of the hidden layers."""
+        """(B, O + P) normalized → (B,), in chunks that bound the memory of the hidden layers."""
         return torch.cat([self._model.critic(part) for part in norm_obs.split(chunk)])
 
     def model_state(self) -> Dict[str, Tensor]:
@@ -65,8 +65,8 @@ class Agent(nn.Module):
         return {key: value.detach().cpu().clone() for key, value in self.state_dict().items()}
 
 
-def make_networks(obs_dim: int, action_dim: int, config: ModelConfig) -> ActorCritic:
-    """New networks as the config has them."""
+def make_networks(obs_dim: int, action_dim: int, config: ModelConfig, critic_dim: int = 0) -> ActorCritic:
+    """New networks as the config has them; the critic sees `critic_dim` numbers beside the observation."""
     return ActorCritic(
         obs_dim,
         action_dim,
@@ -76,6 +76,7 @@ def make_networks(obs_dim: int, action_dim: int, config: ModelConfig) -> ActorCr
         std=config.action_std,
         output_scale=config.actor_init_output_scale,
         kind=LayerKind(config.activation, config.layer_norm),
+        critic_dim=critic_dim,
     )
 
 
@@ -87,7 +88,7 @@ def make_agent(
     Args:
         center_heights: the normalizer subtracts the mean of the observed terrain heights.
     """
-    model = make_networks(env.obs_dim, env.action_dim, model_config)
+    model = make_networks(env.obs_dim, env.action_dim, model_config, env.critic_dim)
     a_norm = Normalizer(env.action_dim)
     low, high = env.action_low.cpu(), env.action_high.cpu()
     a_norm.set_mean_std(0.5 * (high + low), 0.5 * (high - low))

@@ -142,17 +142,36 @@ def write_model_file(path: PathLike, agent: Agent) -> None:
 
 
 def load_into(agent: Agent, model: ModelFile) -> None:
-    """Copies a model into an agent of the same architecture, normalizers included.
+    """Copies a model into an agent of the same architecture, normalizers included. A critic that sees more than the
+    file's starts with its values: the further numbers have weight 0.
 
     Raises:
         ConfigError: the architectures differ; the message names both.
     """
-    check_architecture(model.path, model.state, agent.state_dict())
-    agent.load_state_dict(model.state)
+    own = agent.state_dict()
+    state = with_wider_critic(model.state, own)
+    check_architecture(model.path, state, own)
+    agent.load_state_dict(state)
     if model.moments is None:
         agent.obs_norm.moments_from_stats()
     else:
         agent.obs_norm.load_moments(model.moments)
+
+
+def with_wider_critic(state: Dict[str, Tensor], own: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    """A model's arrays, where its critic sees the observation alone and that of `own` further numbers with weights of 0
+    for these; else as they are."""
+    key = f"{CRITIC}.0.weight"
+    obs_dim, weights = state[f"{ACTOR}.0.weight"].shape[1], state[key]
+    more = own[key].shape[1] - obs_dim
+    if weights.shape[1] != obs_dim or more <= 0:
+        return state
+    return {**state, key: torch.cat((weights, weights.new_zeros(len(weights), more)), dim=1)}
+
+
+def critic_dim_of(state: Dict[str, Tensor]) -> int:
+    """How many numbers a model's critic sees beside the observation."""
+    return max(0, state[f"{CRITIC}.0.weight"].shape[1] - state[f"{ACTOR}.0.weight"].shape[1])
 
 
 def check_architecture(path: str, state: Dict[str, Tensor], own: Dict[str, Tensor]) -> None:
@@ -164,8 +183,8 @@ def check_architecture(path: str, state: Dict[str, Tensor], own: Dict[str, Tenso
     if own.keys() != state.keys() or any(own[key].shape != value.shape for key, value in state.items()):
         raise ConfigError(
             f"{path}: holds another architecture ({describe(state)}) than the configs ask for "
-            f"({describe(own)}); set model.actor_net, critic_net, activation, layer_norm and actor_std_type "
-            "alike, or use another file"
+            f"({describe(own)}); set model.actor_net, critic_net, activation, layer_norm, actor_std_type and "
+            "env.critic_obs alike, or use another file"
         )
 
 
@@ -198,7 +217,8 @@ def build_agent(model: ModelFile, norm_obs_clip: float = 10.0, device: str = "cp
     action_dim = state["_model._action_dist._mean_net.weight"].shape[0]
     variable = "_model._action_dist._logstd_net.weight" in state
     std_type = "VARIABLE" if variable else "FIXED"
-    nets = ActorCritic(obs_dim, action_dim, actor, critic, std_type, kind=kind_in(state, ACTOR))
+    kind, critic_dim = kind_in(state, ACTOR), critic_dim_of(state)
+    nets = ActorCritic(obs_dim, action_dim, actor, critic, std_type, kind=kind, critic_dim=critic_dim)
     agent = Agent(nets, Normalizer(obs_dim, norm_obs_clip), Normalizer(action_dim))
     try:
         load_into(agent, model)
@@ -215,7 +235,7 @@ def describe(state: Dict[str, Tensor]) -> str:
     return "obs {}, actor {}, critic {}, actions {}, {}".format(
         state["_model._actor_layers.0.weight"].shape[1],
         "-".join(map(str, _tower_sizes(state, ACTOR))) + _kind_words(state, ACTOR),
-        "-".join(map(str, _tower_sizes(state, CRITIC))) + _kind_words(state, CRITIC),
+        "-".join(map(str, _tower_sizes(state, CRITIC))) + _kind_words(state, CRITIC) + _more_words(state),
         state["_model._action_dist._mean_net.weight"].shape[0],
         logstd,
     )
@@ -225,6 +245,12 @@ def _kind_words(state: Dict[str, Tensor], tower: str) -> str:
     """E.g. " layer norm silu"; nothing for PARC's ReLU."""
     kind = kind_in(state, tower)
     return " layer norm" * kind.layer_norm + ("" if kind.activation == RELU else f" {kind.activation}")
+
+
+def _more_words(state: Dict[str, Tensor]) -> str:
+    """E.g. " that sees 40 numbers more"; nothing for PARC's critic."""
+    more = critic_dim_of(state)
+    return f" that sees {more} numbers more" if more > 0 else ""
 
 
 def _tower_sizes(state: Dict[str, Tensor], prefix: str) -> List[int]:

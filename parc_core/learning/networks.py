@@ -97,7 +97,7 @@ class GaussianHead(nn.Module):
 
 
 class ActorCritic(nn.Module):
-    """Two MLPs over the same normalized observation.
+    """Two MLPs over the same normalized observation, beside which the critic may see further numbers.
 
     Attributes:
         dtype: type of the hidden layers' products and activations. Parameters, output layers and all that comes after
@@ -114,12 +114,17 @@ class ActorCritic(nn.Module):
         std: float = 0.05,
         output_scale: float = 0.01,
         kind: LayerKind = PARCS_LAYERS,
+        critic_dim: int = 0,
     ) -> None:
+        """Args:
+        critic_dim: P, how many numbers the critic sees beside the observation.
+        """
         super().__init__()
         self.dtype = torch.float32
+        self._obs_dim = obs_dim
         self._actor_layers = make_tower(obs_dim, actor_hidden, kind)
         self._action_dist = GaussianHead(actor_hidden[-1], action_dim, std_type, std, output_scale)
-        self._critic_layers = make_tower(obs_dim, critic_hidden, kind)
+        self._critic_layers = make_tower(obs_dim + critic_dim, critic_hidden, kind)
         self._critic_out = make_linear(critic_hidden[-1], 1)
 
     @property
@@ -148,11 +153,13 @@ class ActorCritic(nn.Module):
         return [layer.weight for tower in towers for layer in linear_layers(tower)[1:]]
 
     def actor(self, norm_obs: Tensor) -> DiagGaussian:
-        """(B, O) normalized → distribution over normalized actions (B, D)."""
+        """(B, O or O + P) normalized → distribution over normalized actions (B, D). It sees the first O alone."""
+        if norm_obs.shape[-1] != self._obs_dim:
+            norm_obs = norm_obs[..., : self._obs_dim]
         dist: DiagGaussian = self._action_dist(tower_forward(self._actor_layers, norm_obs, self.dtype))
         return dist
 
     def critic(self, norm_obs: Tensor) -> Tensor:
-        """(B, O) normalized → values (B,)."""
+        """(B, O + P) normalized → values (B,)."""
         values: Tensor = self._critic_out(tower_forward(self._critic_layers, norm_obs, self.dtype))
         return values.squeeze(-1)

@@ -171,7 +171,7 @@ class PipelinedPPO(PPO):
         if t < self.rollout.steps - 1:
             super()._keep_end_values(next_obs, t)
         else:
-            self._acting.normalize_obs(next_obs, out=self._end_obs)
+            self._see(next_obs, out=self._end_obs)
 
     @torch.no_grad()
     def _hand_over(self) -> None:

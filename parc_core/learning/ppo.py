@@ -107,7 +107,7 @@ class PPO:
         return Rollout(
             self._config.steps_per_iter,
             env.num_envs,
-            env.obs_dim,
+            env.obs_dim + env.critic_dim,
             env.action_dim,
             env.device,
             obs_dtype=model.dtype,
@@ -173,7 +173,7 @@ class PPO:
     def _act(self, obs: Tensor, t: int) -> None:
         """Step t's normalized observation, distribution and action: mean + std · noise."""
         rollout = self.rollout
-        dist = self._acting.model.actor(self._acting.normalize_obs(obs, out=rollout.norm_obs[t]))
+        dist = self._acting.model.actor(self._see(obs, out=rollout.norm_obs[t]))
         rollout.norm_means[t] = dist.mean
         if rollout.std_per_sample:
             rollout.logstd[t] = dist.logstd
@@ -188,15 +188,22 @@ class PPO:
         if not (last or self._env.can_time_out):
             return
         if last or next_obs.is_cuda:  # picking the few would synchronize with the GPU
-            rollout.end_values[t] = self._values_as_stored(next_obs)
+            rollout.end_values[t] = self._values_as_stored(next_obs, self._env.critic_obs)
             return
         ids = (rollout.dones[t] == DoneFlag.TIME).nonzero().squeeze(-1)
         if ids.numel():
-            rollout.end_values[t, ids] = self._values_as_stored(next_obs[ids])
+            rollout.end_values[t, ids] = self._values_as_stored(next_obs[ids], self._env.critic_obs[ids])
 
-    def _values_as_stored(self, obs: Tensor) -> Tensor:
-        """(B,) values of (B, O) raw observations, normalized and rounded as the rollout's are."""
-        return self._acting.values(self._acting.normalize_obs(obs).to(self.rollout.norm_obs.dtype))
+    def _see(self, obs: Tensor, out: Tensor) -> Tensor:
+        """Writes what the networks see of the states of `obs` (N, O) to out (N, O + P). Returns the policy's part."""
+        width = self._env.obs_dim
+        out[:, width:] = self._env.critic_obs
+        return self._acting.normalize_obs(obs, out=out[:, :width])
+
+    def _values_as_stored(self, obs: Tensor, critic_obs: Tensor) -> Tensor:
+        """(B,) values of (B, O) raw observations and (B, P), normalized and rounded as the rollout's are."""
+        seen = torch.cat((self._acting.normalize_obs(obs), critic_obs), dim=1)
+        return self._acting.values(seen.to(self.rollout.norm_obs.dtype))
 
     # -- update -----------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ class Batch(NamedTuple):
     """B samples to learn from, with O observations and D actions."""
 
     norm_obs: Tensor
-    """(B, O) in the type that the networks take."""
+    """(B, O + P) in the type that the networks take; the last P are the critic's alone."""
     norm_actions: Tensor
     """(B, D) in ±1 of the bounds."""
     norm_means: Tensor
@@ -34,8 +34,9 @@ class Batch(NamedTuple):
 class Rollout:
     """T × N samples of one iteration.
 
-    `norm_obs[t]` is what the policy saw at step t. The next observation is `norm_obs[t + 1]` except where
-    an episode ended; there (and after the last step) only its value is needed and kept in `end_values`.
+    `norm_obs[t]` is what the policy saw at step t, and behind it what the critic alone sees. The next observation is
+    `norm_obs[t + 1]` except where an episode ended; there (and after the last step) only its value is needed and kept
+    in `end_values`.
     `advantages` and `targets` are filled in by the update.
     """
 
@@ -50,6 +51,7 @@ class Rollout:
         std_per_sample: bool = False,
     ) -> None:
         """Args:
+        obs_dim: O + P.
         obs_dtype: of the stored observations; bfloat16 where the networks take no more.
         std_per_sample: the policy's standard deviation depends on the observation.
         """

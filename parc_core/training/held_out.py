@@ -67,6 +67,6 @@ def make_held_out_clips(
     dm = dataclasses.replace(
         env_file.env.dm, motion_file=args.held_out_dataset, ignore_fail_rates=True, fail_rates_path=None
     )
-    config = dataclasses.replace(env_file, env=dataclasses.replace(env_file.env, dm=dm))
+    config = dataclasses.replace(env_file, env=dataclasses.replace(env_file.env, dm=dm, critic_obs=[]))
     num_envs = math.ceil(min(clips, most) / num_processes)
     return HeldOutClips(make_env(config, num_envs, args.device, args.engine, args.seed, num_threads))

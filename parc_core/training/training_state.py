@@ -17,6 +17,7 @@ from parc_core.learning.model_file import (
     check_architecture,
     load_into,
     read_model_file,
+    with_wider_critic,
     write_model_file,
 )
 from parc_core.learning.pipeline import make_learner
@@ -102,8 +103,9 @@ class TrainingState:
             return str(found.path)
         if self.options.in_model_file is not None:
             model = read_model_file(self.options.in_model_file)
-            check_architecture(model.path, model.state, self.ppo.agent.state_dict())
-            check_actions(model.path, model.state, self.ppo.agent.state_dict())
+            own = self.ppo.agent.state_dict()
+            check_architecture(model.path, with_wider_critic(model.state, own), own)
+            check_actions(model.path, model.state, own)
             load_into(self.ppo.agent, model)
         for value in self.ppo.agent.state_dict().values():
             self._world.broadcast_(value)

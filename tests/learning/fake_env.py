@@ -24,6 +24,7 @@ class FakeEnv:
         self.obs_height_mask = torch.zeros(self.obs_dim, dtype=torch.bool)
         self.reward_low, self.reward_high, self.control_dt = -1.0, 1.0, 1 / 30
         self.fail_rates = torch.ones(5)
+        self.critic_dim, self.critic_obs = 0, torch.zeros(num_envs, 0)
         self.poison_from: Optional[int] = None
         self.poison_count = 0
         self.steps_taken = 0

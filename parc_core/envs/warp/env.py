@@ -28,6 +28,7 @@ from parc_core.envs.terminations import DoneFlag, FailReason
 from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.envs.warp.arrays import EpisodeTensors, empty_poses
+from parc_core.envs.warp.critic_obs import CriticObsStep
 from parc_core.envs.warp.episodes import EpisodeStatsKernel
 from parc_core.envs.warp.observation import ObservationStep, layout_arrays
 from parc_core.envs.warp.reference import ReferenceStep
@@ -66,7 +67,7 @@ class FusedTrackingEnv(TrackingEnv):
         self._everyone = view(everyone)
         self._launch_step = engine.capture(self._step_launches)
         self._launch_reset = engine.capture(self._reset_launches)
-        self._launch_observe = engine.capture(lambda: self._observation.launch(self._everyone))
+        self._launch_observe = engine.capture(lambda: self._observe_launches(self._everyone))
         self._clear()
 
     def _build_steps(self) -> None:
@@ -102,20 +103,25 @@ class FusedTrackingEnv(TrackingEnv):
             ref=ref,
         )
         self._scoring = ScoringStep(arrays, device)
+        self._critic = CriticObsStep(self.critic_terms, arrays, self.sampler.fail_rates, self.critic_obs)
         self._stats_kernel = EpisodeStatsKernel(episodes, self.sampler.counts)
         self._start = ResetStep(self.engine.reset_state, motions, tree, terrain, episodes)
 
     def _step_launches(self) -> None:
         self._lookup.launch()
         self.engine.launch_step()
-        self._observation.launch(self._everyone)
+        self._observe_launches(self._everyone)
         self._scoring.launch()
         self._stats_kernel.launch()
 
     def _reset_launches(self) -> None:
         self._start.launch()
         self.engine.launch_reset()
-        self._observation.launch(self._start.mask_array)
+        self._observe_launches(self._start.mask_array)
+
+    def _observe_launches(self, mask: Any) -> None:
+        self._observation.launch(mask)
+        self._critic.launch(mask)
 
     def _clear(self) -> None:
         """Undoes what trial launches of the recording left."""

@@ -40,6 +40,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "no key bodies": {"key_bodies": [], "tar_obs_steps": [2]},
     "a key body twice": {"key_bodies": ["head", "right_foot", "head"]},
     "flat heights": {"min_obs_h": -0.5, "max_obs_h": 0.1, "contact_detection_eps": 50.0},
+    "critic sees all": {"critic_obs": ["time_left", "errors", "fail_rate", "forces"], "contact_bodies": FEET},
+    "critic sees some": {"critic_obs": ["forces", "errors"], "pose_termination_dist": [0.0, *[0.5] * 13]},
     "strict": {"pose_exponent": 3.0, "root_pos_exponent": 8.0, "key_pos_exponent": 0.5},
     "other weights": {"contact_weights": [0.1 * i for i in range(15)], "key_bodies": ["head", "right_foot"]},
 }
@@ -72,6 +74,7 @@ def same_step(env: TrackingEnv, fused: FusedTrackingEnv, action: torch.Tensor) -
     obs, reward, done, info = env.step(action)
     got, got_reward, got_done, got_info = fused.step(action)
     same_observations(got, obs, len(env.task.ray_points))
+    assert_close(fused.critic_obs, env.critic_obs, atol=1e-4, rtol=1e-4)
     assert_close(got_reward, reward, atol=2e-5, rtol=2e-5)
     assert torch.equal(got_done, done)
     assert torch.equal(fused.fail_reason, env.fail_reason)
@@ -87,6 +90,7 @@ def test_steps_agree(many: Path, name: str) -> None:
     env, fused = pair_of(many, N, seed=3, **SETTINGS[name])
     g = torch.Generator().manual_seed(1)
     same_observations(fused.reset(), env.reset(), len(env.task.ray_points))
+    assert_close(fused.critic_obs, env.critic_obs, atol=1e-4, rtol=1e-4)
     reasons = set()
     for step in range(12):
         if step % 4 == 1:
@@ -258,3 +262,33 @@ def limits(scale: float) -> dict[str, Any]:
         "root_pos_termination_dist": scale * config.root_pos_termination_dist,
         "root_rot_termination_angle": scale * config.root_rot_termination_angle,
     }
+
+
+def test_what_the_critic_sees_is_of_the_started_anew(many: Path) -> None:
+    """After a step, before the ended ones start anew, and after that; with the limits of the iteration."""
+    env, fused = pair_of(
+        many,
+        N,
+        seed=3,
+        critic_obs=["time_left", "errors", "fail_rate", "forces"],
+        termination_scale_start=0.5,
+        termination_anneal_samples=1e6,
+    )
+    fused.reset()
+    env.reset()
+    g, ended = torch.Generator().manual_seed(1), 0
+    for each in (env, fused):
+        each.sampler.fail_rates.copy_(torch.linspace(0.0, 1.0, 5))
+        each.begin_iteration(0)
+    for _ in range(20):
+        fused.load_state_dict(env.state_dict())
+        done = same_step(env, fused, torch.randn(N, env.action_dim, generator=g))
+        now = fused.critic_obs.clone()
+        fused.reset_done()  # which draws others than the torch environment does
+        env.load_state_dict(fused.state_dict())
+        env.observe()
+        assert_close(fused.critic_obs, env.critic_obs, atol=1e-4, rtol=1e-4)
+        changed = (fused.critic_obs != now).any(1)
+        assert torch.equal(changed, done != DoneFlag.NULL)
+        ended += int(changed.sum())
+    assert ended > N
