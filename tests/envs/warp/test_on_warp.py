@@ -6,6 +6,7 @@ The first test of a fresh machine compiles the kernels (20 s on the CPU, minutes
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from parc_core.envs.factory import make_env
 from parc_core.envs.terminations import DoneFlag
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.envs.warp.env import FusedTrackingEnv
+from parc_core.system.world import ONE_PROCESS
 from parc_core.training.clip_evaluation import evaluate_clips_in_training
 from tests.envs.scenes import env_file
 
@@ -28,8 +30,9 @@ DEVICES = ["cpu", "cuda:0"] if torch.cuda.is_available() else ["cpu"]
 N = 6
 
 
-def fused(listing: Path, device: str, seed: int = 0) -> FusedTrackingEnv:
-    config = env_file(listing, action_mode="residual", contact_bodies=["right_foot", "left_foot"])
+def fused(listing: Path, device: str, seed: int = 0, **settings: Any) -> FusedTrackingEnv:
+    feet = ["right_foot", "left_foot"]
+    config = env_file(listing, action_mode="residual", contact_bodies=feet, **settings)
     env = make_env(config, N, device, engine="mujoco_warp", seed=seed)
     assert isinstance(env, FusedTrackingEnv)
     return env
@@ -92,6 +95,39 @@ def test_every_step_is_what_the_torch_environment_says(mixed: Path, device: str)
         assert stats[name] == 0.0
     means = torch.cat(terms).mean(0).tolist()
     assert [stats[name] for name in TERM_COLUMNS] == pytest.approx(means, abs=2e-5)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_recorded_steps_follow_limits_that_change(mixed: Path, device: str) -> None:
+    """And the critic sees them. The graph is recorded once, before there is any iteration."""
+    env = fused(
+        mixed,
+        device,
+        critic_obs=["time_left", "errors", "fail_rate", "forces"],
+        termination_scale_start=5.0,
+        termination_scale_end=0.05,
+        termination_anneal_samples=12,
+    )
+    judge = TrackingEnv(env.config, env.engine, env.kinematics, env.library, env.terrain, 0, env.layout)
+    failures = []
+    for samples in (0, 6, 12, None):
+        rates = torch.linspace(0.2, 0.7, 2, device=env.device)
+        for each in (env, judge):
+            each.sampler.fail_rates.copy_(rates)
+            if samples is not None:
+                each.begin_iteration(samples)
+        env.reset_to(torch.ones(N, dtype=torch.long), torch.linspace(0.1, 1.0, N))
+        judged(env, judge)
+        assert_close(env.critic_obs, judge.critic_obs, atol=2e-5, rtol=2e-5)
+        for action in actions(env, 3, seed=1, scale=0.2):
+            done = env.step(action)[2]
+            want = judged(env, judge)
+            assert torch.equal(env.fail_reason, want[3])
+            assert_close(env.critic_obs, judge.critic_obs, atol=2e-5, rtol=2e-5)
+        failures.append(int((done == DoneFlag.FAIL).sum()))
+        for each in (env, judge):
+            each.end_iteration(ONE_PROCESS)
+    assert failures == [0, 0, N, 0]
 
 
 @pytest.mark.parametrize("device", DEVICES)
