@@ -290,7 +290,7 @@ def same_collection(on: Training, device: torch.device) -> Dict[str, Any]:
     rollout, differences = learner.rollout, []
     with torch.no_grad(), matmul_precision(learner._precision):
         for t in range(rollout.steps):
-            means = acted.actor(rollout.norm_obs[t]).mean
+            means = acted.actor(rollout.norm_obs[t, :, : on.env.obs_dim]).mean
             differences.append(float((means - rollout.norm_means[t]).norm() / means.norm()))
     weights = zip(learner._acting.model.parameters(), learner.agent.model.parameters())
     arrived = all(torch.equal(a, b) for a, b in weights)

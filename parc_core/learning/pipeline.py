@@ -66,8 +66,10 @@ class PipelinedPPO(PPO):
         self._acting = self.agent.with_model(acting)
         self._lesson = self.rollout  # whose memory the recorded minibatches know
         self.rollout = self._make_rollout()
-        end_obs = self.rollout.norm_obs[-1]
-        self._end_obs, self._end_obs_of_lesson = torch.zeros_like(end_obs), torch.zeros_like(end_obs)
+        self._end_obs, self._end_obs_of_lesson = (
+            torch.zeros_like(self.rollout.norm_obs[-1]) for _ in range(2)
+        )
+        self._collector = self._make_collector(self._acting, self._end_obs)
         self._finite_moments = torch.ones((), dtype=torch.bool, device=env.device)
         self._begun = self._begun_of_lesson = _Begun(0, {})
         self._clock = StageTimer(env.device)  # of an iteration; `_timer` is that of its collection
@@ -166,12 +168,6 @@ class PipelinedPPO(PPO):
         if std is not None:
             self._acting.model.head.set_std(std)
         self._begun = _Begun(samples, self._env.begin_iteration(samples))
-
-    def _keep_end_values(self, next_obs: Tensor, t: int) -> None:
-        if t < self.rollout.steps - 1:
-            super()._keep_end_values(next_obs, t)
-        else:
-            self._see(next_obs, out=self._end_obs)
 
     @torch.no_grad()
     def _hand_over(self) -> None:

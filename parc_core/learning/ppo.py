@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from parc_core.config.agent_config import AgentConfig
-from parc_core.envs.terminations import DoneFlag
 from parc_core.envs.vec_env import VecEnv
 from parc_core.learning.agent import Agent, make_agent
+from parc_core.learning.collector import Collector
 from parc_core.learning.cuda_graph import GraphedStep
-from parc_core.learning.distribution import DiagGaussian
 from parc_core.learning.gradients import Averages
 from parc_core.learning.losses import Info, loss_names, ppo_losses
 from parc_core.learning.model_file import check_architecture, check_moments
@@ -31,7 +30,7 @@ from parc_core.learning.policy_average import PolicyAverage
 from parc_core.learning.precision import hidden_dtype, matmul_precision, resolve_precision
 from parc_core.learning.returns import training_targets, value_bounds
 from parc_core.learning.rollout import Rollout
-from parc_core.learning.schedules import action_std, explore_probability, learning_rate
+from parc_core.learning.schedules import action_std, learning_rate
 from parc_core.learning.stage_timer import StageTimer, stage_times
 from parc_core.system.world import ONE_PROCESS, World
 
@@ -48,8 +47,6 @@ class PPO:
         rate: the learning rate.
     """
 
-    _acting: Agent
-    """What collects: `agent` itself."""
     _lesson: Rollout
     """What is learned from: `rollout` itself."""
 
@@ -74,11 +71,12 @@ class PPO:
         self._heartbeat, self._world = heartbeat, world
         self._generator = torch.Generator(device=env.device).manual_seed(seed)
         self._precision = resolve_precision(config.matmul_precision, env.device)
-        self.agent = self._acting = make_agent(env, config.model, config.norm_obs_clip, config.center_heights)
+        self.agent = make_agent(env, config.model, config.norm_obs_clip, config.center_heights)
         model = self.agent.model
         model.dtype = hidden_dtype(self._precision)
         self._average: Optional[PolicyAverage] = None
         self.rollout = self._lesson = self._make_rollout()
+        self._collector = self._make_collector(self.agent)
         self._bounds = value_bounds(env.reward_low, env.reward_high, config.discount, config.value_bounds)
         if config.policy_average_samples is not None:
             batch = self.rollout.num_samples * world.size
@@ -114,6 +112,19 @@ class PPO:
             std_per_sample=model.head.depends_on_state,
         )
 
+    def _make_collector(self, agent: Agent, end_obs: Optional[Tensor] = None) -> Collector:
+        return Collector(
+            self._env,
+            self._config,
+            agent,
+            self.rollout,
+            self._generator,
+            self._precision,
+            self._heartbeat,
+            self._world,
+            end_obs,
+        )
+
     def iterate(self, obs: Tensor, samples: int, record_obs: bool) -> Tuple[Tensor, List[Numbers]]:
         """One iteration: a rollout, and an update from it.
 
@@ -130,80 +141,17 @@ class PPO:
         """Makes the update that is still due, so that `agent` has learned from all samples. Returns its numbers."""
         return []
 
-    # -- collect ----------------------------------------------------------------------------------------
-
-    @torch.no_grad()
     def collect(self, obs: Tensor, samples: int, record_obs: bool) -> Tensor:
-        """Fills the rollout from `obs` (N, O) on; no host-device synchronization on a GPU.
-
-        Args:
-            samples: of the training so far, for the schedules.
-            record_obs: let the normalizer see the observations; it changes at `agent.obs_norm.update(world)`.
-
-        Returns:
-            (N, O) the observation to continue from.
-        """
+        """A rollout from `obs` (N, O) on, see `Collector.collect`. Returns (N, O) to continue from."""
         self._timer.start()
         self._begin_rollout(samples)
-        rollout, env, agent = self.rollout, self._env, self._acting
-        with matmul_precision(self._precision):
-            rollout.explored.bernoulli_(explore_probability(self._config, samples), generator=self._generator)
-            # The noise of all steps, where the actions will be: none where the mode is taken.
-            noise = rollout.norm_actions.normal_(generator=self._generator)
-            noise.mul_(rollout.explored.unsqueeze(-1))
-            for t in range(rollout.steps):
-                if record_obs:
-                    agent.obs_norm.record(obs)
-                self._act(obs, t)
-                action = agent.unnormalize_action(rollout.norm_actions[t])
-                next_obs, rollout.rewards[t], rollout.dones[t], _ = env.step(action)
-                self._keep_end_values(next_obs, t)
-                obs = env.reset_done()  # may overwrite next_obs
-                self._heartbeat()
-            policy = DiagGaussian(rollout.norm_means, rollout.logstd)
-            rollout.log_probs.copy_(policy.log_prob(rollout.norm_actions))
-        env.end_iteration(self._world)
+        obs = self._collector.collect(obs, samples, record_obs)
         self._timer.lap()
         return obs
 
     def _begin_rollout(self, samples: int) -> None:
         """Sets what the schedules say of the samples that now come, and of the update from them."""
         self._schedule = {**self._follow_schedules(samples), **self._env.begin_iteration(samples)}
-
-    def _act(self, obs: Tensor, t: int) -> None:
-        """Step t's normalized observation, distribution and action: mean + std · noise."""
-        rollout = self.rollout
-        dist = self._acting.model.actor(self._see(obs, out=rollout.norm_obs[t]))
-        rollout.norm_means[t] = dist.mean
-        if rollout.std_per_sample:
-            rollout.logstd[t] = dist.logstd
-        elif t == 0:
-            rollout.logstd.copy_(dist.logstd)
-        rollout.norm_actions[t].mul_(dist.std).add_(dist.mean)
-
-    def _keep_end_values(self, next_obs: Tensor, t: int) -> None:
-        """Values of the next observations that norm_obs[t + 1] does not hold; FAIL and SUCC need none."""
-        rollout = self.rollout
-        last = t == rollout.steps - 1
-        if not (last or self._env.can_time_out):
-            return
-        if last or next_obs.is_cuda:  # picking the few would synchronize with the GPU
-            rollout.end_values[t] = self._values_as_stored(next_obs, self._env.critic_obs)
-            return
-        ids = (rollout.dones[t] == DoneFlag.TIME).nonzero().squeeze(-1)
-        if ids.numel():
-            rollout.end_values[t, ids] = self._values_as_stored(next_obs[ids], self._env.critic_obs[ids])
-
-    def _see(self, obs: Tensor, out: Tensor) -> Tensor:
-        """Writes what the networks see of the states of `obs` (N, O) to out (N, O + P). Returns the policy's part."""
-        width = self._env.obs_dim
-        out[:, width:] = self._env.critic_obs
-        return self._acting.normalize_obs(obs, out=out[:, :width])
-
-    def _values_as_stored(self, obs: Tensor, critic_obs: Tensor) -> Tensor:
-        """(B,) values of (B, O) raw observations and (B, P), normalized and rounded as the rollout's are."""
-        seen = torch.cat((self._acting.normalize_obs(obs), critic_obs), dim=1)
-        return self._acting.values(seen.to(self.rollout.norm_obs.dtype))
 
     # -- update -----------------------------------------------------------------------------------------
 
