@@ -14,7 +14,7 @@ from parc_core.learning.losses import Info
 from parc_core.learning.ppo import PPO, Numbers
 from parc_core.learning.schedules import action_std
 from parc_core.learning.stage_timer import StageTimer, stage_times
-from parc_core.learning.streams import TwoStreams
+from parc_core.learning.streams import COLLECTION_PRIORITY, UPDATE_PART, TwoStreams
 from parc_core.system.world import ONE_PROCESS, World
 
 
@@ -75,7 +75,7 @@ class PipelinedPPO(PPO):
         self._clock = StageTimer(env.device)  # of an iteration; `_timer` is that of its collection
         self._times_of_lesson: Tuple[StageTimer, StageTimer] = (self._timer, self._clock)
         self._behind = False
-        self.streams = TwoStreams(env.device)
+        self.streams = TwoStreams(env.device, COLLECTION_PRIORITY, UPDATE_PART)
 
     def iterate(self, obs: Tensor, samples: int, record_obs: bool) -> Tuple[Tensor, List[Numbers]]:
         """See `PPO.iterate`; the numbers are those of the update from the rollout before, if it was pending."""

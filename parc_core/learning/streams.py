@@ -12,6 +12,8 @@ from parc_core.learning.gpu_part import stream_on_part
 COLLECTION_PRIORITY = -1
 """Of the collection's kernels, before the update's, which is 0: a control step is a chain of many small ones, and each
 that waited for the update's matrix products would hold up all that come after it."""
+UPDATE_PART: Optional[int] = None
+"""Multiprocessors that the update keeps to, so that others are always free for the collection; None = it uses all."""
 
 
 class TwoStreams:
@@ -27,8 +29,7 @@ class TwoStreams:
     ) -> None:
         """Args:
         priority: of the collection; lower numbers come first, and 0 is the update's.
-        update_part: multiprocessors that the update keeps to, so that others are always free for the collection;
-            None = it uses all.
+        update_part: see `UPDATE_PART`.
 
         Raises:
             RuntimeError: this GPU or its driver cannot be shared out so.

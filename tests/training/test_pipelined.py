@@ -90,6 +90,15 @@ def test_samples_per_second_are_those_of_all_iterations_since_the_last_line(tmp_
         assert [float(row["Samples_Per_Second"]) for row in log_rows(out)] == [8.0] * 3
 
 
+def test_training_learns_the_task(tmp_path):
+    config = config_of(
+        exp_anneal_samples=None, exp_prob_beg=1.0, normalizer_samples=10**6, iters_per_output=7
+    )
+    train(tmp_path, 12_000, env=FakeEnv(64), config=config)
+    returns = [float(row["Train_Return"]) for row in log_rows(tmp_path)]
+    assert returns[-1] > returns[0] + 2.0
+
+
 def test_a_signal_leaves_nothing_pending(tmp_path):
     """It comes in iteration 5, before which nothing was caught up since the checkpoint of iteration 3."""
 
