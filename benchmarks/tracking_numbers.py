@@ -11,7 +11,7 @@ from html import escape
 from typing import Any, Dict, List, Sequence
 
 from parc_core.evaluation.result import ClipResult
-from parc_core.evaluation.statistics import student, wilson
+from parc_core.evaluation.statistics import mean_of_sizes, wilson
 from parc_core.evaluation.success import RULES
 
 PARTS = ("train", "held_out")
@@ -66,10 +66,7 @@ def _mean(seeds: List[List[float]]) -> Dict[str, Any]:
         known = [value for value in values if math.isfinite(value)]
         if known:
             clips.append(math.fsum(known) / len(known))
-    mean = math.fsum(clips) / len(clips) if clips else None
-    found = student(clips)
-    # No error or share is below 0, whatever the spread of a few clips says.
-    return {"mean": mean, "of": len(clips), "interval": found and (max(found[0], 0.0), found[1])}
+    return mean_of_sizes(clips)
 
 
 def markdown(results: Dict[str, Any]) -> str:
