@@ -1,8 +1,8 @@
 """`python -m benchmarks [physics] [environment]`: prints a table each and writes it as JSON.
 
 Those with options of their own: `python -m benchmarks train_throughput --help`, the same with compare_trees,
-learning_curves, sweep, update_step, data_scale, faults, engine_agreement, preprocessing, fuzz, iterations, recording,
-scaling and tracking.
+learning_curves, sweep, update_step, overlap, data_scale, faults, engine_agreement, preprocessing, fuzz, iterations,
+recording, scaling and tracking.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ PROGRAMS = (
     "merge_s3",
     "pipeline_overhead",
     "mirroring",
+    "overlap",
     "faults",
     "engine_agreement",
     "preprocessing",

@@ -262,9 +262,10 @@ def same_update(on: Training, device: torch.device) -> Dict[str, float]:
     on.iterate()
     _wait(device)
     start, undo = flat_weights(learner.agent), Snapshot(learner._optimizer, learner._sums)
-    random_numbers, ends = learner._generator.get_state(), []
+    random_numbers, lesson, ends = learner._generator.get_state(), copy.deepcopy(learner._lesson), []
     for make in (learner.catch_up, learner.catch_up, on.iterate):
         undo.restore()
+        learner._lesson.copy_(lesson)
         learner._generator.set_state(random_numbers)
         learner._behind = True
         make()

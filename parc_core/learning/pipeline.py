@@ -37,6 +37,10 @@ def make_learner(
     return kind(env, config, seed, max_samples, heartbeat, use_graph, world)
 
 
+MAX_WEIGHT = 2.0
+"""Limit of a sample's weight."""
+
+
 class _Begun(NamedTuple):
     """With what a rollout began."""
 
@@ -48,9 +52,13 @@ class PipelinedPPO(PPO):
     """PPO whose update runs beside the collection of the next rollout.
 
     In iteration k the policy of k − 2 updates collects rollout k, and beside it update k − 1 learns from rollout k − 1.
-    Then both are joined: the update gets the rollout, the collection the newest weights. Probability ratios are those
-    between the policy that learns and the one that acted, for the rollout holds the latter's. `catch_up` makes the
-    pending update at once; the next rollout is then one of the newest policy.
+    Then both are joined: the update gets the rollout, the collection the newest weights. `catch_up` makes the pending
+    update at once; the next rollout is then one of the newest policy.
+
+    A late rollout is not of the policy that an update begins with. Were ratios clipped about the policy that acted, the
+    update before would have used up much of the range, and learning were slower. So the clipping is about the policy
+    that the update begins with, and what another policy acted counts by advantages that are weighed by the probability
+    ratio of both (the decoupled objective of Hilton, Cobbe and Schulman 2022), at most `MAX_WEIGHT`.
 
     Each rollout has the learning rate and the standard deviation of its own number of samples, in both stages. Return
     targets begin with the values of the critic that learns; only where an episode times out within a rollout the value
@@ -74,7 +82,7 @@ class PipelinedPPO(PPO):
         self._begun = self._begun_of_lesson = _Begun(0, {})
         self._clock = StageTimer(env.device)  # of an iteration; `_timer` is that of its collection
         self._times_of_lesson: Tuple[StageTimer, StageTimer] = (self._timer, self._clock)
-        self._behind = False
+        self._behind = self._late_lesson = False
         self.streams = TwoStreams(env.device, COLLECTION_PRIORITY, UPDATE_PART)
 
     def iterate(self, obs: Tensor, samples: int, record_obs: bool) -> Tuple[Tensor, List[Numbers]]:
@@ -91,7 +99,7 @@ class PipelinedPPO(PPO):
             ended.append(self._end_update(update))
         with self.streams.collection():
             self.streams.join()
-            self._hand_over()
+            self._hand_over(late=update is not None)
         return obs, ended
 
     def catch_up(self) -> List[Numbers]:
@@ -155,7 +163,24 @@ class PipelinedPPO(PPO):
     def _targets(self) -> Info:
         """See `PPO._targets`; the last step's bootstrap, too, is by the critic of now."""
         self._lesson.end_values[-1] = self.agent.values(self._end_obs_of_lesson)
-        return super()._targets()
+        info = super()._targets()
+        if self._late_lesson:
+            self._weigh()
+        return info
+
+    @torch.no_grad()
+    def _weigh(self) -> None:
+        """The policy of now becomes the one that ratios and divergences are to, and advantages are weighed for that."""
+        lesson, actor = self._lesson, self.agent.model.actor
+        for t in range(lesson.steps):
+            policy = actor(lesson.norm_obs[t])
+            log_probs = policy.log_prob(lesson.norm_actions[t])
+            lesson.advantages[t] *= (log_probs - lesson.log_probs[t]).exp_().clamp_max_(MAX_WEIGHT)
+            lesson.log_probs[t], lesson.norm_means[t] = log_probs, policy.mean
+            if lesson.std_per_sample:
+                lesson.logstd[t] = policy.logstd
+            else:
+                lesson.logstd.copy_(policy.logstd)
 
     def _moments_finite(self) -> Tensor:
         """As they were at the end of the rollout: the collection goes on changing them."""
@@ -170,8 +195,13 @@ class PipelinedPPO(PPO):
         self._begun = _Begun(samples, self._env.begin_iteration(samples))
 
     @torch.no_grad()
-    def _hand_over(self) -> None:
-        """The rollout goes to the update and the weights of now to the collection; neither stage runs meanwhile."""
+    def _hand_over(self, late: bool) -> None:
+        """The rollout goes to the update and the weights of now to the collection; neither stage runs meanwhile.
+
+        Args:
+            late: an update was made since the policy that collected.
+        """
+        self._late_lesson = late
         self._lesson.copy_(self.rollout)
         self._end_obs_of_lesson.copy_(self._end_obs)
         self._finite_moments.copy_(self.agent.obs_norm.moments_finite())

@@ -65,9 +65,24 @@ def delayed(config, env):
     """The same training by a plain learner that is given the older weights back whenever it collects."""
     ppo = learner_of(PPO, config, env)
     obs, learned, pending, infos = env.reset(), weights_of(ppo), None, []
+    plain_targets = ppo._targets
+
+    @torch.no_grad()
+    def decoupled_targets(late):
+        """Weights of what another policy did, at most 2; the clipping is about the policy of now."""
+        info, rollout = plain_targets(), ppo.rollout
+        for t in range(rollout.steps) if late else ():
+            policy = ppo.agent.model.actor(rollout.norm_obs[t])
+            log_probs = policy.log_prob(rollout.norm_actions[t])
+            weights = torch.exp(log_probs - rollout.log_probs[t])
+            rollout.advantages[t] = rollout.advantages[t] * torch.minimum(weights, torch.tensor(2.0))
+            rollout.log_probs[t], rollout.norm_means[t] = log_probs, policy.mean
+            (rollout.logstd[t] if rollout.std_per_sample else rollout.logstd).copy_(policy.logstd)
+        return info
 
     def learn():
-        rollout, end_obs, samples = pending
+        rollout, end_obs, samples, late = pending
+        ppo._targets = lambda: decoupled_targets(late)
         ppo.agent.model.load_state_dict(learned)
         ppo.rollout.copy_(rollout)
         ppo.rollout.end_values[-1] = ppo.agent.values(end_obs)
@@ -76,13 +91,13 @@ def delayed(config, env):
         return weights_of(ppo)
 
     for iteration in range(1, ITERATIONS + 1):
-        before = learned
-        if pending is not None:
+        before, late = learned, pending is not None
+        if late:
             learned = learn()
         samples = (iteration - 1) * SAMPLES
         ppo.agent.model.load_state_dict(before)
         obs = ppo.collect(obs, samples, record_obs=True)
-        pending = copy.deepcopy(ppo.rollout), ppo.agent.normalize_obs(env.next_obs), samples
+        pending = copy.deepcopy(ppo.rollout), ppo.agent.normalize_obs(env.next_obs), samples, late
         ppo.agent.obs_norm.update()
         if iteration in CAUGHT_UP:
             learned, pending = learn(), None
