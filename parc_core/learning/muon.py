@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -43,37 +43,49 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Optional[Callable[[], float]] = None) -> None:  # type: ignore[override]
         """One step on the parameters' gradients; `closure` is not used."""
         group = self.param_groups[0]
-        rate, momentum = group["lr"], group["momentum"]
-        for matrix in group["params"]:
-            if matrix.grad is None:
-                continue
-            state = self.state[matrix]
-            if "momentum_buffer" not in state:
-                state["momentum_buffer"] = torch.zeros_like(matrix)
-            average = state["momentum_buffer"].lerp_(matrix.grad, 1.0 - momentum)
-            direction = orthogonalized(matrix.grad.lerp(average, momentum))  # Nesterov's
-            if group["weight_decay"] != 0:
-                matrix.mul_(1.0 - rate * group["weight_decay"])
-            matrix.sub_(direction * (rate * ADAM_RMS * math.sqrt(max(matrix.shape))))
+        rate = group["lr"]
+        for matrices in _of_one_shape(group["params"]):
+            directions = torch.stack([self._direction(matrix, group["momentum"]) for matrix in matrices])
+            for matrix, direction in zip(matrices, orthogonalized(directions)):
+                if group["weight_decay"] != 0:
+                    matrix.mul_(1.0 - rate * group["weight_decay"])
+                matrix.sub_(direction * (rate * ADAM_RMS * math.sqrt(max(matrix.shape))))
         # Loading a state makes new groups and a new state: Adam works on this optimizer's own.
         self._adam.param_groups, self._adam.state = self.param_groups[1:], self.state
         self._adam.step()
 
+    def _direction(self, matrix: Tensor, momentum: float) -> Tensor:
+        """(R, C), of Nesterov's momentum, which takes in the gradient."""
+        state = self.state[matrix]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(matrix)
+        average: Tensor = state["momentum_buffer"].lerp_(matrix.grad, 1.0 - momentum)
+        return matrix.grad.lerp(average, momentum)
 
-def orthogonalized(matrix: Tensor) -> Tensor:
-    """(R, C) → (R, C) of the same singular vectors, with singular values of about 1; 0 stays 0.
+
+def _of_one_shape(matrices: List[Tensor]) -> List[List[Tensor]]:
+    """Those with gradients, together where their shapes are the same: few large products instead of many small ones."""
+    groups: Dict[Tuple[int, ...], List[Tensor]] = {}
+    for matrix in matrices:
+        if matrix.grad is not None:
+            groups.setdefault(tuple(matrix.shape), []).append(matrix)
+    return list(groups.values())
+
+
+def orthogonalized(matrices: Tensor) -> Tensor:
+    """(K, R, C) → (K, R, C) of the same singular vectors, with singular values of about 1; 0 stays 0.
 
     Newton–Schulz iterations, in bfloat16 on GPUs that have it.
     """
     a, b, c = NEWTON_SCHULZ
-    wide = matrix.t() if matrix.shape[0] > matrix.shape[1] else matrix
-    x: Tensor = (wide / wide.norm().clamp_min(1e-20)).to(_dtype_on(matrix))
+    wide = matrices.transpose(1, 2) if matrices.shape[1] > matrices.shape[2] else matrices
+    x: Tensor = (wide / wide.norm(dim=(1, 2), keepdim=True).clamp_min(1e-20)).to(_dtype_on(matrices))
     for _ in range(NEWTON_SCHULZ_STEPS):
-        gram = x @ x.t()
-        x = a * x + (b * gram + c * (gram @ gram)) @ x
-    lifted = x.t() if wide is not matrix else x
-    return lifted.to(matrix.dtype)
+        gram = x @ x.transpose(1, 2)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    lifted = x.transpose(1, 2) if wide is not matrices else x
+    return lifted.to(matrices.dtype)
 
 
-def _dtype_on(matrix: Tensor) -> torch.dtype:
-    return torch.bfloat16 if matrix.is_cuda and torch.cuda.is_bf16_supported() else matrix.dtype
+def _dtype_on(matrices: Tensor) -> torch.dtype:
+    return torch.bfloat16 if matrices.is_cuda and torch.cuda.is_bf16_supported() else matrices.dtype
