@@ -56,11 +56,12 @@ class Muon(torch.optim.Optimizer):
 
     def _direction(self, matrix: Tensor, momentum: float) -> Tensor:
         """(R, C), of Nesterov's momentum, which takes in the gradient."""
-        state = self.state[matrix]
+        grad, state = matrix.grad, self.state[matrix]
+        assert grad is not None  # of those alone, see _of_one_shape
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(matrix)
-        average: Tensor = state["momentum_buffer"].lerp_(matrix.grad, 1.0 - momentum)
-        return matrix.grad.lerp(average, momentum)
+        average: Tensor = state["momentum_buffer"].lerp_(grad, 1.0 - momentum)
+        return grad.lerp(average, momentum)
 
 
 def _of_one_shape(matrices: List[Tensor]) -> List[List[Tensor]]:

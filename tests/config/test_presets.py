@@ -48,6 +48,21 @@ def test_the_preset_for_two_gpus_is_that_of_one_but_for_its_batch(monkeypatch, t
     assert same == agent
 
 
+def test_the_preset_for_many_clips_is_that_of_one_gpu_but_for_what_did_better(monkeypatch, tmp_path):
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    one = load_tracker_config("data/configs/gpu/tracker.yaml")
+    many = load_tracker_config("data/configs/gpu/tracker_many.yaml")
+    assert (many.num_envs, many.engine, many.device) == (one.num_envs, one.engine, one.device)
+    env, other = load_env_config(one.env_config).env, load_env_config(many.env_config).env
+    assert other.dm.sampling_bin_seconds == 1.0 and len(other.critic_obs) == 4
+    dm = dataclasses.replace(other.dm, sampling_bin_seconds=env.dm.sampling_bin_seconds)
+    assert dataclasses.replace(other, critic_obs=env.critic_obs, dm=dm) == env
+    agent, trained = load_agent_config(one.agent_config), load_agent_config(many.agent_config)
+    assert trained.optimizer == dataclasses.replace(agent.optimizer, type="Muon", momentum=0.95)
+    assert trained.model.action_std_anneal_samples == pytest.approx(0.9 * many.max_samples)
+    assert trained.policy_average_samples == 3e6
+
+
 def test_parcs_preset_has_parcs_values_and_takes_the_gpu_engine(monkeypatch, tmp_path):
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     tracker = load_tracker_config("data/configs/parc_3_tracker_default.yaml")
