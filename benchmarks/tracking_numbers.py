@@ -52,21 +52,21 @@ def _described(seeds: List[List[ClipResult]]) -> Dict[str, Any]:
         shares = [sum(clip.success[rule] for clip in results) / clips for results in seeds]
         mean = math.fsum(shares) / len(shares)
         found[rule] = {"share": mean, "interval": wilson(round(mean * clips), clips), "seeds": shares}
-    found["tracked"] = _mean([[clip.completed_fraction for clip in results] for results in seeds])
+    found["tracked"] = _mean([[clip.completed_fraction for clip in results] for results in seeds], most=1.0)
     found["joint_error_m"] = _mean([[clip.joint_error_m for clip in results] for results in seeds])
     done = [[clip.joint_error_m if clip.completed else math.nan for clip in results] for results in seeds]
     found["joint_error_completed_m"] = _mean(done)
     return found
 
 
-def _mean(seeds: List[List[float]]) -> Dict[str, Any]:
+def _mean(seeds: List[List[float]], most: float = math.inf) -> Dict[str, Any]:
     """Over clips, each the mean over the seeds that have a number for it."""
     clips = []
     for values in zip(*seeds):
         known = [value for value in values if math.isfinite(value)]
         if known:
             clips.append(math.fsum(known) / len(known))
-    return mean_of_sizes(clips)
+    return mean_of_sizes(clips, most)
 
 
 def markdown(results: Dict[str, Any]) -> str:

@@ -30,6 +30,8 @@ MEASURES = (
     "power_w",
     "penetration_max_m",
 )
+SHARES = ("contact_precision", "contact_recall")
+"""Those from 0 to 1."""
 LIMITS = ("root position", "root rotation", "body position")
 """Of which a trace says how much was used."""
 TRACES = ("joint_error", *LIMITS, *TERM_COLUMNS)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import math
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from parc_core.evaluation.clip_result import ClipResult
-from parc_core.evaluation.depth import MEASURES
+from parc_core.evaluation.depth import MEASURES, SHARES
 from parc_core.evaluation.success import RULES
 
 Z95 = 1.959963984540054
@@ -72,26 +72,29 @@ def mean_of(values: Sequence[Optional[float]]) -> Dict[str, Any]:
     }
 
 
-def mean_of_sizes(values: Sequence[Optional[float]]) -> Dict[str, Any]:
-    """`mean_of` of values that are never negative: no more is their interval."""
+def mean_of_sizes(values: Sequence[Optional[float]], most: float = math.inf) -> Dict[str, Any]:
+    """`mean_of` of values from 0 to `most`: nor does their interval go beyond."""
     found = mean_of(values)
     if found["interval"] is not None:
-        found["interval"] = (max(found["interval"][0], 0.0), found["interval"][1])
+        low, high = found["interval"]
+        found["interval"] = (max(low, 0.0), min(high, most))
     return found
+
+
+def mean_of_shares(values: Sequence[Optional[float]]) -> Dict[str, Any]:
+    """`mean_of` of values from 0 to 1."""
+    return mean_of_sizes(values, 1.0)
 
 
 def describe(clips: Sequence[ClipResult]) -> Dict[str, Any]:
     """Shares and means over some clips, every clip counting the same."""
     starts = [start for clip in clips for start in clip.random_starts]
-    numbers: Dict[str, Callable[[ClipResult], Optional[float]]] = {
-        "completed_fraction": lambda clip: clip.completed_fraction,
-        "joint_error_m": lambda clip: clip.joint_error_m,
-        "episode_return": lambda clip: clip.episode_return,
-    }
     found: Dict[str, Any] = {"clips": len(clips), "completed": share_of([clip.completed for clip in clips])}
     judged = [clip for clip in clips if clip.success]
     found["success"] = {rule: share_of([clip.success[rule] for clip in judged]) for rule in RULES if judged}
-    found.update({name: mean_of_sizes([value(clip) for clip in clips]) for name, value in numbers.items()})
+    found["completed_fraction"] = mean_of_shares([clip.completed_fraction for clip in clips])
+    found["joint_error_m"] = mean_of_sizes([clip.joint_error_m for clip in clips])
+    found["episode_return"] = mean_of([clip.episode_return for clip in clips])  # wrong contacts are below 0
     done = [clip.joint_error_m for clip in clips if clip.completed]
     found["joint_error_completed_m"] = mean_of_sizes(done)
     found["tracking_errors"] = {
@@ -99,14 +102,16 @@ def describe(clips: Sequence[ClipResult]) -> Dict[str, Any]:
         for name in clips[0].tracking_errors
     }
     found["measures"] = {
-        name: mean_of_sizes([clip.measures.get(name) for clip in clips])
+        name: (mean_of_shares if name in SHARES else mean_of_sizes)(
+            [clip.measures.get(name) for clip in clips]
+        )
         for name in MEASURES
         if any(clip.measures for clip in clips)
     }
     if starts:
         found["random_starts"] = {
             "completed": share_of([bool(start["completed"]) for start in starts]),
-            "completed_fraction": mean_of_sizes([start["completed_fraction"] for start in starts]),
+            "completed_fraction": mean_of_shares([start["completed_fraction"] for start in starts]),
             "joint_error_m": mean_of_sizes([start["joint_error_m"] for start in starts]),
         }
     return found

@@ -64,6 +64,25 @@ def test_intervals_of_what_is_never_negative_end_at_0():
     assert student([0.02, 0.06])[0] < 0
 
 
+def test_intervals_of_shares_end_at_1_and_those_of_returns_nowhere():
+    """Contacts at the wrong times make returns negative."""
+    clips = [
+        dataclasses.replace(
+            clip("walk/a", share, 0.02, reward), measures={"contact_recall": share, "power_w": 9 * share}
+        )
+        for share, reward in ((1.0, -5.0), (0.6, -1.0))
+    ]
+    overall = statistics(clips)["overall"]
+    for name, most in (
+        ("completed_fraction", 1.0),
+        ("contact_recall", 1.0),
+        ("power_w", student([9, 5.4])[1]),
+    ):
+        found = overall.get(name) or overall["measures"][name]
+        assert found["interval"][1] == pytest.approx(most), name
+    assert overall["episode_return"]["interval"] == student([-5.0, -1.0])
+
+
 def test_the_table_has_clips_classes_and_all():
     rows = list(csv.DictReader(io.StringIO(to_csv(_clips()))))
     assert [(row["level"], row["name"]) for row in rows] == [
