@@ -87,7 +87,7 @@ def check_tower(dtype: torch.dtype, device: torch.device, seed: int = 0) -> floa
     return max(float((a.double() - b).norm() / b.norm()) for a, b in zip(got, want))
 
 
-def countwaits_of(config: AgentConfig, device: torch.device, num_envs: int = 128) -> Optional[Dict[str, int]]:
+def count_waits(config: AgentConfig, device: torch.device, num_envs: int = 128) -> Optional[Dict[str, int]]:
     """How often the host waits for the GPU in one rollout and in one update (which needs once); None on the CPU."""
     if device.type != "cuda":
         return None
@@ -119,7 +119,7 @@ def run_checks(precision: str, device: torch.device) -> Dict[str, Any]:
         "graphs": check_graphs(precision, device),
         "tower_float32": towers[0],
         "tower_bf16": towers[1],
-        "waits": countwaits_of(config, device),
+        "waits": count_waits(config, device),
     }
 
 
