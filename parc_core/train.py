@@ -194,6 +194,8 @@ def _train_locked(
     """With the output folder held: configs, environment, terrain.pkl, training."""
     from parc_core.engines.memory import MemoryUse
     from parc_core.envs.factory import make_env
+    from parc_core.learning.model_file import read_model_file
+    from parc_core.learning.warm_start import check_critic_obs
     from parc_core.training.fingerprint import training_fingerprint
     from parc_core.training.held_out import make_held_out_clips
     from parc_core.training.trainer import Trainer
@@ -201,6 +203,7 @@ def _train_locked(
 
     if args.in_model_file is not None:  # its normalizer comes with it and stays
         agent_config = dataclasses.replace(agent_config, normalizer_samples=0)
+        check_critic_obs(read_model_file(args.in_model_file), env_file.env.critic_obs)
     folder = output_folder(args)
     num_envs, seed = args.num_envs // world.size, (args.seed + RANK_STEP * world.rank) % 2**63
     threads = 0 if world.size == 1 else max(1, usable_cores() // args.gpus)

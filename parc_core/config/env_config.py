@@ -268,6 +268,8 @@ class EnvConfig:
             )
         if not self.tar_obs_steps:
             raise ConfigError("'env.tar_obs_steps' is empty; name at least one future step, such as 1")
+        if len(set(self.critic_obs)) < len(self.critic_obs):
+            raise ConfigError(f"'env.critic_obs' names something twice: {self.critic_obs}; name it once")
         scales = (self.termination_scale_start, self.termination_scale_end)
         if self.termination_anneal_samples is None and scales != (1.0, 1.0):
             raise ConfigError(

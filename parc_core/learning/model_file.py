@@ -159,14 +159,14 @@ def load_into(agent: Agent, model: ModelFile) -> None:
 
 
 def with_wider_critic(state: Dict[str, Tensor], own: Dict[str, Tensor]) -> Dict[str, Tensor]:
-    """A model's arrays, where its critic sees the observation alone and that of `own` further numbers with weights of 0
-    for these; else as they are."""
-    key = f"{CRITIC}.0.weight"
-    obs_dim, weights = state[f"{ACTOR}.0.weight"].shape[1], state[key]
-    more = own[key].shape[1] - obs_dim
-    if weights.shape[1] != obs_dim or more <= 0:
+    """A model's arrays, where all that `own` differs in are further numbers that its critic sees: with weights of 0 for
+    these; else as they are."""
+    key, more = f"{CRITIC}.0.weight", critic_dim_of(own)
+    weights = state[key]
+    if critic_dim_of(state) > 0 or more == 0:
         return state
-    return {**state, key: torch.cat((weights, weights.new_zeros(len(weights), more)), dim=1)}
+    wider = {**state, key: torch.cat((weights, weights.new_zeros(len(weights), more)), dim=1)}
+    return wider if _shapes(wider) == _shapes(own) else state
 
 
 def critic_dim_of(state: Dict[str, Tensor]) -> int:
@@ -180,12 +180,16 @@ def check_architecture(path: str, state: Dict[str, Tensor], own: Dict[str, Tenso
     Raises:
         ConfigError: naming both.
     """
-    if own.keys() != state.keys() or any(own[key].shape != value.shape for key, value in state.items()):
+    if _shapes(state) != _shapes(own):
         raise ConfigError(
             f"{path}: holds another architecture ({describe(state)}) than the configs ask for "
             f"({describe(own)}); set model.actor_net, critic_net, activation, layer_norm, actor_std_type and "
             "env.critic_obs alike, or use another file"
         )
+
+
+def _shapes(state: Dict[str, Tensor]) -> Dict[str, torch.Size]:
+    return {key: value.shape for key, value in state.items()}
 
 
 def check_actions(path: str, state: Dict[str, Tensor], own: Dict[str, Tensor]) -> None:

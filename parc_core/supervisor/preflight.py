@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Callable, List, Optional, Sequence
 
-from parc_core.config.agent_config import load_agent_config
+from parc_core.config.agent_config import AgentConfig, load_agent_config
 from parc_core.config.dataset_config import load_dataset_config
-from parc_core.config.env_config import env_warnings, load_env_config
+from parc_core.config.env_config import EnvFileConfig, env_warnings, load_env_config
 from parc_core.config.paths import PathLike, existing_file, expand, resolve
 from parc_core.config.schema import no_effect_warnings
 from parc_core.config.tracker_config import TrackerConfig, is_dataset_file, load_tracker_config
@@ -46,7 +46,8 @@ def check_runnable(path: PathLike, registry_model: Optional[Callable[[str], Path
     check_engine_name(tracker.engine, where)
     _check_limits(tracker, where)
     env_file = load_env_config(tracker.env_config)
-    load_agent_config(tracker.agent_config).check_processes(tracker.gpus)
+    agent_config = load_agent_config(tracker.agent_config)
+    agent_config.check_processes(tracker.gpus)
     existing_file(env_file.env.char_file, "env.char_file", tracker.env_config)
     if tracker.create_dataset_config is not None:
         folders = load_dataset_config(tracker.create_dataset_config).folder_paths
@@ -56,12 +57,7 @@ def check_runnable(path: PathLike, registry_model: Optional[Callable[[str], Path
     _check_held_out(tracker, where)
     if tracker.in_model_file is not None:
         tracker = _with_model_file(tracker, where, registry_model)
-        if not is_reference(str(tracker.in_model_file)):
-            from parc_core.learning.warm_start import (
-                check_start,  # PyTorch takes seconds, which few runs need
-            )
-
-            check_start(resolve(str(tracker.in_model_file)), load_agent_config(tracker.agent_config).model)
+        _check_model_file(str(tracker.in_model_file), agent_config, env_file)
     if tracker.trainer_python is None:
         check_device(tracker.device, where, tracker.gpus)
     else:
@@ -87,6 +83,14 @@ def _check_limits(tracker: TrackerConfig, where: str) -> None:
         from parc_core.motion.quality import check_limits  # PyTorch, too
 
         check_limits(tracker.record_limits, f"{where}: 'record_limits'")
+
+
+def _check_model_file(name: str, agent_config: AgentConfig, env_file: EnvFileConfig) -> None:
+    """Whether training can start from a model, unless it is a registry's that was not looked for."""
+    if not is_reference(name):
+        from parc_core.learning.warm_start import check_start  # PyTorch takes seconds, which few runs need
+
+        check_start(resolve(name), agent_config.model, env_file.env.critic_obs)
 
 
 def _with_model_file(

@@ -128,6 +128,7 @@ def test_a_users_old_agent_file_with_every_optional_key():
         ({"dm": {"heightmap": {"horizontal_scale": 0}}}, "must be greater than 0"),
         ({"episode_length": -1}, "must be greater than 0"),
         ({"min_obs_h": 4}, "must be above 'env.min_obs_h' (4)"),
+        ({"critic_obs": ["forces", "forces"]}, "'env.critic_obs' names something twice"),
         ({"tar_obs_steps": []}, "'env.tar_obs_steps' is empty"),
         ({"ref_char_offset": [1, 2]}, "must be 3 numbers"),
         (dict.fromkeys(["pose_w", "vel_w", "root_pos_w", "root_vel_w", "key_pos_w"], 0), "are all 0"),

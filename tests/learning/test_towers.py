@@ -114,9 +114,9 @@ def test_other_networks_are_refused_with_both_named(tmp_path):
         ):
             load_into(agent_of(kind), model)
     config = ModelConfig(actor_net=NET, critic_net=NET, **SILU)
-    check_start(tmp_path / "model.pt", config)
+    check_start(tmp_path / "model.pt", config, [])
     with pytest.raises(ConfigError, match="another architecture"):
-        check_start(tmp_path / "model.pt", dataclasses.replace(config, layer_norm=False))
+        check_start(tmp_path / "model.pt", dataclasses.replace(config, layer_norm=False), [])
 
 
 def test_an_activation_of_the_future_is_refused_in_one_line(tmp_path):

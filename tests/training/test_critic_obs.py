@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from parc_core.errors import ConfigError
+from parc_core.errors import EXIT_BAD_CONFIG, ConfigError
 from parc_core.learning.model_file import build_agent, critic_dim_of, read_model_file
 from parc_core.learning.pipeline import make_learner
 from parc_core.learning.ppo import PPO
 from parc_core.learning.warm_start import check_start
 from parc_core.playback.policy import load_policy
+from parc_core.train import main
 from tests.envs.scenes import env_of, motion, shortened, write_dataset
 from tests.learning.fake_env import FakeEnv
 from tests.training.run_fake import ModelConfig, small_config, train
@@ -127,7 +128,7 @@ def test_a_model_of_parcs_critic_starts_one_that_sees_more(tmp_path):
     train(tmp_path / "plain", 2 * ITERATION)
     model = tmp_path / "plain" / "model.pt"
     net = ModelConfig(actor_net="fc_2layers_32units", critic_net="fc_2layers_32units")
-    check_start(model, net)
+    check_start(model, net, ["forces"])
     start = train(tmp_path / "more", 0, env=SeesMore(), in_model_file=str(model))
     agent, was = start.agent, build_agent(read_model_file(model))
     obs, more = torch.randn(5, 8), torch.randn(5, MORE)
@@ -137,6 +138,39 @@ def test_a_model_of_parcs_critic_starts_one_that_sees_more(tmp_path):
     train(tmp_path / "more", 2 * ITERATION, env=SeesMore(), in_model_file=str(model))
     wider = read_model_file(tmp_path / "more" / "model.pt")
     assert critic_dim_of(wider.state) == MORE
-    check_start(wider.path, net)
+    check_start(wider.path, net, ["forces"])
     with pytest.raises(ConfigError, match=r"critic 32-16 that sees 8 numbers more.*env\.critic_obs"):
         train(tmp_path / "back", 2 * ITERATION, in_model_file=wider.path)
+
+
+def test_of_another_architecture_the_critic_is_described_as_it_is_in_the_file(tmp_path):
+    train(tmp_path / "plain", ITERATION)
+    model = str(tmp_path / "plain" / "model.pt")
+    config = small_config(model=ModelConfig(actor_net="fc_1layers_32units", critic_net="fc_2layers_32units"))
+    with pytest.raises(
+        ConfigError, match=r"critic 32-16, .* ask for \(.*critic 32-16 that sees 8 numbers more"
+    ):
+        train(tmp_path / "more", ITERATION, env=SeesMore(), config=config, in_model_file=model)
+
+
+def test_a_critic_that_saw_other_things_of_as_many_numbers_starts_no_training(tmp_path, capfd):
+    """Contact forces and distances of the humanoid are 16 numbers each."""
+    train(tmp_path, ITERATION, env=SeesMore())
+    checkpoint = tmp_path / "checkpoints" / f"checkpoint_{ITERATION}.pt"
+    net = ModelConfig(actor_net="fc_2layers_32units", critic_net="fc_2layers_32units")
+    (tmp_path / "dm_env.yaml").write_text("env:\n  critic_obs: [forces, fail_rate]\n")
+    for path in (tmp_path / "model.pt", checkpoint):
+        check_start(path, net, ["fail_rate", "forces"])
+        with pytest.raises(
+            ConfigError, match=r"saw \[forces, fail_rate\] beside .* is \[errors\]; set it alike"
+        ):
+            check_start(path, net, ["errors"])
+    agent, env = tmp_path / "agent.yaml", tmp_path / "env.yaml"
+    agent.write_text("{}\n")
+    listing = write_dataset(tmp_path, {"stand": shortened(motion("stand"), 12)})
+    env.write_text(f"env:\n  critic_obs: [errors]\n  dm:\n    motion_file: {listing}\n")
+    arguments = f"--env_config {env} --agent_config {agent} --output_dir {tmp_path / 'out'} --num_envs 1"
+    arguments += f" --max_samples 1 --device cpu --engine mujoco --in_model_file {tmp_path / 'model.pt'}"
+    assert main(arguments.split()) == EXIT_BAD_CONFIG
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "model.pt: its critic saw [forces, fail_rate]" in line
