@@ -19,23 +19,29 @@ from parc_core.errors import EXIT_INTERRUPTED, ConfigError
 from parc_core.system.follow import JsonLines
 from parc_core.training import checkpoint as checkpoints
 
-PRESETS = ("gpu", "cpu", "demo", "parc")
-_PARC = "data/configs/parc_3_tracker/{}_default.yaml"
-_PARC_NAMES = {"agent": "agent", "env": "dm_env"}
+PRESETS = {
+    "gpu": ("gpu/agent", "gpu/env"),
+    "many": ("gpu/agent_many", "gpu/env_many"),
+    "cpu": ("cpu/agent", "cpu/env"),
+    "demo": ("demo/agent", "demo/env"),
+    "parc": ("parc_3_tracker/agent_default", "parc_3_tracker/dm_env_default"),
+}
+"""Agent and environment file of each, in data/configs."""
 _POLL_S = 0.2
 _NEARLY_S = 1.0  # of a budget: what is missing at its end is not worth another start
 
 
 def preset_file(name: str, kind: str) -> str:
-    """The file of a preset (`gpu`, `cpu`, `demo`, `parc`); any other name is a file itself.
+    """The file of a preset (a key of PRESETS); any other name is a file itself.
 
     Args:
         name: what the command line says.
         kind: "agent" or "env".
     """
-    if name == "parc":
-        return _PARC.format(_PARC_NAMES[kind])
-    return f"data/configs/{name}/{kind}.yaml" if name in PRESETS else name
+    if name not in PRESETS:
+        return name
+    agent, env = PRESETS[name]
+    return f"data/configs/{agent if kind == 'agent' else env}.yaml"
 
 
 @dataclass(frozen=True)
