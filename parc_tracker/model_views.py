@@ -11,7 +11,8 @@ from rich.text import Text
 from parc_core.errors import ConfigError, DataError
 from parc_core.evaluation.result import percent
 from parc_core.registry.gate import HELD_OUT_PREFIX, gated_numbers
-from parc_core.registry.models import heal_aliases, list_aliases, list_models, list_versions, resolve_model
+from parc_core.registry.models import list_aliases, list_models, list_versions, resolve_model
+from parc_core.registry.promotion import heal_aliases
 from parc_core.storage.store import Store
 from parc_tracker.tables import cell, printable
 

@@ -128,8 +128,8 @@ def promote(
     store: StoreOption = None,
 ) -> None:
     """Point an alias at this version, even if it failed its gate."""
-    from parc_core.registry.models import promote as move
     from parc_core.registry.names import PREFIX, parse_name
+    from parc_core.registry.promotion import promote as move
 
     name, version = parse_name(model.removeprefix(PREFIX))
     manifest = move(_open(store), name, version, alias)
@@ -157,7 +157,8 @@ def register(
     store: StoreOption = None,
 ) -> None:
     """Register a model that was trained outside the pipeline (including PARC's own)."""
-    from parc_core.registry.models import register_model, why_not_best
+    from parc_core.registry.promotion import why_not_best
+    from parc_core.registry.registration import register_model
 
     files = _files_of(folder)
     metrics, held_out = (_metrics_of(files.get("evaluation.json"), part) for part in ("", "held_out"))

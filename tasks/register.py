@@ -10,7 +10,9 @@ from parc_core import __version__
 from parc_core.config.env_config import load_env_config
 from parc_core.config.resolve import CHARACTER_FILE
 from parc_core.registry.manifest import Manifest
-from parc_core.registry.models import list_aliases, register_model, why_not_best
+from parc_core.registry.models import list_aliases
+from parc_core.registry.promotion import why_not_best
+from parc_core.registry.registration import register_model
 from parc_core.storage.references import local_path
 from parc_core.storage.store import Store
 from parc_core.system.files import PathLike
@@ -48,7 +50,7 @@ def _held_out(before: Result, after: Result) -> dict[str, Any]:
     return {when: numbers for when, numbers in parts.items() if numbers}
 
 
-@stage(name="register model", runs=("parc_core.registry.models",), inputs=_inputs, lease=by_result)
+@stage(name="register model", runs=("parc_core.registry.registration",), inputs=_inputs, lease=by_result)
 def register(
     model_name: str,
     training: Result,

@@ -12,8 +12,9 @@ from typing import Any, Dict, List, Optional
 
 from parc_core.errors import DataError
 from parc_core.registry.manifest import VERSION, Manifest
-from parc_core.registry.models import list_versions, promote, resolve_model
+from parc_core.registry.models import list_versions, resolve_model
 from parc_core.registry.names import is_reference
+from parc_core.registry.promotion import promote
 from parc_core.storage.store import Store
 from parc_core.system.files import dump_json
 

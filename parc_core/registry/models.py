@@ -13,202 +13,24 @@ are believed.
 
 from __future__ import annotations
 
-import os
-import platform
-import socket
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Dict, List, Optional, Sequence, Union
 
-from parc_core.errors import ConfigError, DataError
-from parc_core.registry.aliases import alias_versions, all_aliases, point_alias, read_alias
-from parc_core.registry.claims import (
-    claim_version,
-    known_digest,
-    note_manifest,
-    pending_versions,
-    read_claim,
-    settle,
-)
-from parc_core.registry.gate import (
-    BEST,
-    failed_rules,
-    gated_numbers,
-    is_better,
-    scores_on_one_set,
-    why_never_best,
-)
+from parc_core.errors import DataError
+from parc_core.registry.aliases import alias_versions, read_alias
+from parc_core.registry.claims import known_digest
 from parc_core.registry.manifest import (
     MAX_BYTES,
     NAME,
     OWN_FILES,
     VERSION,
     Manifest,
-    check_alias,
     check_name,
     checked_manifest,
 )
 from parc_core.storage.store import Store
 from parc_core.storage.transfers import Progress, damaged
-from parc_core.system.files import PathLike, dump_json, sha256_bytes
-
-GATED = ("latest", BEST)
-"""Aliases that a model which fails its gate does not get."""
-
-
-def register_model(
-    store: Store,
-    name: str,
-    files: Mapping[str, PathLike],
-    manifest: Mapping[str, Any],
-    aliases: Sequence[str] = ("latest",),
-    gate: Optional[Mapping[str, float]] = None,
-    metrics: Optional[Mapping[str, Any]] = None,
-) -> Manifest:
-    """Store a model as the next version of `name` and point the aliases to it, `best` too if it is (`_move_best`).
-
-    Of two registrations at the same time each gets its own version, and `latest` ends at the higher one.
-    Interrupted, it leaves a version without manifest, which nothing points to and nobody counts, or one whose aliases
-    the next registration or listing sets (`heal_aliases`).
-
-    Args:
-        store: where to.
-        name: of the model.
-        files: name in the registry -> local file.
-        manifest: lineage and metrics, JSON; `name`, `version`, `created`, `files`, `sizes`, `machine` and `gate` are
-            added.
-        aliases: names that shall mean this version.
-        gate: limits (`failed_rules`); a model that breaks one is registered but gets neither `latest` nor `best`.
-        metrics: what the gate looks at; default `gated_numbers(manifest)`.
-
-    Returns:
-        The manifest, with `ref` (uri and sha256 of manifest.json) added; `gate["failed"]` lists the broken rules.
-
-    Raises:
-        DataError: a file is missing, or a number in `manifest` is not finite.
-        ConfigError: a name that cannot be used, a gate without its metric or limit, or the store cannot be written.
-    """
-    check_name("model name", name)
-    for alias in aliases:
-        check_alias(alias)
-    _check_files(name, files)
-    verdict = _verdict(manifest, gate, metrics)
-    _check_numbers(name, manifest)
-    heal_aliases(store, name)
-    version, claim = claim_version(store, name)
-    folder = f"models/{name}/{version}"
-    stored = store.put_many([(path, f"{folder}/{key}") for key, path in files.items()])
-    full = {
-        **manifest,
-        "name": name,
-        "version": version,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "machine": manifest.get("machine") or _machine(),
-        "files": {key: stored[f"{folder}/{key}"] for key in files},
-        "sizes": {key: os.path.getsize(path) for key, path in files.items()},
-        **verdict,
-    }
-    data = dump_json(full).encode("utf-8")
-    note_manifest(store, name, version, claim.by, sha256_bytes(data), aliases)
-    model = {**full, "ref": store.put_bytes(data, f"{folder}/manifest.json")}
-    _set_aliases(store, model, aliases)
-    return model
-
-
-def _set_aliases(store: Store, model: Manifest, aliases: Sequence[str]) -> None:
-    """What remains to be done once a version is whole."""
-    name, version = model["name"], model["version"]
-    failed = (model.get("gate") or {}).get("failed")
-    for alias in aliases:
-        if not (failed and alias in GATED):
-            newer_stays = (lambda means: means > version) if alias == "latest" else (lambda means: False)
-            point_alias(store, name, alias, version, model["ref"], newer_stays)
-    if BEST not in aliases:
-        _move_best(store, model)
-    settle(store, name, version)
-
-
-def heal_aliases(store: Store, name: str) -> List[int]:
-    """Sets the aliases of whole versions whose registration was cut off before it did.
-
-    Those are the ones marked as pending, and the newest one where `latest` is older or absent, unless somebody pointed
-    it there by hand since.
-
-    Returns:
-        The versions whose aliases were set.
-    """
-    versions = list_versions(store, name)
-    cut_off = [version for version in pending_versions(store, name) if version in versions]
-    if versions and versions[-1] not in cut_off and _is_newer_than_latest(store, name, versions[-1]):
-        cut_off.append(versions[-1])
-    healed = []
-    for version in cut_off:
-        claim, model = read_claim(store, name, version), _found(store, name, version)
-        if claim is not None and claim.sha256 and model is not None:
-            _set_aliases(store, model, claim.aliases)
-            healed.append(version)
-    return healed
-
-
-def _is_newer_than_latest(store: Store, name: str, version: int) -> bool:
-    """Whether a version was registered for `latest`, which is older and was not set by hand since."""
-    latest = all_aliases(store, name).get("latest")
-    if latest is not None and max(latest.version, latest.seen) >= version:
-        return False
-    claim, model = read_claim(store, name, version), _found(store, name, version)
-    failed = (model or {}).get("gate") or {}
-    return claim is not None and "latest" in claim.aliases and not failed.get("failed")
-
-
-def _move_best(store: Store, model: Manifest) -> None:
-    """Points `best` to a new model that is better (`is_better`) than what it means.
-
-    Where there is no `best` yet, or what it means is gone or damaged, the best of all versions gets it, of equal ones
-    the oldest, of such as cannot be compared the newest. A `best` that was given by hand to a model without numbers
-    stays.
-    """
-    name = model["name"]
-    if why_never_best(model):
-        return
-    present = alias_versions(store, name).get(BEST)
-    if present is None or _found(store, name, present) is None:
-        for version in reversed(list_versions(store, name)):
-            other = _found(store, name, version)
-            if other is not None and not why_never_best(other) and scores_on_one_set(model, other):
-                model = model if is_better(model, other) else other
-
-    def stays(means: int) -> bool:
-        other = _found(store, name, means) if means else None
-        return other is not None and not is_better(model, other)
-
-    point_alias(store, name, BEST, model["version"], model["ref"], stays)
-
-
-def why_not_best(store: Store, model: Manifest) -> str:
-    """Why a registered model is not `best` now, in one line to tell its user; "" where it is."""
-    present = alias_versions(store, model["name"]).get(BEST)
-    if present == model["version"]:
-        return ""
-    reason = why_never_best(model)
-    if reason:
-        return f"not best: {reason}"
-    old = _found(store, model["name"], present) if present else None
-    if old is None:
-        return "not best: no version is"
-    if scores_on_one_set(model, old) is not None:
-        return f"not best: version {present} is better, or as good on the same clips"
-    return (
-        f"not best: version {present} was evaluated on other clips, so the two are not compared; evaluate both on the"
-        " same dataset (parc-tracker eval --dataset) and choose with parc-tracker models promote"
-    )
-
-
-def _found(store: Store, name: str, version: int) -> Optional[Manifest]:
-    """`resolve_model`, or None where there is no such version or it is damaged."""
-    try:
-        return resolve_model(store, name, version)
-    except DataError:
-        return None
+from parc_core.system.files import PathLike, sha256_bytes
 
 
 def resolve_model(store: Store, name: str, version: Union[int, str] = "latest") -> Manifest:
@@ -274,29 +96,6 @@ def fetch_model(
     return paths
 
 
-def promote(store: Store, name: str, version: Union[int, str], alias: str) -> Manifest:
-    """Let `alias` mean a version, whatever it meant before and whatever its gate said.
-
-    Args:
-        store: the store.
-        name: of the model.
-        version: a number or another alias.
-        alias: `latest`, `best`, `iteration-3`, or a word of one's own.
-
-    Returns:
-        The version's manifest.
-
-    Raises:
-        DataError, ConfigError: as `resolve_model`.
-    """
-    check_alias(alias)
-    heal_aliases(store, name)  # what was cut off before must not move the alias afterwards
-    model = resolve_model(store, name, version)
-    seen = max([model["version"], *list_versions(store, name)])
-    point_alias(store, name, alias, model["version"], model["ref"], seen=seen)
-    return model
-
-
 def list_models(store: Store) -> List[str]:
     """Names of the models that have at least one whole version."""
     names = {
@@ -322,39 +121,6 @@ def list_aliases(store: Store, name: str) -> Dict[str, int]:
 
 def _parts(keys: Sequence[str]) -> List[List[str]]:
     return [key.split("/") for key in keys]
-
-
-def _check_files(name: str, files: Mapping[str, PathLike]) -> None:
-    for key, path in files.items():
-        check_name("file name", key)
-        if key in OWN_FILES:
-            raise ConfigError(f"file name '{key}' is the registry's own; use another")
-        if not Path(path).is_file():
-            raise DataError(f"{path}: no such file to register as {key} of model '{name}'")
-
-
-def _check_numbers(name: str, manifest: Mapping[str, Any]) -> None:
-    """Before a version number is taken."""
-    try:
-        dump_json(manifest)
-    except ValueError:
-        raise DataError(
-            f"model '{name}': a number of its manifest or evaluation is not finite; evaluate it again"
-        ) from None
-
-
-def _verdict(
-    manifest: Mapping[str, Any], gate: Optional[Mapping[str, float]], metrics: Optional[Mapping[str, Any]]
-) -> Dict[str, Any]:
-    if not gate:
-        return {}
-    if metrics is None:
-        metrics = gated_numbers(manifest)
-    return {"gate": {"rules": dict(gate), "failed": failed_rules(metrics, gate)}}
-
-
-def _machine() -> Dict[str, str]:
-    return {"host": socket.gethostname(), "system": platform.platform(), "python": platform.python_version()}
 
 
 def _unknown(store: Store, name: str, version: str) -> DataError:

@@ -18,7 +18,7 @@ from prefect.settings import get_current_settings
 from flows.tracker_iteration import tracker_iteration
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.errors import DataError, StoreUnreachable
-from parc_core.registry.models import register_model
+from parc_core.registry.registration import register_model
 from parc_core.storage.store import Store
 from tests.motion.small_files import RunsCode
 from tests.pipeline_fixtures import change, write_yaml

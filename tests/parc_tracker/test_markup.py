@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from parc_core.errors import DataError
 from parc_core.evaluation.result import ClipResult, EvalResult, summarize
-from parc_core.registry.models import register_model
+from parc_core.registry.registration import register_model
 from parc_core.storage.store import Store
 from parc_tracker import evaluate, flow
 from parc_tracker.main import app

@@ -17,7 +17,7 @@ from parc_core.config.resolve import write_yaml
 from parc_core.evaluation.evaluate import make_evaluation_env
 from parc_core.learning.model_file import write_model_file
 from parc_core.playback.policy import load_policy
-from parc_core.registry.models import register_model
+from parc_core.registry.registration import register_model
 from parc_core.storage.store import Store
 from parc_tracker.main import app
 from tests.evaluation.sample_data import SMALL_NETS, make_env_file

@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.errors import DataError
-from parc_core.registry import models
-from parc_core.registry.models import heal_aliases, list_aliases, promote, register_model, resolve_model
+from parc_core.registry import promotion
+from parc_core.registry.models import list_aliases, resolve_model
+from parc_core.registry.promotion import heal_aliases, promote
+from parc_core.registry.registration import register_model
 from parc_core.storage.store import Store
 from parc_tracker.main import app
 
@@ -46,7 +48,7 @@ def cut_off(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int = 0, **options: Any
 ) -> None:
     """A registration that dies after it has set so many aliases."""
-    real, calls = models.point_alias, []
+    real, calls = promotion.point_alias, []
 
     def point(*arguments: Any, **more: Any) -> bool:
         calls.append(1)
@@ -55,7 +57,7 @@ def cut_off(
         return real(*arguments, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(models, "point_alias", point)
+        patch.setattr(promotion, "point_alias", point)
         with pytest.raises(Killed):
             register(store, tmp_path, **options)
 
@@ -87,7 +89,7 @@ def test_a_listing_of_a_store_that_cannot_be_written_shows_it(tmp_path, monkeypa
     def refuse(*_: Any, **__: Any) -> bool:
         raise ConfigError("read-only")
 
-    monkeypatch.setattr(models, "point_alias", refuse)
+    monkeypatch.setattr(promotion, "point_alias", refuse)
     done = CliRunner().invoke(app, ["models", "list", "--json", "--store", str(tmp_path / "store")])
     assert done.exit_code == 0
     assert "tracker" in done.stdout
@@ -127,10 +129,11 @@ def test_a_registration_for_other_words_never_becomes_latest(store, tmp_path, mo
 KILLED = """
 import os, sys
 from pathlib import Path
-from parc_core.registry import models
+from parc_core.registry import promotion
+from parc_core.registry.registration import register_model
 from parc_core.storage.store import Store
-models.point_alias = lambda *a, **k: os.kill(os.getpid(), 9)
-models.register_model(Store(sys.argv[1]), "tracker", {"model.pt": Path(sys.argv[2])}, {})
+promotion.point_alias = lambda *a, **k: os.kill(os.getpid(), 9)
+register_model(Store(sys.argv[1]), "tracker", {"model.pt": Path(sys.argv[2])}, {})
 """
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from parc_core.registry.gate import is_better, score, why_never_best
-from parc_core.registry.models import list_aliases, promote, register_model, resolve_model, why_not_best
+from parc_core.registry.models import list_aliases, resolve_model
+from parc_core.registry.promotion import promote, why_not_best
+from parc_core.registry.registration import register_model
 from parc_core.storage.store import Store
 from tests.object_store import object_server, s3_url
 

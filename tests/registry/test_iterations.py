@@ -6,7 +6,8 @@ import pytest
 
 from parc_core.errors import DataError
 from parc_core.registry.iterations import begin_iteration, end_iteration, is_trained
-from parc_core.registry.models import list_aliases, register_model
+from parc_core.registry.models import list_aliases
+from parc_core.registry.registration import register_model
 from parc_core.storage.store import Store
 
 GATE = {"min_completed": 0.9}

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from parc_core.errors import ConfigError, DataError
-from parc_core.registry.models import fetch_model, list_versions, register_model, resolve_model
+from parc_core.registry.models import fetch_model, list_versions, resolve_model
+from parc_core.registry.registration import register_model
 from parc_core.storage.store import Store
 
 

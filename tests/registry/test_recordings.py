@@ -9,8 +9,8 @@ import pytest
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.dataset.sources import find_motions
-from parc_core.registry.models import register_model
 from parc_core.registry.recordings import is_recordings, recordings_folder
+from parc_core.registry.registration import register_model
 from parc_core.storage.store import Store
 
 

@@ -13,16 +13,10 @@ import pytest
 from parc_core.errors import ConfigError, DataError
 from parc_core.registry.aliases import point_alias
 from parc_core.registry.gate import failed_rules
-from parc_core.registry.models import (
-    fetch_model,
-    list_aliases,
-    list_models,
-    list_versions,
-    promote,
-    register_model,
-    resolve_model,
-)
+from parc_core.registry.models import fetch_model, list_aliases, list_models, list_versions, resolve_model
 from parc_core.registry.names import resolve_reference
+from parc_core.registry.promotion import promote
+from parc_core.registry.registration import register_model
 from parc_core.storage.store import Store
 
 METRICS = {"completed_share": 0.8, "joint_error_m": 0.05, "joint_error_completed_m": None}

@@ -10,7 +10,8 @@ import pytest
 from flows.folder_patterns import expand_folders
 from parc_core.errors import ConfigError
 from parc_core.motion.dataset.sources import find_motions
-from parc_core.registry.models import list_models, list_versions, register_model, resolve_model
+from parc_core.registry.models import list_models, list_versions, resolve_model
+from parc_core.registry.registration import register_model
 from parc_core.storage.addresses import local_root, normalized
 from parc_core.storage.store import Store
 from parc_tracker import doctor

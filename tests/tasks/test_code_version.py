@@ -75,6 +75,7 @@ CASES = [
     (evaluate, "parc_core/evaluation/report.html.j2", True),
     (evaluate, "parc_core/training/trainer.py", False),
     (register, "parc_core/registry/gate.py", True),
+    (register, "parc_core/registry/promotion.py", True),
     (register, "parc_core/motion/clip.py", False),
 ]
 

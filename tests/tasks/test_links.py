@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from parc_core.registry.models import register_model
+from parc_core.registry.registration import register_model
 from parc_core.storage.store import Store
 from tasks.links import file_line, public_url, pull_command, served_url
 from tasks.register import _page as model_page
