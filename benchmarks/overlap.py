@@ -8,7 +8,6 @@ order them, and checks. It needs the trainer's packages and the GPU engine's alo
 from __future__ import annotations
 
 import argparse
-import copy
 import dataclasses
 import json
 import statistics
@@ -19,21 +18,21 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import torch
 
+from benchmarks.overlap_checks import passed, run_checks, switch, wait_for
 from benchmarks.timing import check_device_or_leave, machine, machine_line
 from benchmarks.training_scene import (
     AGENT_CONFIG,
     ENV_CONFIG,
+    PRECISIONS,
     Scene,
     Training,
     motion_listing,
     scene_agent_config,
     scene_env_config,
 )
-from benchmarks.update_checks import LARGEST_DIFFERENCE, flat_weights, waits_of
 from parc_core.envs.factory import make_env
 from parc_core.learning.cuda_graph import Snapshot
-from parc_core.learning.pipeline import PipelinedPPO, make_learner
-from parc_core.learning.precision import matmul_precision
+from parc_core.learning.pipeline import make_learner
 from parc_core.learning.streams import COLLECTION_PRIORITY, TwoStreams
 from parc_core.system.files import write_json
 
@@ -87,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--envs", type=int, default=8192, help="number of environments")
     add("--epochs", type=int, help="update_epochs; default: the agent file's")
-    add("--precision", help="matmul_precision; default: the agent file's")
+    add("--precision", choices=PRECISIONS, help="matmul_precision; default: the agent file's")
     add("--net", help="networks of actor and critic; default: the agent file's")
     add("--motions", help="motions.yaml, or a folder of .pkl files; default: synthetic ones")
     add("--synthetic", type=int, default=16, help="how many synthetic motions")
@@ -146,16 +145,6 @@ def make_modes(
     return modes
 
 
-def switch(on: Training, streams: TwoStreams) -> None:
-    """Nothing is pending, and the update is recorded anew in its own stream."""
-    learner = _learner(on)
-    learner.catch_up()
-    learner.streams = streams
-    learner._step.invalidate()
-    for _ in range(2):
-        on.iterate()
-
-
 def in_turns(
     off: Training, on: Training, modes: Dict[str, TwoStreams], rounds: int, iterations: int
 ) -> Tuple[Dict[str, List[int]], Dict[str, Dict[str, float]]]:
@@ -206,97 +195,20 @@ def alone(off: Training, iterations: int) -> Tuple[Dict[str, float], Dict[str, f
 
 def _seconds(stage: Callable[[], Any], count: int, device: torch.device) -> float:
     """Mean of `count` calls, for whose end it waits once."""
-    _wait(device)
+    wait_for(device)
     began = time.perf_counter()
     for _ in range(count):
         stage()
-    _wait(device)
+    wait_for(device)
     return (time.perf_counter() - began) / count
 
 
 def _host_seconds(stage: Callable[[], Any], device: torch.device) -> float:
     """Until a call returns whose work an idle GPU does later."""
-    _wait(device)
+    wait_for(device)
     began = time.perf_counter()
     stage()
     return time.perf_counter() - began
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def _learner(training: Training) -> PipelinedPPO:
-    assert isinstance(training.learner, PipelinedPPO)
-    return training.learner
-
-
-# -- checks -----------------------------------------------------------------------------------------------
-
-
-def run_checks(on: Training, streams: TwoStreams) -> Dict[str, Any]:
-    """See `passed`; `waits` (of the host, in an iteration) is None on a CPU."""
-    switch(on, streams)
-    device = on.env.device
-    waits = waits_of(on.iterate) if device.type == "cuda" else None
-    return {"update": same_update(on, device), "collection": same_collection(on, device), "waits": waits}
-
-
-def passed(checks: Dict[str, Any]) -> bool:
-    """Whether the stages do beside each other what they do alone, and the host waits once an iteration."""
-    same = all(checks["update"][name] < LARGEST_DIFFERENCE for name in ("alone", "beside"))
-    collection = checks["collection"]
-    undisturbed = collection["means"] < LARGEST_DIFFERENCE and collection["handed_over"]
-    return bool(same and undisturbed and (checks["waits"] is None or checks["waits"] <= 1))
-
-
-def same_update(on: Training, device: torch.device) -> Dict[str, float]:
-    """The same pending update made three times: alone, alone again, and beside a collection.
-
-    Returns:
-        alone, beside: ‖weights − weights of the first time‖ / ‖its step‖ of the second and of the third; the second is
-        what the order of sums on a GPU alone does.
-    """
-    learner = _learner(on)
-    on.iterate()
-    _wait(device)
-    start, undo = flat_weights(learner.agent), Snapshot(learner._optimizer, learner._sums)
-    random_numbers, lesson, ends = learner._generator.get_state(), copy.deepcopy(learner._lesson), []
-    for make in (learner.catch_up, learner.catch_up, on.iterate):
-        undo.restore()
-        learner._lesson.copy_(lesson)
-        learner._generator.set_state(random_numbers)
-        learner._behind = True
-        make()
-        _wait(device)
-        ends.append(flat_weights(learner.agent))
-    step = float((ends[0] - start).norm())
-    return {name: float((end - ends[0]).norm()) / step for name, end in zip(("alone", "beside"), ends[1:])}
-
-
-def same_collection(on: Training, device: torch.device) -> Dict[str, Any]:
-    """A rollout that was collected beside an update.
-
-    Returns:
-        means: largest difference of a step's action means from what the policy that acted makes of its observations,
-        relative to their norm; handed_over: whether rollout and weights arrived at the other side, to the last bit.
-    """
-    learner = _learner(on)
-    on.iterate()
-    _wait(device)
-    acted = copy.deepcopy(learner._acting.model)
-    on.iterate()
-    _wait(device)
-    rollout, differences = learner.rollout, []
-    with torch.no_grad(), matmul_precision(learner._precision):
-        for t in range(rollout.steps):
-            means = acted.actor(rollout.norm_obs[t, :, : on.env.obs_dim]).mean
-            differences.append(float((means - rollout.norm_means[t]).norm() / means.norm()))
-    weights = zip(learner._acting.model.parameters(), learner.agent.model.parameters())
-    arrived = all(torch.equal(a, b) for a, b in weights)
-    parts = (torch.equal(a, b) for a, b in zip(rollout.all_samples(), learner._lesson.all_samples()))
-    return {"means": max(differences), "handed_over": arrived and all(list(parts)[:5])}
 
 
 # -- what is printed --------------------------------------------------------------------------------------
@@ -337,7 +249,7 @@ def profile(on: Training, rows: int = 40) -> List[str]:
     with torch.profiler.profile(activities=activities) as trace:
         for _ in range(2):
             on.iterate()
-        _wait(on.env.device)
+        wait_for(on.env.device)
     order = "self_cuda_time_total" if on.env.device.type == "cuda" else "self_cpu_time_total"
     table: str = trace.key_averages().table(sort_by=order, row_limit=rows, max_name_column_width=60)
     return table.splitlines()

@@ -29,6 +29,7 @@ from benchmarks.timing import Stopwatch, check_device_or_leave, machine, machine
 from benchmarks.training_scene import (
     AGENT_CONFIG,
     ENV_CONFIG,
+    PRECISIONS,
     Scene,
     Training,
     make_training,
@@ -42,7 +43,6 @@ from parc_core.learning.precision import resolve_precision
 from parc_core.system.files import write_json
 from parc_tracker.tables import print_table
 
-PRECISIONS = ("auto", "float32", "tf32", "bf16")
 IN_LOOP = ("step", "reset", "policy", "update", "other")
 """Together the whole ("step" has parts of its own); "other" is below 0 where the update runs beside the collection."""
 
@@ -150,7 +150,8 @@ def measure(
         watch.watch(training.env, "step", "step")
         watch.watch(training.env, "reset_done", "reset")
         watch_parts(training.env, watch)
-        _iterations(training, watch, warm_up)
+        for _ in range(warm_up):
+            training.iterate()
     startup = time.perf_counter() - began
     training.env.episode_stats()
     timed = _iterations(training, watch, iterations)
@@ -184,6 +185,7 @@ def _iterations(training: Training, watch: Stopwatch, count: int) -> List[Dict[s
 
 def _beside_each_other(training: Training, watch: Stopwatch, count: int) -> List[Dict[str, float]]:
     """The same in the mean: waiting for the device between two iterations would take them apart."""
+    training.iterate()  # whose update the first timed one makes
     watch.take()
     began = time.perf_counter()
     updates = [info for info in (training.iterate() for _ in range(count)) if info]

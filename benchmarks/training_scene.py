@@ -20,6 +20,8 @@ from parc_core.learning.model_file import load_into, read_model_file
 from parc_core.learning.pipeline import make_learner
 from parc_core.learning.ppo import PPO
 
+PRECISIONS = ("auto", "float32", "tf32", "bf16")
+"""What `matmul_precision` may be."""
 ENV_CONFIG = "data/configs/gpu/env.yaml"
 AGENT_CONFIG = "data/configs/gpu/agent.yaml"
 

@@ -58,6 +58,12 @@ def test_a_failed_check_is_seen(part, name, value):
     assert not overlap.passed(spoilt)
 
 
+def test_a_precision_that_does_not_exist_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        overlap.main(["--precision", "fp8"])
+    assert "--precision: invalid choice: 'fp8'" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu(tmp_path):
     options = "--envs 512 --epochs 1 --net fc_2layers_256units --iterations 4 --rounds 1 --json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 
 import pytest
@@ -15,9 +16,11 @@ from benchmarks.training_scene import Scene, make_training, motion_listing
 from parc_core.errors import DataError
 
 
-def test_a_row_adds_up(tmp_path):
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_a_row_adds_up(tmp_path, pipelined):
     listing = motion_listing(None, 2, tmp_path)
     scene = Scene(device="cpu", engine="mujoco", net="fc_2layers_8units", precision="float32", epochs=1)
+    scene = dataclasses.replace(scene, pipelined=pipelined)
     row = measure(scene, 3, listing, warm_up=1, iterations=2, part_repeats=1, profile_physics=True)
     ms = row["ms"]
     assert sum(ms[name] for name in IN_LOOP) == pytest.approx(ms["whole"], abs=1e-3)
