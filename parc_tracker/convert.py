@@ -14,11 +14,11 @@ from parc_core.config.paths import resolve
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.clip import MotionTerrain
 from parc_core.motion.formats.completion import completed
-from parc_core.motion.formats.container import validate
 from parc_core.motion.formats.legacy import converted_bytes, read_any
 from parc_core.motion.formats.pickle_limits import MAX_FILE_BYTES
 from parc_core.motion.plausibility import judge
 from parc_core.motion.skeleton import Skeleton
+from parc_core.motion.validation import validate
 from parc_core.system.files import printable_name, read_regular, write_bytes
 from parc_tracker.convert_captures import SUFFIXES as CAPTURES
 from parc_tracker.convert_captures import CaptureConverter, CaptureOptions

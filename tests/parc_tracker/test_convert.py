@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from parc_core.config.dataset_config import DatasetConfig
 from parc_core.motion.clip import MotionTerrain
 from parc_core.motion.dataset.merge import merge_folders
-from parc_core.motion.formats.container import read_misc, read_motion_terrain, validate, write_motion_terrain
+from parc_core.motion.formats.container import read_misc, read_motion_terrain, write_motion_terrain
+from parc_core.motion.validation import validate
 from parc_tracker.main import app
 from tests.motion.small_files import RunsCode, small_clip, small_terrain, write_small
 

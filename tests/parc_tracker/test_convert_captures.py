@@ -16,9 +16,10 @@ from parc_core.config.dataset_config import DatasetConfig
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.motion.dataset.identity import clip_identity
 from parc_core.motion.dataset.merge import merge_folders
-from parc_core.motion.formats.container import read_motion_terrain, validate
+from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.motion.retarget.measures import METRICS
 from parc_core.motion.skeleton import Skeleton, body_positions
+from parc_core.motion.validation import validate
 from parc_tracker.main import app
 from tests.motion.retarget.small_bvh import CHARACTER, bvh_text
 from tests.motion.small_files import write_small

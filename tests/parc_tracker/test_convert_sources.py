@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from parc_core.config.dataset_config import DatasetConfig
 from parc_core.motion.dataset.merge import merge_folders
-from parc_core.motion.formats.container import read_motion_terrain, validate
+from parc_core.motion.formats.container import read_motion_terrain
+from parc_core.motion.validation import validate
 from parc_tracker.main import app
 from tests.motion.retarget.amass_files import archive, standing
 from tests.motion.retarget.amp_files import poselib_dict, write_amp

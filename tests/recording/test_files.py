@@ -17,7 +17,8 @@ from parc_core.evaluation.evaluate import make_evaluation_env
 from parc_core.motion.clip import MotionTerrain
 from parc_core.motion.dataset.build import create_dataset
 from parc_core.motion.dataset.preprocessing import Preprocessor
-from parc_core.motion.formats.container import read_misc, read_motion_terrain, validate
+from parc_core.motion.formats.container import read_misc, read_motion_terrain
+from parc_core.motion.validation import validate
 from parc_core.playback.policy import load_policy
 from parc_core.record import RecordJob, record
 from parc_core.recording.recorder import RecordOptions

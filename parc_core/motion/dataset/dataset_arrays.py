@@ -13,7 +13,8 @@ import numpy as np
 
 from parc_core.errors import DataError
 from parc_core.motion.clip import MotionClip
-from parc_core.motion.formats.container import read_motion_terrain, validate
+from parc_core.motion.formats.container import read_motion_terrain
+from parc_core.motion.validation import validate
 from parc_core.terrain.heightfield import Heightfield
 from parc_core.terrain.heightfield_arrays import HeightfieldArrays
 

@@ -11,10 +11,11 @@ from typing import Dict, Optional, Tuple
 
 from parc_core.errors import ConfigError, DataError
 from parc_core.motion.formats import safe_pickle
-from parc_core.motion.formats.container import read_motion_terrain, validate
+from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.motion.formats.pickle_limits import MAX_FILE_BYTES
 from parc_core.motion.plausibility import judge
 from parc_core.motion.skeleton import Skeleton
+from parc_core.motion.validation import validate
 from parc_core.system.files import PathLike, read_regular, sha256_bytes, write_text
 
 CHECKS_VERSION = 3

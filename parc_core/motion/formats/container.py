@@ -1,4 +1,4 @@
-"""Motion-terrain files (spec section 2): reading, writing, checking."""
+"""Motion-terrain files (spec section 2): reading and writing."""
 
 from __future__ import annotations
 
@@ -7,34 +7,22 @@ from typing import Any, Dict, Optional, Union
 import numpy as np
 
 from parc_core.errors import DataError
-from parc_core.motion.clip import MotionClip, MotionTerrain
+from parc_core.motion.clip import MotionTerrain
 from parc_core.motion.formats import safe_pickle
 from parc_core.motion.formats.foreign import foreign_file
-from parc_core.motion.formats.normal_form import moved_near_zero, whole_frame_rate
-from parc_core.motion.formats.numbers import (
-    LOOP_MODES,
-    MAX_FPS,
-    expect_shape,
-    float32,
-    frame_rate,
-    number,
-)
+from parc_core.motion.formats.normal_form import from_parts
+from parc_core.motion.formats.numbers import LOOP_MODES, expect_shape, float32, number
 from parc_core.system.files import PathLike, read_regular, write_bytes
-from parc_core.terrain.heightfield import Heightfield
 
 CONTAINER_KEYS = ("motion_data", "terrain_data", "misc_data")
 NPZ_MAGIC = b"PK\x03\x04"
 LEGACY_KEYS = ("frames", "loop_mode")
 
-# Published clips are unit to 1e-6; a wrong component order or a raw network output is far off.
-UNIT_TOLERANCE = 1e-3
-CONTACT_TOLERANCE = 1e-2
-
 
 def read_motion_terrain(source: Union[PathLike, bytes], where: Optional[str] = None) -> MotionTerrain:
     """Read a motion-terrain file through the restricted unpickler.
 
-    Shapes are checked as far as they do not depend on the character; `validate` checks the rest.
+    Shapes are checked as far as they do not depend on the character; `validation.validate` checks the rest.
     misc_data stays unread (see `read_misc`).
 
     Args:
@@ -58,41 +46,6 @@ def read_motion_terrain(source: Union[PathLike, bytes], where: Optional[str] = N
         at = f"{where}: terrain_data"
         ground = _terrain(_part(parts["terrain_data"], at), at)
     return from_parts(motion, ground, parts["misc_data"], f"{where}: motion_data")
-
-
-def from_parts(
-    motion: Optional[Dict[str, Any]], ground: Optional[Dict[str, Any]], misc: Optional[bytes], where: str
-) -> MotionTerrain:
-    """A file's content from checked values, near zero and at a whole frame rate (`MotionTerrain.notes` says so).
-
-    Args:
-        motion: `root_pos`, `root_rot`, `joint_rot` and `body_contacts` (or None) as arrays, `fps` (whole or not) and
-            `loop_mode`; or None.
-        ground: `hf`, `min_point`, `hf_maxmin` (or None) as arrays, and `dx`; or None.
-        misc: the pickled misc_data.
-        where: for messages.
-
-    Raises:
-        DataError: the shapes do not fit each other, or the values make no sense.
-    """
-    if motion is None:
-        return MotionTerrain(None, None if ground is None else _heightfield(ground), misc)
-    root_pos = motion["root_pos"]
-    n = len(root_pos) if root_pos.ndim else 0
-    expect_shape(root_pos, (n, 3), f"{where}: root_pos")
-    root_pos, ground, moved = moved_near_zero(root_pos, ground, where)
-    root_rot, joint_rot = float32(motion["root_rot"]), float32(motion["joint_rot"])
-    expect_shape(root_rot, (n, 4), f"{where}: root_rot")
-    joints = joint_rot.shape[1] if joint_rot.ndim == 3 else 0
-    expect_shape(joint_rot, (n, joints, 4), f"{where}: joint_rot")
-    contacts = motion["body_contacts"]
-    if contacts is not None:
-        contacts = float32(contacts)
-        expect_shape(contacts, (n, joints + 1), f"{where}: body_contacts")
-    clip = MotionClip(float32(root_pos), root_rot, joint_rot, contacts, 0, motion["loop_mode"])
-    clip, resampled = whole_frame_rate(clip, frame_rate(motion["fps"], where))
-    notes = tuple(note for note in (moved, resampled) if note)
-    return MotionTerrain(clip, None if ground is None else _heightfield(ground), misc, notes)
 
 
 def write_motion_terrain(path: PathLike, mt: MotionTerrain) -> None:
@@ -151,64 +104,6 @@ def read_misc(mt: MotionTerrain, allow_torch: bool = False, where: str = "misc_d
     if not isinstance(misc, dict):
         raise DataError(f"{where}: misc_data is a {type(misc).__name__}, not a dict")
     return misc
-
-
-def validate(mt: MotionTerrain, where: str, num_bodies: int = 15, require_terrain: bool = True) -> None:
-    """Check that `mt` is a motion to train on.
-
-    Args:
-        mt: the file's content.
-        where: file name for messages.
-        num_bodies: J of the character, root included.
-        require_terrain: whether a motion without terrain is an error.
-
-    Raises:
-        DataError: the first thing wrong, with file and key.
-    """
-    if mt.motion is None:
-        raise DataError(f"{where}: holds no motion (motion_data is None); leave it out of the dataset")
-    _validate_motion(mt.motion, where, num_bodies)
-    if mt.terrain is not None:
-        _validate_terrain(mt.terrain, where)
-    elif require_terrain:
-        raise DataError(f"{where}: holds no terrain (terrain_data is None); give the motion a flat one")
-
-
-def _validate_motion(clip: MotionClip, where: str, num_bodies: int) -> None:
-    n = clip.num_frames
-    if n < 2:
-        raise DataError(f"{where}: root_pos has {n} frame(s), a motion needs at least 2")
-    expect_shape(clip.joint_rot, (n, num_bodies - 1, 4), f"{where}: joint_rot")
-    if not 0 < clip.fps <= MAX_FPS:
-        raise DataError(f"{where}: fps is {clip.fps}, it must be above 0 and at most {MAX_FPS}")
-    if clip.loop_mode not in LOOP_MODES:
-        raise DataError(
-            f"{where}: loop_mode is {safe_pickle.describe(clip.loop_mode)}, known are CLAMP and WRAP"
-        )
-    _finite(clip.root_pos, f"{where}: root_pos")
-    for key, quaternions in (("root_rot", clip.root_rot), ("joint_rot", clip.joint_rot)):
-        _finite(quaternions, f"{where}: {key}")
-        norms = np.linalg.norm(quaternions.astype(np.float64), axis=-1)
-        worst = float(np.abs(norms - 1.0).max()) if norms.size else 0.0
-        if worst > UNIT_TOLERANCE:
-            raise DataError(f"{where}: {key} has non-unit quaternions (norm off by up to {worst:.3g})")
-    if clip.body_contacts is not None:
-        expect_shape(clip.body_contacts, (n, num_bodies), f"{where}: body_contacts")
-        _finite(clip.body_contacts, f"{where}: body_contacts")
-        low, high = float(clip.body_contacts.min()), float(clip.body_contacts.max())
-        if low < -CONTACT_TOLERANCE or high > 1.0 + CONTACT_TOLERANCE:
-            raise DataError(f"{where}: body_contacts range from {low:.3g} to {high:.3g}, not within [0, 1]")
-
-
-def _validate_terrain(terrain: Heightfield, where: str) -> None:
-    if terrain.hf.size == 0:
-        raise DataError(f"{where}: hf is empty ({terrain.hf.shape[0]} x {terrain.hf.shape[1]} cells)")
-    _finite(terrain.hf, f"{where}: hf")
-    _finite(terrain.min_point, f"{where}: min_point")
-    if terrain.hf_maxmin is not None:
-        _finite(terrain.hf_maxmin, f"{where}: hf_maxmin")
-    if not (np.isfinite(terrain.dx) and terrain.dx > 0):
-        raise DataError(f"{where}: dx is {terrain.dx}, it must be above 0")
 
 
 def _height_bounds(hf: np.ndarray) -> np.ndarray:
@@ -300,16 +195,6 @@ def _terrain(part: Dict[str, Any], where: str) -> Dict[str, Any]:
     return {"hf": hf, "min_point": min_point, "hf_maxmin": maxmin, "dx": dx}
 
 
-def _heightfield(ground: Dict[str, Any]) -> Heightfield:
-    maxmin = ground["hf_maxmin"]
-    return Heightfield(
-        float32(ground["hf"]),
-        float32(ground["min_point"]),
-        ground["dx"],
-        None if maxmin is None else float32(maxmin),
-    )
-
-
 def _keys(part: Dict[str, Any]) -> str:
     return safe_pickle.printable(", ".join(sorted(map(str, part))[:8])) or "none"
 
@@ -328,13 +213,3 @@ def _array(part: Dict[str, Any], key: str, where: str, ndim: int) -> np.ndarray:
     if value.ndim != ndim:
         raise DataError(f"{where}: {key} has shape {list(value.shape)}, {ndim} dimension(s) are needed")
     return value
-
-
-def _finite(value: np.ndarray, where: str) -> None:
-    bad = ~np.isfinite(value)
-    if bad.any():
-        raise DataError(f"{where} holds {int(bad.sum())} non-finite number(s), the first at {_first(bad)}")
-
-
-def _first(mask: np.ndarray) -> str:
-    return str([int(i) for i in np.argwhere(mask)[0]])

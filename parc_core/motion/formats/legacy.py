@@ -14,14 +14,14 @@ from parc_core.motion.formats import safe_pickle
 from parc_core.motion.formats.container import (
     LEGACY_KEYS,
     NPZ_MAGIC,
-    from_parts,
     motion_terrain_bytes,
     read_motion_terrain,
-    validate,
 )
+from parc_core.motion.formats.normal_form import from_parts
 from parc_core.motion.formats.npz import npz_bytes, read_npz
 from parc_core.motion.formats.numbers import array, float32, loop_mode_of, terrain_of
 from parc_core.motion.formats.pickle_values import Record, plain
+from parc_core.motion.validation import validate
 
 _FLAT_KEYS = frozenset(("frames", "contacts", "fps", "loop_mode", "terrain"))
 _MAX_NAMES = 1000

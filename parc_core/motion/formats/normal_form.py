@@ -12,13 +12,59 @@ from typing import Any, Dict, Optional, Tuple
 import numpy as np
 
 from parc_core.errors import DataError
-from parc_core.motion.clip import MotionClip
-from parc_core.motion.formats.numbers import float32
+from parc_core.motion.clip import MotionClip, MotionTerrain
+from parc_core.motion.formats.numbers import expect_shape, float32, frame_rate
+from parc_core.terrain.heightfield import Heightfield
 
 FAR = 1000.0
 """m from zero where float32 is off by less than 0.1 mm; what lies farther is moved to zero."""
 _FARTHEST = 1e9
 """m: more is a slip, and float64 would not do either."""
+
+
+def from_parts(
+    motion: Optional[Dict[str, Any]], ground: Optional[Dict[str, Any]], misc: Optional[bytes], where: str
+) -> MotionTerrain:
+    """A file's content from checked values, near zero and at a whole frame rate (`MotionTerrain.notes` says so).
+
+    Args:
+        motion: `root_pos`, `root_rot`, `joint_rot` and `body_contacts` (or None) as arrays, `fps` (whole or not) and
+            `loop_mode`; or None.
+        ground: `hf`, `min_point`, `hf_maxmin` (or None) as arrays, and `dx`; or None.
+        misc: the pickled misc_data.
+        where: for messages.
+
+    Raises:
+        DataError: the shapes do not fit each other, or the values make no sense.
+    """
+    if motion is None:
+        return MotionTerrain(None, None if ground is None else _heightfield(ground), misc)
+    root_pos = motion["root_pos"]
+    n = len(root_pos) if root_pos.ndim else 0
+    expect_shape(root_pos, (n, 3), f"{where}: root_pos")
+    root_pos, ground, moved = moved_near_zero(root_pos, ground, where)
+    root_rot, joint_rot = float32(motion["root_rot"]), float32(motion["joint_rot"])
+    expect_shape(root_rot, (n, 4), f"{where}: root_rot")
+    joints = joint_rot.shape[1] if joint_rot.ndim == 3 else 0
+    expect_shape(joint_rot, (n, joints, 4), f"{where}: joint_rot")
+    contacts = motion["body_contacts"]
+    if contacts is not None:
+        contacts = float32(contacts)
+        expect_shape(contacts, (n, joints + 1), f"{where}: body_contacts")
+    clip = MotionClip(float32(root_pos), root_rot, joint_rot, contacts, 0, motion["loop_mode"])
+    clip, resampled = whole_frame_rate(clip, frame_rate(motion["fps"], where))
+    notes = tuple(note for note in (moved, resampled) if note)
+    return MotionTerrain(clip, None if ground is None else _heightfield(ground), misc, notes)
+
+
+def _heightfield(ground: Dict[str, Any]) -> Heightfield:
+    maxmin = ground["hf_maxmin"]
+    return Heightfield(
+        float32(ground["hf"]),
+        float32(ground["min_point"]),
+        ground["dx"],
+        None if maxmin is None else float32(maxmin),
+    )
 
 
 def moved_near_zero(

@@ -15,7 +15,7 @@ import numpy as np
 
 from parc_core.errors import DataError
 from parc_core.motion.clip import MotionTerrain
-from parc_core.motion.formats.container import from_parts
+from parc_core.motion.formats.normal_form import from_parts
 from parc_core.motion.formats.npy import BROKEN, plain_array
 from parc_core.motion.formats.numbers import array, loop_mode_of, number, terrain_of
 from parc_core.motion.formats.pickle_limits import Budget

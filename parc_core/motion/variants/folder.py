@@ -22,8 +22,9 @@ from parc_core.motion.dataset.remote_folders import local_file
 from parc_core.motion.dataset.sources import find_motions
 from parc_core.motion.formats import safe_pickle
 from parc_core.motion.formats.completion import flat_terrain
-from parc_core.motion.formats.container import read_misc, read_motion_terrain, validate, write_motion_terrain
+from parc_core.motion.formats.container import read_misc, read_motion_terrain, write_motion_terrain
 from parc_core.motion.plausibility import judge
+from parc_core.motion.validation import validate
 from parc_core.motion.variants.acceptance import extremes
 from parc_core.motion.variants.implausible import ImplausibleError
 from parc_core.motion.variants.make import KINDS, VariantMaker

@@ -11,9 +11,10 @@ from parc_core.character.kinematics import Kinematics
 from parc_core.character.mjcf import load_character
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.errors import ConfigError
-from parc_core.motion.formats.container import motion_terrain_bytes, read_misc, read_motion_terrain, validate
+from parc_core.motion.formats.container import motion_terrain_bytes, read_misc, read_motion_terrain
 from parc_core.motion.synthetic import KINDS, balance, make_dataset, make_motion
 from parc_core.motion.synthetic.ik import SIDES, find_leg
+from parc_core.motion.validation import validate
 from tests.terrain.lookup import heights_at
 
 SEEDS = (0, 7, 100)
