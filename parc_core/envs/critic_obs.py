@@ -12,10 +12,12 @@ from typing import Callable, Dict, NamedTuple
 import torch
 from torch import Tensor
 
+from parc_core.character.kinematics import Kinematics
 from parc_core.config.env_config import EnvConfig
 from parc_core.engines.engine import EngineState
 from parc_core.envs.reference import Reference
 from parc_core.envs.task import TaskTensors
+from parc_core.motion.library import MotionLibrary
 from parc_core.rotations import quat_diff_angle
 
 TIMES = (0.3, 1.0, 3.0)  # s; the values at 30 Hz and a discount of 0.99 look about 3.3 s ahead
@@ -104,8 +106,10 @@ class CriticObs:
         dim: P, with zeros at the end to a multiple of 8; 0 where the critic sees nothing more.
     """
 
-    def __init__(self, config: EnvConfig, task: TaskTensors) -> None:
-        self._config, self._task = config, task
+    def __init__(
+        self, config: EnvConfig, task: TaskTensors, kinematics: Kinematics, library: MotionLibrary
+    ) -> None:
+        self._config, self._task, self._kinematics, self._library = config, task, kinematics, library
         bodies, at = len(task.contact_weights), 0
         self.starts: Dict[str, int] = {}
         for name, term in CRITIC_TERMS.items():
@@ -115,17 +119,20 @@ class CriticObs:
         self.dim = -(-at // _MULTIPLE) * _MULTIPLE
 
     def vector(
-        self, state: EngineState, ids: Tensor, ref: Reference, left: Tensor, fail_rates: Tensor
+        self, state: EngineState, ids: Tensor, motion_ids: Tensor, times: Tensor, fail_rates: Tensor
     ) -> Tensor:
         """(n, dim) of some environments.
 
         Args:
             state: of all environments.
             ids: (n,) those that are meant.
-            ref: theirs.
-            left: (n,) s until their motions end, infinite where they loop.
-            fail_rates: (n,) of their motions.
+            motion_ids, times: (n,), (n,) s: where they are in which motion.
+            fail_rates: (n,) of these motions.
         """
+        library = self._library
+        ref = Reference(library, self._kinematics, self._task.key_ids, motion_ids, times)
+        left = (library.lengths[motion_ids] - times).clamp_min(0.0)
+        left = left.masked_fill(library.loop_wrap[motion_ids], torch.inf)
         judged = Judged(
             self._config,
             self._task,

@@ -21,17 +21,9 @@ from parc_core.envs.critic_obs import CriticObs
 from parc_core.envs.episode_stats import EpisodeStats
 from parc_core.envs.observation import Observer
 from parc_core.envs.reference import Reference
-from parc_core.envs.rewards import Pose, compare, contact_reward, reward_terms
+from parc_core.envs.scoring import Scoring
 from parc_core.envs.task import TaskTensors
-from parc_core.envs.terminations import (
-    TIME_EPS,
-    DoneFlag,
-    FailReason,
-    StepResult,
-    done_flags,
-    fail_reasons,
-    limit_scale,
-)
+from parc_core.envs.terminations import TIME_EPS, DoneFlag, FailReason, done_flags, limit_scale
 from parc_core.envs.terrain_layout import TerrainLayout
 from parc_core.envs.tracking_error import joint_error, tracking_errors
 from parc_core.motion.library import MotionLibrary
@@ -86,13 +78,14 @@ class TrackingEnv:
         self.start_times = torch.zeros(self.num_envs, device=self.device)
         self._reference: Optional[Reference] = None
         self.pd_targets = torch.zeros(self.num_envs, self.action_dim, device=self.device)
+        self._torch_scoring = Scoring(config, self.task, library, terrain)
         self._observer = Observer(config, self.task, kinematics, library, terrain, self.control_dt)
         self.obs_layout = self._observer.layout
         self.obs_dim = self.obs_layout.dim
         self.obs_norm_mask = self.obs_layout.norm_mask.to(self.device)
         self.obs_height_mask = self.obs_layout.height_mask.to(self.device)
         self._obs = torch.zeros(self.num_envs, self.obs_dim, device=self.device)
-        self.critic_terms = CriticObs(config, self.task)
+        self.critic_terms = CriticObs(config, self.task, kinematics, library)
         self.critic_dim = self.critic_terms.dim
         self.critic_obs = torch.zeros(self.num_envs, self.critic_dim, device=self.device)
 
@@ -160,7 +153,7 @@ class TrackingEnv:
         """The seven errors of the last step, see `tracking_error.NAMES`. (N, 7)."""
         s, ref = self.engine.state, self._reference_now()
         return tracking_errors(
-            self._char_pose(), ref.pose, s.body_pos, ref.body_pos, s.body_rot, ref.body_rot
+            self._torch_scoring.pose(s), ref.pose, s.body_pos, ref.body_pos, s.body_rot, ref.body_rot
         )
 
     def reference(self) -> Reference:
@@ -245,12 +238,10 @@ class TrackingEnv:
         """Sets the rows of some environments (n,)."""
         if self.critic_dim == 0:
             return
-        motions, times = self.motion_ids[ids], self.motion_times[ids]
-        ref = Reference(self.library, self.kinematics, self.task.key_ids, motions, times)
-        left = (self.library.lengths[motions] - times).clamp_min(0.0)
-        left = left.masked_fill(self.library.loop_wrap[motions], torch.inf)
-        rates = self.fail_rates[motions]
-        self.critic_obs[ids] = self.critic_terms.vector(self.engine.state, ids, ref, left, rates)
+        motions = self.motion_ids[ids]
+        self.critic_obs[ids] = self.critic_terms.vector(
+            self.engine.state, ids, motions, self.motion_times[ids], self.fail_rates[motions]
+        )
 
     def save_terrain(self, path: Union[str, os.PathLike[str]], with_meshes: bool = True) -> None:
         """Writes PARC's terrain.pkl of this dataset."""
@@ -295,72 +286,35 @@ class TrackingEnv:
     def _current_reference(self) -> Reference:
         return Reference(self.library, self.kinematics, self.task.key_ids, self.motion_ids, self.motion_times)
 
-    def _char_pose(self) -> Pose:
-        s = self.engine.state
-        return Pose(
-            s.root_pos,
-            s.root_rot,
-            s.root_vel,
-            s.root_ang_vel,
-            s.joint_rot,
-            s.dof_vel,
-            s.body_pos[:, self.task.key_ids],
-        )
-
     def _reward(self, ref: Reference) -> Tuple[Tensor, Tensor]:
-        """The reward (N,) and its terms (N, T + 1), see `TERM_COLUMNS`; 0 where the simulation diverged."""
-        c, t = self.config, self.task
-        compared = compare(
-            self._char_pose(), ref.pose, t.joint_weights, t.dof_weights, c.track_root, c.track_root_h
-        )
-        terms = reward_terms(compared, t.reward_rates)
-        reward, contact = terms @ t.reward_weights, torch.zeros(self.num_envs, device=self.device)
-        if c.use_contact_info:
-            per_body = contact_reward(self.engine.state.contact_forces, ref.contacts, t.contact_weights)
-            contact = per_body.mean(-1)
-            reward = reward + contact
-        # The state of a diverged simulation says nothing about the action.
-        diverged, terms = self.engine.state.diverged, torch.cat((terms, contact[:, None]), dim=1)
-        return reward.masked_fill(diverged, 0.0), terms.masked_fill(diverged[:, None], 0.0)
+        return self._torch_scoring.reward(self.engine.state, ref)
 
     def _update_done(self, ref: Reference) -> None:
         """Sets `done` and `fail_reason`."""
-        result = StepResult(
-            config=self.config,
-            task=self.task,
-            state=self.engine.state,
-            ref=ref,
-            motion_times=self.motion_times,
-            motion_lengths=self.library.lengths[self.motion_ids],
-            motion_loops=self.library.loop_wrap[self.motion_ids],
-            ground=self._ground,
+        motions, times = self.motion_ids, self.motion_times
+        self.fail_reason = self._torch_scoring.fail_reasons(
+            self.engine.state, ref, motions, times, self._terrain_ids(motions)
         )
-        self.fail_reason = fail_reasons(result)
         episode_length = self.config.episode_length - TIME_EPS
         self.done = done_flags(self.steps * self.control_dt, episode_length, self.fail_reason > 0)
 
-    def _ground(self) -> Tensor:
-        """Terrain height under each body, m. (N, J)."""
-        positions = self.engine.state.body_pos[..., :2]
-        return self.terrain.heights_at(self._terrain_ids(self.motion_ids), positions)
-
     def _finish(self, reward: Tensor, terms: Tensor) -> None:
-        """Counts the step and episodes that ended, for statistics and failure rates.
-
-        Reaching a motion's end counts as success.
-        """
+        """Counts the step and episodes that ended, for statistics and failure rates."""
         self.stats.add_terms(terms)
         self.stats.returns += reward
-        finished = self.done != DoneFlag.NULL
-        timed_out = self.done == DoneFlag.TIME
+        finished, timed_out = self.done != DoneFlag.NULL, self.done == DoneFlag.TIME
         self.stats.add(finished, self.steps, timed_out, torch.where(timed_out, 0, self.fail_reason))
-        failed = (self.done == DoneFlag.FAIL) & (self.fail_reason != FailReason.MOTION_END)
-        self.sampler.record(self.motion_ids, failed, finished)
+        self.sampler.record(self.motion_ids, self._failed(), finished)
         self._record_bins()
 
     def _record_bins(self) -> None:
         """Counts where episodes ended, for a sampler that draws bins of time. Waits for no device."""
         if isinstance(self.sampler, BinSampler):
             finished = self.done != DoneFlag.NULL
-            failed = (self.done == DoneFlag.FAIL) & (self.fail_reason != FailReason.MOTION_END)
-            self.sampler.record_bins(self.motion_ids, self.start_times, self.motion_times, failed, finished)
+            self.sampler.record_bins(
+                self.motion_ids, self.start_times, self.motion_times, self._failed(), finished
+            )
+
+    def _failed(self) -> Tensor:
+        """Which episodes failed in the last step; reaching a motion's end counts as success. (N,) bool."""
+        return (self.done == DoneFlag.FAIL) & (self.fail_reason != FailReason.MOTION_END)
