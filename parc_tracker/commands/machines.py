@@ -99,7 +99,7 @@ def worker(
 
 def doctor(as_json: JsonOption = False) -> None:
     """Check the installation: engines, GPU, versions, store."""
-    from parc_tracker.doctor import checks
+    from parc_tracker.doctor.checks import checks
     from parc_tracker.tables import only_json, print_json
 
     with only_json(as_json):

@@ -11,20 +11,29 @@ import pytest
 from parc_core.config import paths
 from parc_core.engines.registry import ENGINES
 from parc_core.storage.store import Store
-from parc_tracker import doctor
+from parc_tracker.doctor import machine, pipeline, rendering
+from parc_tracker.doctor.check import Check
+from parc_tracker.doctor.checks import checks
+from parc_tracker.doctor.engines import check_engine
 from tests.object_store import object_server, s3_url
 
 __all__ = ["object_server", "s3_url"]
+
+IMPORT = "parc_tracker.doctor.check.import_package"
+
+
+def not_installed(name):
+    raise ImportError(name)
 
 
 @pytest.fixture(autouse=True)
 def quick_rendering(monkeypatch):
     """No test here needs a driver: the picture is drawn by a script that only ends well."""
-    monkeypatch.setattr(doctor, "RENDER_SCRIPT", "pass")
+    monkeypatch.setattr(rendering, "RENDER_SCRIPT", "pass")
 
 
 def test_every_line_has_a_detail_and_every_failure_a_fix():
-    found = doctor.checks()
+    found = checks()
     assert len({check.name for check in found}) == len(found) == 11 + len(ENGINES)
     for check in found:
         assert check.detail
@@ -35,7 +44,7 @@ def test_every_line_has_a_detail_and_every_failure_a_fix():
 def test_this_python_and_torch_are_seen():
     import torch
 
-    by_name = {check.name: check for check in doctor.checks()}
+    by_name = {check.name: check for check in checks()}
     assert torch.__version__ in by_name["PyTorch"].detail
     assert by_name["Python"].ok == (sys.version_info >= (3, 11))
 
@@ -44,15 +53,15 @@ def test_a_check_that_breaks_is_a_line(monkeypatch):
     def broken(name):
         raise RuntimeError("driver\nmismatch")
 
-    monkeypatch.setattr(doctor, "_import", broken)
-    by_name = {check.name: check for check in doctor.checks()}
+    monkeypatch.setattr(IMPORT, broken)
+    by_name = {check.name: check for check in checks()}
     assert by_name["PyTorch"].detail == "RuntimeError: driver mismatch"
     assert not by_name["PyTorch"].ok
 
 
 def test_missing_packages(monkeypatch):
-    monkeypatch.setattr(doctor, "_import", lambda name: None)
-    for check in (doctor.check_torch(), doctor.check_engine("mujoco"), doctor.check_prefect()):
+    monkeypatch.setattr(IMPORT, not_installed)
+    for check in (machine.check_torch(), check_engine("mujoco"), pipeline.check_prefect()):
         assert not check.ok
         assert check.needed
         assert "pip install" in check.fix
@@ -60,8 +69,8 @@ def test_missing_packages(monkeypatch):
 
 def test_rendering_failure_tells_the_reason(monkeypatch):
     pytest.importorskip("mujoco")
-    monkeypatch.setattr(doctor, "RENDER_SCRIPT", "raise OSError('no EGL here')")
-    check = doctor.check_rendering()
+    monkeypatch.setattr(rendering, "RENDER_SCRIPT", "raise OSError('no EGL here')")
+    check = rendering.check_rendering()
     assert not check.ok
     assert "OSError: no EGL here" in check.detail
 
@@ -72,9 +81,9 @@ def test_rendering_failure_tells_the_reason(monkeypatch):
 )
 def test_what_drawing_needs_is_said_by_the_chosen_library(monkeypatch, chosen, fix):
     pytest.importorskip("mujoco")
-    monkeypatch.setattr(doctor, "RENDER_SCRIPT", "raise OSError('none')")
+    monkeypatch.setattr(rendering, "RENDER_SCRIPT", "raise OSError('none')")
     monkeypatch.setenv("MUJOCO_GL", chosen)
-    check = doctor.check_rendering()
+    check = rendering.check_rendering()
     assert not check.ok and not check.needed
     assert fix in check.fix
 
@@ -82,16 +91,16 @@ def test_what_drawing_needs_is_said_by_the_chosen_library(monkeypatch, chosen, f
 def test_any_library_that_draws_will_do(monkeypatch):
     pytest.importorskip("mujoco")
     script = "import os; assert os.environ['PYOPENGL_PLATFORM'] == os.environ['MUJOCO_GL'] == 'osmesa'"
-    monkeypatch.setattr(doctor, "RENDER_SCRIPT", script)
+    monkeypatch.setattr(rendering, "RENDER_SCRIPT", script)
     monkeypatch.delenv("MUJOCO_GL", raising=False)
-    assert doctor.check_rendering().detail == "offscreen, osmesa"
+    assert rendering.check_rendering().detail == "offscreen, osmesa"
 
 
 def test_a_server_that_does_not_answer(monkeypatch):
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
-        check = doctor.check_prefect()
+        check = pipeline.check_prefect()
     assert not check.ok
     assert "http://127.0.0.1:9/api does not answer" in check.detail
 
@@ -100,48 +109,48 @@ def test_rendering_that_hangs(monkeypatch):
     pytest.importorskip("mujoco")
 
     def hang(*args, **kwargs):
-        raise subprocess.TimeoutExpired("python", doctor.RENDER_TIMEOUT_S)
+        raise subprocess.TimeoutExpired("python", rendering.RENDER_TIMEOUT_S)
 
     monkeypatch.setattr(subprocess, "run", hang)
-    assert "no picture after" in doctor.check_rendering().detail
+    assert "no picture after" in rendering.check_rendering().detail
 
 
 def test_store_that_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setenv("PARC_STORE", str(tmp_path / "new" / "store"))
-    assert doctor.check_store().ok
+    assert pipeline.check_store().ok
     assert list(tmp_path.iterdir()) == []  # looking leaves nothing behind
 
     def refuse(**kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
-    check = doctor.check_store()
+    monkeypatch.setattr(pipeline.tempfile, "TemporaryFile", refuse)
+    check = pipeline.check_store()
     assert not check.ok
     assert "PARC_STORE" in check.fix
 
 
 def test_store_on_s3(s3_url, monkeypatch):
     monkeypatch.setenv("PARC_STORE", s3_url)
-    assert doctor.check_store() == doctor.Check("store", True, f"{s3_url}, writable")
+    assert pipeline.check_store() == Check("store", True, f"{s3_url}, writable")
     assert Store(s3_url).list_details(hidden=True) == []  # looking leaves nothing behind
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret")
-    check = doctor.check_store()
+    check = pipeline.check_store()
     assert not check.ok and "check AWS_ACCESS_KEY_ID" in check.detail and "wrong-secret" not in check.detail
 
 
 def test_data_dir(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "USER_CONFIG", "no_such_user_config.yaml")
     monkeypatch.delenv("DATA_DIR", raising=False)
-    assert not doctor.check_data_dir().ok
+    assert not pipeline.check_data_dir().ok
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "nothing"))
-    assert "is not a directory" in doctor.check_data_dir().detail
+    assert "is not a directory" in pipeline.check_data_dir().detail
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
-    assert doctor.check_data_dir().ok
+    assert pipeline.check_data_dir().ok
 
 
 def test_little_disk_is_said(monkeypatch):
-    monkeypatch.setattr(doctor, "MIN_FREE_GIB", 1e9)
-    assert "make room" in doctor.check_disk().fix
+    monkeypatch.setattr(machine, "MIN_FREE_GIB", 1e9)
+    assert "make room" in machine.check_disk().fix
 
 
 def test_mujoco_that_an_upgrade_left_incomplete(monkeypatch, tmp_path):
@@ -150,7 +159,7 @@ def test_mujoco_that_an_upgrade_left_incomplete(monkeypatch, tmp_path):
     for name in [name for name in sys.modules if name.partition(".")[0] == "mujoco"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(str(tmp_path))
-    check = doctor.check_engine("mujoco")
+    check = check_engine("mujoco")
     assert not check.ok and check.needed
     assert "3 to 4" in check.detail
     assert check.fix.startswith("pip uninstall -y mujoco mujoco-core mujoco-studio && pip install ")
@@ -158,13 +167,13 @@ def test_mujoco_that_an_upgrade_left_incomplete(monkeypatch, tmp_path):
 
 def test_without_mujoco(monkeypatch):
     monkeypatch.setitem(sys.modules, "mujoco", None)
-    check = doctor.check_engine("mujoco")
+    check = check_engine("mujoco")
     assert (check.ok, check.detail) == (False, "mujoco not installed")
 
 
 def test_the_gpu_engine_without_its_packages(monkeypatch):
-    monkeypatch.setattr(doctor, "_import", lambda name: None)
-    check = doctor.check_engine("mujoco_warp")
+    monkeypatch.setattr(IMPORT, not_installed)
+    check = check_engine("mujoco_warp")
     assert not check.ok
     assert not check.needed
     assert check.detail == "warp, mujoco, mujoco_warp not installed"
@@ -176,7 +185,7 @@ def test_the_gpu_engine_without_a_gpu(monkeypatch):
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    check = doctor.check_engine("mujoco_warp")
+    check = check_engine("mujoco_warp")
     assert not check.ok
     assert check.detail.endswith("PyTorch sees no CUDA GPU")
     assert "driver" in check.fix
@@ -194,12 +203,12 @@ def test_the_gpu_engine_on_a_gpu(monkeypatch):
     monkeypatch.setattr(warp, "init", lambda: None)
     monkeypatch.setattr(warp, "get_cuda_devices", lambda: [Gpu])
     monkeypatch.setattr(warp, "is_conditional_graph_supported", lambda: True)
-    check = doctor.check_engine("mujoco_warp")
+    check = check_engine("mujoco_warp")
     assert check.ok
     assert check.detail.endswith("on cuda:0 Some GPU")
     monkeypatch.setattr(warp, "is_conditional_graph_supported", lambda: False)
     monkeypatch.setattr(warp, "get_cuda_driver_version", lambda: (12, 2))
-    check = doctor.check_engine("mujoco_warp")
+    check = check_engine("mujoco_warp")
     assert not check.ok
     assert check.detail.endswith("the driver is for CUDA 12.2")
 
@@ -208,7 +217,7 @@ def test_every_gpu_with_its_memory_and_the_training_on_it(monkeypatch, tmp_path)
     import torch
 
     from parc_core.supervisor.gpu_lock import device_lock
-    from parc_tracker import gpu_lines
+    from parc_tracker.doctor import gpu_lines
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -222,36 +231,36 @@ def test_every_gpu_with_its_memory_and_the_training_on_it(monkeypatch, tmp_path)
     program.chmod(0o755)
     monkeypatch.setattr(gpu_lines.shutil, "which", lambda name: str(program))
     with device_lock("cuda:1", owner="/runs/abc"):
-        check = doctor.check_cuda()
+        check = machine.check_cuda()
     assert check.ok
     assert check.detail == (
         "cuda:0 Some GPU, 70 of 80 GiB free, no training on it; "
         "cuda:1 Some GPU, 71 of 80 GiB free, in use by /runs/abc; driver 580.65.06, PyTorch for CUDA 13.0"
     )
     program.write_text("#!/bin/sh\nexit 9\n")
-    assert doctor.check_cuda().detail.endswith("driver unknown, PyTorch for CUDA 13.0")
+    assert machine.check_cuda().detail.endswith("driver unknown, PyTorch for CUDA 13.0")
     monkeypatch.setattr(gpu_lines.shutil, "which", lambda name: None)
-    assert doctor.check_cuda().detail.endswith("driver unknown (no nvidia-smi), PyTorch for CUDA 13.0")
+    assert machine.check_cuda().detail.endswith("driver unknown (no nvidia-smi), PyTorch for CUDA 13.0")
 
 
 def test_what_several_gpus_talk_through(monkeypatch):
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    check = doctor.check_together()
+    check = machine.check_together()
     assert check.ok and check.detail == "gloo, processes on the CPU" and not check.needed
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda: False)
-    check = doctor.check_together()
+    check = machine.check_together()
     assert not check.ok and check.detail == "PyTorch without NCCL" and "gpus: 1" in check.fix
     monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda: True)
     monkeypatch.setattr(torch.cuda.nccl, "version", lambda: (2, 27, 3))
-    assert doctor.check_together().detail == "NCCL 2.27.3, 4 GPUs"
+    assert machine.check_together().detail == "NCCL 2.27.3, 4 GPUs"
 
 
 def test_the_viewer_is_optional_and_its_extra_is_named(monkeypatch):
-    monkeypatch.setattr(doctor, "_import", lambda name: None)
-    check = doctor.check_viewer()
+    monkeypatch.setattr(IMPORT, not_installed)
+    check = rendering.check_viewer()
     assert not check.ok and not check.needed
     assert "[viewer]" in check.fix and "--html" in check.fix

@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.evaluation.result import EvalResult, summarize
 from parc_core.storage.references import file_ref
-from parc_tracker import doctor
+from parc_tracker.doctor import checks
+from parc_tracker.doctor.check import Check
 from parc_tracker.flow import show_result
 from parc_tracker.main import app
 from parc_tracker.tables import print_json, print_table
@@ -121,7 +122,7 @@ def test_shells_complete_commands_and_options(words, found):
 
 
 def test_doctor(monkeypatch):
-    monkeypatch.setattr(doctor, "checks", lambda: [doctor.Check("store", False, "none [/]", "make one")])
+    monkeypatch.setattr(checks, "checks", lambda: [Check("store", False, "none [/]", "make one")])
     result = CliRunner().invoke(app, ["doctor", "--json"])
     assert result.exit_code == 1
     [check] = json.loads(result.stdout)["checks"]

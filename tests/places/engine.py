@@ -15,7 +15,7 @@ from parc_core.motion.formats.container import write_motion_terrain
 from parc_core.motion.synthetic.generate import make_motion
 from parc_core.terrain.packed import PackedTerrain
 from parc_core.train import main as train
-from parc_tracker.doctor import check_engine
+from parc_tracker.doctor.engines import check_engine
 from tests.engines.conformance.conftest import HUMANOID, terrains
 
 

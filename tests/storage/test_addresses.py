@@ -14,7 +14,7 @@ from parc_core.registry.models import list_models, list_versions, resolve_model
 from parc_core.registry.registration import register_model
 from parc_core.storage.addresses import local_root, normalized
 from parc_core.storage.store import Store
-from parc_tracker import doctor
+from parc_tracker.doctor.pipeline import check_store
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\n" not in str(caught.value)
     if "\x00" not in url:
         monkeypatch.setenv("PARC_STORE", url)
-        assert "an address is written" in doctor.check_store().detail
+        assert "an address is written" in check_store().detail
 
 
 @pytest.mark.parametrize("url", ["file://", "file:///a?b", "file:///a#b", "file://host/a", "s3:/bucket/a"])
@@ -70,7 +70,7 @@ def test_a_folder_has_one_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     spellings = [text, "/" + text, text + "//", f"file://{text}", f"file:///{text}/", text.replace("/", "//")]
     assert {Store(url).url for url in spellings} == {tmp_path.as_uri()}
     monkeypatch.setenv("PARC_STORE", f"file:///{text}//deeper")
-    assert doctor.check_store().detail == f"{tmp_path}/deeper, writable"
+    assert check_store().detail == f"{tmp_path}/deeper, writable"
 
 
 @pytest.fixture(params=["folder", "memory", "s3"])

@@ -23,7 +23,7 @@ from parc_core.video import draw, video
 from parc_core.video.gif import write_gif
 from parc_core.video.scene import Scene, build_scene, hiding_cells, resample
 from parc_core.video.video import Recording, VideoOptions, choose_motions, record_rollout
-from parc_tracker.doctor import check_rendering
+from parc_tracker.doctor.rendering import check_rendering
 from tests.evaluation.sample_data import SMALL_NETS, clip, make_env_file
 
 SMALL = VideoOptions(width=160, height=90, fps=5.0, max_seconds=2.0)

@@ -15,7 +15,7 @@ from parc_core.config.paths import PROJECT_ROOT
 from parc_core.engines.isaac_gym import api as isaac_api
 from parc_core.engines.registry import check_engine
 from parc_core.errors import EXIT_BAD_CONFIG, ConfigError
-from parc_tracker import doctor
+from parc_tracker.doctor import engines
 
 CPU = torch.device("cpu")
 # What the real package does: it refuses to be imported after torch.
@@ -112,10 +112,10 @@ def test_new_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_doctor_looks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isaac_api, "is_installed", lambda: False)
-    assert not doctor.check_engine("isaac_gym").ok
-    assert "docs/isaac-gym.md" in doctor.check_engine("isaac_gym").fix
+    assert not engines.check_engine("isaac_gym").ok
+    assert "docs/isaac-gym.md" in engines.check_engine("isaac_gym").fix
     monkeypatch.setattr(isaac_api, "is_installed", lambda: True)
-    assert doctor.check_engine("isaac_gym").ok
+    assert engines.check_engine("isaac_gym").ok
 
 
 @pytest.fixture
