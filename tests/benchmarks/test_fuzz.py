@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks import fuzz, fuzz_values
+from benchmarks import fuzz, fuzz_cases, fuzz_values
+from benchmarks.fuzz_readers import READERS
 from parc_core.errors import DataError
 
 
@@ -85,7 +86,8 @@ def run_code(path: Path) -> None:
 def test_the_harness_tells_what_a_reader_does(
     reader: Any, outcome: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fuzz, "READERS", {"log": ("log.txt", reader)})
+    for module in (fuzz, fuzz_cases):
+        monkeypatch.setattr(module, "READERS", {"log": ("log.txt", reader)})
     monkeypatch.setattr(fuzz, "BUDGET_S", 0.3)
     rows = fuzz.measure(seed=0, count=2)
     assert rows[-1]["outcome"] == outcome
@@ -94,7 +96,7 @@ def test_the_harness_tells_what_a_reader_does(
 @pytest.mark.parametrize("name", sorted(fuzz_values.valid()))
 def test_every_valid_file_gives_a_value(name: str, tmp_path: Path) -> None:
     """Else a change inside it would end at the check that it fails already."""
-    file, read = fuzz.READERS[name]
+    file, read = READERS[name]
     for number, case in enumerate(fuzz_values.valid()[name]):
         path = tmp_path / str(number) / file
         path.parent.mkdir(parents=True)
