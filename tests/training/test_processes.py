@@ -125,7 +125,7 @@ def test_a_signal_to_one_stops_all_in_order(rank, tmp_path):
         pytest.param(0, "refuse", [78, 78], marks=pytest.mark.slow),
         pytest.param(1, "SIGKILL", [None, -9], marks=pytest.mark.slow),
         (1, "SIGSTOP", [70, -9]),  # the other ends it
-        pytest.param(1, "sleep", [70, 70], marks=pytest.mark.slow),
+        pytest.param(1, "sleep", [70], marks=pytest.mark.slow),  # each finds the other stuck
     ],
 )
 def test_all_end_soon_when_one_is_gone(rank, how, codes, tmp_path):
@@ -137,12 +137,15 @@ def test_all_end_soon_when_one_is_gone(rank, how, codes, tmp_path):
         assert time.monotonic() - began < 30.0
     finally:
         processes.codes(members, timeout=0.1)
-    if codes[0] is None:  # gloo tells at once of a connection that is closed
+    # gloo tells at once of a connection that is closed, which may be before the process looks at the other's sign
+    if codes[0] is None:
         assert found[0] not in (0, 75) and found[1] == codes[1]
+    elif len(codes) == 1:
+        assert codes[0] in found and not {0, 75} & set(found)
     else:
         assert found == codes
     assert newest(tmp_path / "out")["samples"] == 6 * ITERATION
     if how == "SIGSTOP":
         assert "process 1 of 2 has given no sign of life for" in members[0].stderr.read()
     if how == "sleep":
-        assert "is stuck: it has made no step for" in members[0].stderr.read()
+        assert "is stuck: it has made no step for" in "".join(member.stderr.read() for member in members)
