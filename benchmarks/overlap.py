@@ -63,7 +63,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         training.record_obs = args.record_obs
     row: Dict[str, Any] = {"num_envs": args.envs, "update_epochs": off.config.update_epochs}
     row["precision"] = off.config.matmul_precision
-    modes = make_modes(device, args.priorities, args.update_parts)
+    modes = {f"on, priority {number}": TwoStreams(device, number) for number in args.priorities}
     row["checks"] = {name: run_checks(on, streams) for name, streams in modes.items()}
     row["passed"] = all(map(passed, row["checks"].values()))
     row["samples_per_second"], row["beside_ms"] = in_turns(off, on, modes, args.rounds, args.iterations)
@@ -102,13 +102,6 @@ def _parser() -> argparse.ArgumentParser:
         help="of the collection's stream, each a measurement of its own; the update's is 0, lower comes first",
     )
     add("--record-obs", action="store_true", help="the normalizer learns, too, as at a training's beginning")
-    add(
-        "--update-parts",
-        type=int,
-        nargs="*",
-        default=[],
-        help="multiprocessors that the update keeps to (an H100 has 132; in steps of 8), each a measurement",
-    )
     add("--warm-up", type=int, default=5, help="iterations of each before the clock starts")
     add("--iterations", type=int, default=40, help="iterations of one measurement")
     add("--rounds", type=int, default=3, help="measurements of each, of which the median counts")
@@ -130,19 +123,6 @@ def make_trainings(scene: Scene, num_envs: int, listing: Path) -> Tuple[Training
 
 
 # -- speed ------------------------------------------------------------------------------------------------
-
-
-def make_modes(
-    device: torch.device, priorities: Sequence[int], parts: Sequence[int]
-) -> Dict[str, TwoStreams]:
-    """Streams for each priority, and for each part of the GPU with the first of them; what cannot be is said."""
-    modes = {f"on, priority {priority}": TwoStreams(device, priority) for priority in priorities}
-    for part in parts:
-        try:
-            modes[f"on, update on {part} SMs"] = TwoStreams(device, priorities[0], part)
-        except RuntimeError as error:
-            print(f"no update on {part} multiprocessors: {error}")
-    return modes
 
 
 def in_turns(

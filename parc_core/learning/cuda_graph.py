@@ -69,7 +69,7 @@ class GraphedStep:
         undo.restore()
         self._optimizer.zero_grad(set_to_none=True)  # gradients then live in the graph's own memory
         graph, current = torch.cuda.CUDAGraph(), torch.cuda.current_stream(device)
-        # In a stream of its own, whose part of the GPU and priority the kernels then keep, or in one made for that.
+        # In a stream of its own, whose priority the kernels then keep, or in one made for that.
         own = None if current == torch.cuda.default_stream(device) else current
         with torch.cuda.graph(graph, stream=own):
             self._step(self._ids)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import torch
 from torch import Tensor
@@ -14,27 +14,12 @@ from parc_core.learning.losses import Info
 from parc_core.learning.ppo import PPO, Numbers
 from parc_core.learning.schedules import action_std
 from parc_core.learning.stage_timer import StageTimer, stage_times
-from parc_core.learning.streams import COLLECTION_PRIORITY, UPDATE_PART, TwoStreams
-from parc_core.system.world import ONE_PROCESS, World
+from parc_core.learning.streams import TwoStreams
 
 
-def make_learner(
-    env: VecEnv,
-    config: AgentConfig,
-    seed: int,
-    max_samples: int,
-    heartbeat: Callable[[], None] = lambda: None,
-    use_graph: bool = True,
-    world: World = ONE_PROCESS,
-) -> PPO:
-    """The learner that the config asks for; arguments as `PPO`.
-
-    Raises:
-        ConfigError: `pipelined` in a training of several processes.
-    """
-    config.check_processes(world.size)
-    kind = PipelinedPPO if config.pipelined else PPO
-    return kind(env, config, seed, max_samples, heartbeat, use_graph, world)
+def make_learner(env: VecEnv, config: AgentConfig, *args: Any, **kwargs: Any) -> PPO:
+    """The learner that the config asks for; arguments and errors as `PPO`."""
+    return (PipelinedPPO if config.pipelined else PPO)(env, config, *args, **kwargs)
 
 
 MAX_WEIGHT = 2.0
@@ -83,7 +68,7 @@ class PipelinedPPO(PPO):
         self._clock = StageTimer(env.device)  # of an iteration; `_timer` is that of its collection
         self._times_of_lesson: Tuple[StageTimer, StageTimer] = (self._timer, self._clock)
         self._behind = self._late_lesson = False
-        self.streams = TwoStreams(env.device, COLLECTION_PRIORITY, UPDATE_PART)
+        self.streams = TwoStreams(env.device)
 
     def iterate(self, obs: Tensor, samples: int, record_obs: bool) -> Tuple[Tensor, List[Numbers]]:
         """See `PPO.iterate`; the numbers are those of the update from the rollout before, if it was pending."""

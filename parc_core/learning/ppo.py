@@ -66,7 +66,11 @@ class PPO:
         heartbeat: called every control step and every minibatch.
         use_graph: record minibatches as a CUDA graph, where the optimizer can be recorded.
         world: the training's processes.
+
+        Raises:
+            ConfigError: `pipelined` in a training of several processes.
         """
+        config.check_processes(world.size)
         self._env, self._config, self._max_samples = env, config, max_samples
         self._heartbeat, self._world = heartbeat, world
         self._generator = torch.Generator(device=env.device).manual_seed(seed)

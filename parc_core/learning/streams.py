@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator
 
 import torch
-
-from parc_core.learning.gpu_part import stream_on_part
 
 COLLECTION_PRIORITY = -1
 """Of the collection's kernels, before the update's, which is 0: a control step is a chain of many small ones, and each
 that waited for the update's matrix products would hold up all that come after it."""
-UPDATE_PART: Optional[int] = None
-"""Multiprocessors that the update keeps to, so that others are always free for the collection; None = it uses all."""
 
 
 class TwoStreams:
@@ -24,25 +20,16 @@ class TwoStreams:
     until `join`.
     """
 
-    def __init__(
-        self, device: torch.device, priority: int = COLLECTION_PRIORITY, update_part: Optional[int] = None
-    ) -> None:
+    def __init__(self, device: torch.device, priority: int = COLLECTION_PRIORITY) -> None:
         """Args:
         priority: of the collection; lower numbers come first, and 0 is the update's.
-        update_part: see `UPDATE_PART`.
-
-        Raises:
-            RuntimeError: this GPU or its driver cannot be shared out so.
         """
         self._device = device
         self._collection: Any = None
         self._update: Any = None
         if device.type == "cuda":
             self._collection = torch.cuda.Stream(device, priority=priority)
-            if update_part is None:
-                self._update = torch.cuda.Stream(device)
-            else:
-                self._update = stream_on_part(device, update_part)
+            self._update = torch.cuda.Stream(device)
 
     @contextlib.contextmanager
     def collection(self) -> Iterator[None]:

@@ -121,7 +121,7 @@ class TrainingState:
         return found
 
     def _resume(self, found: Dealt) -> None:
-        """Goes on from a checkpoint: exactly, or where it is of another number of processes with new episodes."""
+        """Resumes from a checkpoint: exactly, or with new episodes where it is of another number of processes."""
         self._load(found, str(found.path))
         if found.exact:
             return

@@ -10,8 +10,6 @@ import torch
 
 from parc_core.config.agent_config import ModelConfig, OptimizerConfig
 from parc_core.errors import EXIT_BAD_CONFIG, ConfigError
-from parc_core.learning import gpu_part
-from parc_core.learning.gpu_part import stream_on_part
 from parc_core.learning.optimizers import trainable
 from parc_core.learning.pipeline import PipelinedPPO, make_learner
 from parc_core.learning.ppo import PPO
@@ -252,52 +250,3 @@ def test_streams_of_a_gpu_wait_where_they_have_to():
                 y += 1.0
         streams.join()
         assert float(y.min()) == float(y.max()) == float(x.max()) + 50.0
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_graph_recorded_in_a_part_of_a_gpu_keeps_to_it():
-    """The product of large matrices takes longer there, eager and replayed, with the same result."""
-    device = torch.device("cuda:0")
-    a, out = torch.randn(8192, 8192, device=device, dtype=torch.bfloat16), []
-
-    def milliseconds(stream, run):
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        with torch.cuda.stream(stream):
-            run()
-            begin.record()
-            for _ in range(10):
-                run()
-            end.record()
-        end.synchronize()
-        return begin.elapsed_time(end)
-
-    for stream in (torch.cuda.Stream(device), stream_on_part(device, 32)):
-        eager = milliseconds(stream, lambda: a @ a)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=stream):
-            product = a @ a
-        out.append((eager, milliseconds(stream, graph.replay), product.clone()))
-    whole, part = out
-    assert part[0] > 2.0 * whole[0] and part[1] > 2.0 * whole[1]
-    assert (whole[2].float() - part[2].float()).norm() < 1e-2 * whole[2].float().norm()
-
-
-def test_what_the_driver_cannot_do_is_said(monkeypatch):
-    class Old:
-        """Knows one function, which fails."""
-
-        def cuGreenCtxCreate(self):
-            return 801
-
-    monkeypatch.setattr(gpu_part.ctypes, "CDLL", lambda name: Old())
-    with pytest.raises(RuntimeError, match=r"has no cuGreenCtxStreamCreate; it needs one for CUDA 12\.4"):
-        gpu_part._Driver().call("cuGreenCtxStreamCreate")
-    with pytest.raises(RuntimeError, match="cuGreenCtxCreate failed with code 801"):
-        gpu_part._Driver().call("cuGreenCtxCreate")
-
-    def missing(name):
-        raise OSError("no such file")
-
-    monkeypatch.setattr(gpu_part.ctypes, "CDLL", missing)
-    with pytest.raises(RuntimeError, match="driver cannot be loaded"):
-        gpu_part._Driver()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -28,6 +30,21 @@ def small_config(**changes):
     }
     values.update(changes)
     return AgentConfig(**values)
+
+
+class Stopping(FakeEnv):
+    """Sends its process SIGTERM in the fifth iteration of 8 steps."""
+
+    def step(self, action):
+        if self.steps_taken == 8 * 4 + 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().step(action)
+
+
+def poisoned(at_step, times):
+    env = FakeEnv()
+    env.poison_from, env.poison_count = at_step, times
+    return env
 
 
 def make_trainer(out, max_samples, env=None, config=None, stop=None, **options):

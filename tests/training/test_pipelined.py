@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-
 import pytest
 import torch
 
@@ -12,7 +9,7 @@ from parc_core.errors import EXIT_BAD_CONFIG, Interrupted, TrainingDiverged
 from parc_core.system.signals import StopSignals
 from parc_core.train import main
 from tests.learning.fake_env import FakeEnv
-from tests.training.run_fake import make_trainer, small_config, train
+from tests.training.run_fake import Stopping, make_trainer, poisoned, small_config, train
 from tests.training.test_trainer import (
     FAKE,
     ITERATION,
@@ -20,7 +17,6 @@ from tests.training.test_trainer import (
     events,
     final_state,
     log_rows,
-    poisoned,
 )
 
 MINIBATCHES = 10  # of an update: 5 epochs of 64 samples, 32 each
@@ -101,12 +97,6 @@ def test_training_learns_the_task(tmp_path):
 
 def test_a_signal_leaves_nothing_pending(tmp_path):
     """It comes in iteration 5, before which nothing was caught up since the checkpoint of iteration 3."""
-
-    class Stopping(FakeEnv):
-        def step(self, action):
-            if self.steps_taken == 8 * 4 + 2:
-                os.kill(os.getpid(), signal.SIGTERM)
-            return super().step(action)
 
     config = config_of(iters_per_output=100)
     with StopSignals() as stop:

@@ -56,5 +56,5 @@ def test_numbers_have_their_limits_and_the_first_one_its_curve():
     assert "root pos <b style=color:#c0392b>0.700</b> m (limit 0.6)" in shown
     assert (
         'points="0.0,43.0 24.0,2.0 72.0,22.5"' in shown
-    )  # of frames 0, 1 and 3 of 0 to 10: one is no number
+    )  # of frames 0, 1 and 3 of 0 to 10: one is not a number
     assert shown.count("<svg") == 1 and "nan" not in shown
