@@ -91,8 +91,7 @@ def _config(place: Path, before: Path, number: int, args: argparse.Namespace) ->
         tracker["in_model_file"] = str(before / "training" / "model.pt")
     dataset.update(folder_paths=folders, save_path=str(place / "motions.yaml"))
     agent = yaml.safe_load(resolve(tracker["agent_config"]).read_text())
-    if agent["model"].get("action_std_anneal_samples"):
-        agent["model"]["action_std_anneal_samples"] = int(0.9 * args.samples)
+    agent["model"].pop("action_std_anneal_samples", None)  # falls with these samples
     place.mkdir(parents=True, exist_ok=True)
     (place / "dataset.yaml").write_text(yaml.safe_dump(dataset))
     (place / "agent.yaml").write_text(yaml.safe_dump(agent))

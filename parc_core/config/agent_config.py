@@ -33,12 +33,12 @@ class ModelConfig:
     action_std_end: Optional[float] = setting(None, above=0, ours=True)
     """FIXED only: the standard deviation goes linearly from action_std to this; null = it stays."""
     action_std_anneal_samples: Optional[float] = setting(None, above=0, ours=True)
-    """Samples over which it does so."""
+    """Samples over which it does so; null = the first nine tenths of the training (`max_samples`)."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError where the keys of the falling standard deviation do not go together."""
-        if (self.action_std_end is None) != (self.action_std_anneal_samples is None):
-            raise ConfigError("set both model.action_std_end and model.action_std_anneal_samples, or neither")
+        if self.action_std_end is None and self.action_std_anneal_samples is not None:
+            raise ConfigError("model.action_std_anneal_samples needs model.action_std_end; set it, or leave both out")
         if self.action_std_end is not None and self.actor_std_type != "FIXED":
             raise ConfigError(
                 f"model.action_std_end needs actor_std_type FIXED, which is {self.actor_std_type}; leave it out"

@@ -174,7 +174,7 @@ class PipelinedPPO(PPO):
     # -- the collection, and what goes from one to the other ------------------------------------------------
 
     def _begin_rollout(self, samples: int) -> None:
-        std = action_std(self._config.model, samples)
+        std = action_std(self._config.model, samples, self._max_samples)
         if std is not None:
             self._acting.model.head.set_std(std)
         self._begun = _Begun(samples, self._env.begin_iteration(samples))

@@ -258,7 +258,7 @@ class PPO:
         rate = learning_rate(self._config.optimizer, samples, self._max_samples)
         if rate is not None:
             self.rate.set(rate)
-        std = action_std(self._config.model, samples)
+        std = action_std(self._config.model, samples, self._max_samples)
         if std is None:
             return {}
         self.agent.model.head.set_std(std)

@@ -7,6 +7,9 @@ from typing import Optional
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
 from parc_core.config.ramp import ramp
 
+ANNEALED_SHARE = 0.9
+"""Of a training's samples: where the standard deviation ends that names no number of samples itself."""
+
 
 def explore_probability(config: AgentConfig, samples: int) -> float:
     """Probability that an environment samples its action: linear from exp_prob_beg to exp_prob_end."""
@@ -15,13 +18,14 @@ def explore_probability(config: AgentConfig, samples: int) -> float:
     return ramp(config.exp_prob_beg, config.exp_prob_end, samples, config.exp_anneal_samples)
 
 
-def action_std(model_config: ModelConfig, samples: int) -> Optional[float]:
+def action_std(model_config: ModelConfig, samples: int, max_samples: int) -> Optional[float]:
     """Standard deviation of normalized actions: linear from action_std to action_std_end; None = as it is."""
-    if model_config.action_std_end is None or model_config.action_std_anneal_samples is None:
+    if model_config.action_std_end is None:
         return None
-    return ramp(
-        model_config.action_std, model_config.action_std_end, samples, model_config.action_std_anneal_samples
-    )
+    anneal_samples = model_config.action_std_anneal_samples
+    if anneal_samples is None:
+        anneal_samples = ANNEALED_SHARE * max(1, max_samples)
+    return ramp(model_config.action_std, model_config.action_std_end, samples, anneal_samples)
 
 
 def learning_rate(optimizer_config: OptimizerConfig, samples: int, max_samples: int) -> Optional[float]:

@@ -240,8 +240,12 @@ def test_schedules():
 
 def test_falling_standard_deviation():
     falling = ModelConfig(action_std=0.3, action_std_end=0.1, action_std_anneal_samples=1000)
-    assert [action_std(falling, n) for n in (0, 500, 5000)] == pytest.approx([0.3, 0.2, 0.1])
-    assert action_std(ModelConfig(), 5000) is None
+    assert [action_std(falling, n, 10**6) for n in (0, 500, 5000)] == pytest.approx([0.3, 0.2, 0.1])
+    with_the_training = ModelConfig(action_std=0.3, action_std_end=0.1)
+    falls = [action_std(with_the_training, n, 1000) for n in (0, 450, 900, 1000)]
+    assert falls == pytest.approx([0.3, 0.2, 0.1, 0.1])
+    assert action_std(with_the_training, 450, 2000) == pytest.approx(0.25)  # longer training, slower fall
+    assert action_std(ModelConfig(), 5000, 10**6) is None
     model = ActorCritic(5, 3, [8], [8], "FIXED", 0.3)
     model.head.set_std(0.2)
     assert_close(model.actor(torch.zeros(2, 5)).std, torch.full((2, 3), 0.2))
@@ -250,12 +254,11 @@ def test_falling_standard_deviation():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"action_std_end": 0.1}, "both"),
-        ({"action_std_anneal_samples": 10}, "both"),
+        ({"action_std_anneal_samples": 10}, "needs model.action_std_end"),
         ({"action_std_end": 0.1, "action_std_anneal_samples": 10, "actor_std_type": "VARIABLE"}, "FIXED"),
     ],
 )
-def test_half_a_falling_standard_deviation_is_refused(values, message):
+def test_settings_of_the_standard_deviation_that_do_not_go_together(values, message):
     with pytest.raises(ConfigError, match=message):
         ModelConfig(**values)
 

@@ -108,12 +108,20 @@ def test_the_adaptive_rate_is_logged_and_kept(tmp_path):
     assert all(float(row["Kl"]) > 0 for row in log_rows(tmp_path))
 
 
-def test_the_standard_deviation_falls_as_logged(tmp_path):
-    config = small_config(model=model_of(action_std_end=0.1, action_std_anneal_samples=4 * ITERATION))
+@pytest.mark.parametrize(
+    ("samples", "stds"),
+    [
+        (4 * ITERATION, {1: 0.2, 4: 0.125, 8: 0.1}),
+        (None, {1: 0.2, 4: 0.2 - 0.1 * 3 / 7.2, 8: 0.2 - 0.1 * 7 / 7.2}),
+    ],
+    ids=["over its own samples", "with the training"],
+)
+def test_the_standard_deviation_falls_as_logged(tmp_path, samples, stds):
+    config = small_config(model=model_of(action_std_end=0.1, action_std_anneal_samples=samples))
     trainer = train(tmp_path, 8 * ITERATION, config=config)
     rows = {int(row["Iteration"]): float(row["Action_Std"]) for row in log_rows(tmp_path)}
-    assert rows == pytest.approx({1: 0.2, 4: 0.125, 8: 0.1})
-    assert trainer.agent.model.head(torch.zeros(1, 16)).std[0].tolist() == pytest.approx([0.1] * 3)
+    assert rows == pytest.approx(stds, rel=1e-5)
+    assert trainer.agent.model.head(torch.zeros(1, 16)).std[0].tolist() == pytest.approx([stds[8]] * 3)
 
 
 def counted_evaluation():
