@@ -38,7 +38,9 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Raises ConfigError where the keys of the falling standard deviation do not go together."""
         if self.action_std_end is None and self.action_std_anneal_samples is not None:
-            raise ConfigError("model.action_std_anneal_samples needs model.action_std_end; set it, or leave both out")
+            raise ConfigError(
+                "model.action_std_anneal_samples needs model.action_std_end; set it, or leave both out"
+            )
         if self.action_std_end is not None and self.actor_std_type != "FIXED":
             raise ConfigError(
                 f"model.action_std_end needs actor_std_type FIXED, which is {self.actor_std_type}; leave it out"
