@@ -8,92 +8,30 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Dict, List, Literal, Optional, Union
 
+from parc_core.config.deepmimic_config import OTHER_ENV, RECORDER, DeepMimicConfig, HeightmapConfig
 from parc_core.config.paths import PathLike, load_yaml, resolve
 from parc_core.config.schema import fixed, from_mapping, no_effect_warnings, section, setting, unheeded
-from parc_core.config.sim_config import PHYSX, SimConfig
+from parc_core.config.sim_config import HEEDED_BY_PHYSX, PlaneConfig, SimConfig
 from parc_core.errors import ConfigError
+
+__all__ = [
+    "DeepMimicConfig",
+    "EnvConfig",
+    "EnvFileConfig",
+    "HeightmapConfig",
+    "PerBody",
+    "PlaneConfig",
+    "env_warnings",
+    "load_env_config",
+]
 
 PerBody = Union[List[float], Dict[str, float]]
 """Numbers in the order of the character's bodies (or its non-root bodies), or `{body name: number}`."""
 
 _VIEWER = "it is a setting of PARC's viewer"
-_CLASSES = "the class of a motion comes from the dataset's manifest"
-_ONE_FRICTION = "MuJoCo has one coefficient, the dynamic one"
-_NO_BOUNCE = "MuJoCo's contacts do not bounce"
-_HEEDED_BY_PHYSX = (PHYSX, _ONE_FRICTION, _NO_BOUNCE)
 _ROUNDING = 1e-6  # cells; 2.1 / 0.3 is 7.000000000000001
 _BESIDE = 0.4  # of the terrain window's side, on each side of the root: 0.8 m of 2 m
 _NARROW_WINDOW = 1.6  # m; a stretched leg reaches 0.8 m from the root
-_OTHER_ENV = "it belongs to PARC's other sub-environments"
-_SHORTEST_BIN = 0.1  # s; three control steps
-_RECORDER = "recordings are made by `parc-tracker record`"
-
-
-@dataclass(frozen=True)
-class HeightmapConfig:
-    """How the motions' terrains are put together."""
-
-    horizontal_scale: float = setting(0.4, above=0)
-    """Cell size of every terrain, m; a motion's terrain must have the same."""
-    padding: float = setting(0.4, at_least=0)
-    """Width of the border around each terrain, m; a multiple of horizontal_scale."""
-
-
-@dataclass(frozen=True)
-class DeepMimicConfig:
-    """Which motions are tracked and how they are drawn."""
-
-    fail_rate_quantiles: List[float] = setting(
-        [0.25, 0.5, 0.75, 0.9, 0.95, 0.99], at_least=0, at_most=1, shapes_training=False
-    )
-    """Quantiles of the failure rates over the motions that are logged."""
-    heightmap: HeightmapConfig = section(HeightmapConfig)
-    min_motion_weight: float = setting(0.01, at_least=0)
-    """A motion is drawn with probability ∝ weight × max(failure rate, this)."""
-    sampling_bin_seconds: float = setting(0.0, at_least=0, ours=True)
-    """Draw bins of time of about this length, s, by the failures in them instead of whole motions; 0 = PARC's
-    drawing per motion, else at least 0.1."""
-    sampling_uniform_share: float = setting(0.15, at_least=0, at_most=1, ours=True)
-    """Share of the episodes that are drawn by the motions' weights alone (sampling_bin_seconds above 0)."""
-    has_motion_classes: bool = setting(False, no_effect=_CLASSES)
-    motion_classes: List[str] = setting([], no_effect=_CLASSES)
-    motion_file: Optional[str] = setting(None, shapes_training=False)
-    """Dataset file (`motions.yaml`); in a pipeline the tracker config's dataset takes its place."""
-    terrain_build_mode: Literal["square", "wide", "file"] = "square"
-    """Arrangement of the terrains in `terrain.pkl`: a square, one row along x, or one terrain for all."""
-    terrain_save_path: Optional[str] = setting(None, shapes_training=False)
-    """Not heeded: a training's arranged terrain is `<output_dir>/terrain.pkl`, and its dm_env.yaml names that here.
-    One place for several trainings would hold another dataset's."""
-    terrains_per_motion: int = setting(1, at_least=1)
-    """Copies of each motion's terrain in `terrain.pkl` (`wide` and `file` only)."""
-    fail_rates_path: Optional[str] = None
-    """File with a tensor (num_motions,) of failure rates to start from; without it each starts at 1."""
-    ignore_fail_rates: bool = False
-    """Draw motions by their weights only."""
-    random_reset_pos: bool = fixed(False, "episodes start at their motion's place")
-    record_motion_frame_hist: Any = unheeded(False, _RECORDER)
-    mdm_model: Any = unheeded(None, _OTHER_ENV)
-    target_xy_future_time_min: Any = unheeded(None, _OTHER_ENV)
-    target_xy_future_time_max: Any = unheeded(None, _OTHER_ENV)
-
-    def __post_init__(self) -> None:
-        if 0 < self.sampling_bin_seconds < _SHORTEST_BIN:
-            raise ConfigError(
-                f"'env.dm.sampling_bin_seconds' is {self.sampling_bin_seconds:g}; set 0 to draw whole motions, or at "
-                f"least {_SHORTEST_BIN:g}"
-            )
-
-
-@dataclass(frozen=True)
-class PlaneConfig:
-    """Contact material of the ground and the terrain."""
-
-    dynamic_friction: float = setting(1.0, at_least=0)
-    """Sliding friction coefficient."""
-    static_friction: float = setting(1.0, at_least=0, no_effect=_ONE_FRICTION)
-    """Sticking friction coefficient."""
-    restitution: float = setting(0.0, at_least=0, at_most=1, no_effect=_NO_BOUNCE)
-    """Bounciness."""
 
 
 # Per joint, in body order without the root: torso, head, right upper arm, lower arm, hand, left the same,
@@ -236,21 +174,21 @@ class EnvConfig:
     debug_visuals: Any = setting(False, no_effect=_VIEWER)
     start_paused: Any = setting(False, no_effect=_VIEWER)
     camera_mode: Any = unheeded("track", _VIEWER)
-    write_agent_states: Any = setting(False, no_effect=_RECORDER)
-    enable_replan_timer_obs: Any = setting(False, no_effect=_OTHER_ENV)
-    mgdm: Any = setting(None, no_effect=_OTHER_ENV)
-    output_motion_dir: Any = unheeded(None, _RECORDER)
+    write_agent_states: Any = setting(False, no_effect=RECORDER)
+    enable_replan_timer_obs: Any = setting(False, no_effect=OTHER_ENV)
+    mgdm: Any = setting(None, no_effect=OTHER_ENV)
+    output_motion_dir: Any = unheeded(None, RECORDER)
     gravity_z: float = fixed(-9.81, "physics has the earth's gravity")
     never_done: bool = fixed(False, "episodes end")
     enable_tar_obs: bool = fixed(True, "the reference is observed")
     has_target_xy_obs: bool = fixed(False, "only motions are tracked, no targets")
     view_targets: Any = unheeded(False, _VIEWER)
-    rel_deepmimic_w: Any = unheeded(None, _OTHER_ENV)
-    rel_task_w: Any = unheeded(None, _OTHER_ENV)
-    task1_w: Any = unheeded(None, _OTHER_ENV)
-    task2_w: Any = unheeded(None, _OTHER_ENV)
-    target_radius: Any = unheeded(None, _OTHER_ENV)
-    target_motion_height_buffer: Any = unheeded(None, _OTHER_ENV)
+    rel_deepmimic_w: Any = unheeded(None, OTHER_ENV)
+    rel_task_w: Any = unheeded(None, OTHER_ENV)
+    task1_w: Any = unheeded(None, OTHER_ENV)
+    task2_w: Any = unheeded(None, OTHER_ENV)
+    target_radius: Any = unheeded(None, OTHER_ENV)
+    target_motion_height_buffer: Any = unheeded(None, OTHER_ENV)
 
     @property
     def window_cells(self) -> int:
@@ -318,7 +256,7 @@ def env_warnings(config: EnvFileConfig, heeds_physx: bool) -> List[str]:
         config: the environment file.
         heeds_physx: the engine is PhysX, which heeds what MuJoCo does not.
     """
-    lines = no_effect_warnings(config, _HEEDED_BY_PHYSX if heeds_physx else ())
+    lines = no_effect_warnings(config, HEEDED_BY_PHYSX if heeds_physx else ())
     cells, dx = config.env.terrain_window, config.env.dm.heightmap.horizontal_scale
     if cells is not None and not heeds_physx and cells * dx < _NARROW_WINDOW:
         lines.append(

@@ -1,4 +1,4 @@
-"""The physics part of an environment file: steps, and the solver of Isaac Gym."""
+"""The physics part of an environment file: steps, contact material, and the solver of Isaac Gym."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from parc_core.config.schema import section, setting, unheeded
 
 PHYSX = "MuJoCo has a solver of its own"
 """Why settings of PhysX have no effect with MuJoCo."""
+_ONE_FRICTION = "MuJoCo has one coefficient, the dynamic one"
+_NO_BOUNCE = "MuJoCo's contacts do not bounce"
+HEEDED_BY_PHYSX = (PHYSX, _ONE_FRICTION, _NO_BOUNCE)
+"""Why settings have no effect that Isaac Gym's PhysX heeds."""
 
 
 @dataclass(frozen=True)
@@ -51,3 +55,15 @@ class SimConfig:
     physx: PhysxConfig = section(PhysxConfig)
     substeps: int = setting(2, at_least=1)
     """Physics steps per call: sim_freq 60 × substeps 2 = 120 Hz."""
+
+
+@dataclass(frozen=True)
+class PlaneConfig:
+    """Contact material of the ground and the terrain."""
+
+    dynamic_friction: float = setting(1.0, at_least=0)
+    """Sliding friction coefficient."""
+    static_friction: float = setting(1.0, at_least=0, no_effect=_ONE_FRICTION)
+    """Sticking friction coefficient."""
+    restitution: float = setting(0.0, at_least=0, at_most=1, no_effect=_NO_BOUNCE)
+    """Bounciness."""
