@@ -21,7 +21,6 @@ from parc_core.training import checkpoint as checkpoints
 
 PRESETS = {
     "gpu": ("gpu/agent", "gpu/env"),
-    "many": ("gpu/agent_many", "gpu/env_many"),
     "cpu": ("cpu/agent", "cpu/env"),
     "demo": ("demo/agent", "demo/env"),
     "parc": ("parc_3_tracker/agent_default", "parc_3_tracker/dm_env_default"),

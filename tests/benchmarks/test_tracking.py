@@ -54,8 +54,6 @@ def test_presets_are_files_and_names_must_differ() -> None:
     runs = runs_of(["cpu", "/somewhere/mine.yaml"], None, [0, 1])
     assert [(run.name, run.seed) for run in runs] == [("cpu", 0), ("cpu", 1), ("mine", 0), ("mine", 1)]
     assert runs[0].env_file == "data/configs/cpu/env.yaml" and runs[2].env_file == "data/configs/gpu/env.yaml"
-    (many,) = runs_of(["many"], None, [0])
-    assert many.env_file == "data/configs/gpu/env_many.yaml"
     with pytest.raises(ConfigError, match="two configs are called a"):
         runs_of(["x/a.yaml", "y/a.yaml"], None, [0])
 
