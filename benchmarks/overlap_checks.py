@@ -42,10 +42,10 @@ def same_update(on: Training, device: torch.device) -> Dict[str, float]:
     on.iterate()
     wait_for(device)
     start, undo = flat_weights(learner.agent), Snapshot(learner._optimizer, learner._sums)
-    random_numbers, lesson, ends = learner._generator.get_state(), copy.deepcopy(learner._lesson), []
+    random_numbers, saved, ends = learner._generator.get_state(), copy.deepcopy(learner._training_rollout), []
     for make in (learner.catch_up, learner.catch_up, on.iterate):
         undo.restore()
-        learner._lesson.copy_(lesson)
+        learner._training_rollout.copy_(saved)
         learner._generator.set_state(random_numbers)
         learner._behind = True
         make()
@@ -75,7 +75,9 @@ def same_collection(on: Training, device: torch.device) -> Dict[str, Any]:
             differences.append(float((means - rollout.norm_means[t]).norm() / means.norm()))
     weights = zip(learner._acting.model.parameters(), learner.agent.model.parameters())
     arrived = all(torch.equal(a, b) for a, b in weights)
-    parts = (torch.equal(a, b) for a, b in zip(rollout.all_samples(), learner._lesson.all_samples()))
+    parts = (
+        torch.equal(a, b) for a, b in zip(rollout.all_samples(), learner._training_rollout.all_samples())
+    )
     return {"means": max(differences), "handed_over": arrived and all(list(parts)[:5])}
 
 

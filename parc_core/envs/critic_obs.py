@@ -28,7 +28,7 @@ _MULTIPLE = 8  # of numbers: matrices with other rows are multiplied slower on a
 
 
 @dataclass
-class Judged:
+class PrivilegedState:
     """What the terms look at; rows of n environments."""
 
     config: EnvConfig
@@ -48,36 +48,36 @@ class Judged:
     """(n,) of the motions."""
 
 
-def time_left(j: Judged) -> Tensor:
+def time_left(s: PrivilegedState) -> Tensor:
     """exp(−s until the motion ends / `TIMES`), where values fall to 0. An episode's end by time is not in it: the value
     of what would come next counts there. (n, 3)."""
-    return torch.exp(-j.left[:, None] / j.left.new_tensor(TIMES))
+    return torch.exp(-s.left[:, None] / s.left.new_tensor(TIMES))
 
 
-def errors(j: Judged) -> Tensor:
+def errors(s: PrivilegedState) -> Tensor:
     """Distances from the reference over the limits at which an episode ends, up to `FARTHEST`: the root's position and
     rotation, then each other body relative to the root. (n, J + 1)."""
-    ref, scale = j.ref.pose, j.task.limit_scale
-    dist = (j.root_pos - ref.root_pos).norm(dim=-1, keepdim=True)
-    angle = quat_diff_angle(j.root_rot, ref.root_rot)[:, None]
-    rel = j.body_pos[:, 1:] - j.body_pos[:, :1]
-    bodies = (rel - (j.ref.body_pos[:, 1:] - j.ref.body_pos[:, :1])).norm(dim=-1)
+    ref, scale = s.ref.pose, s.task.limit_scale
+    dist = (s.root_pos - ref.root_pos).norm(dim=-1, keepdim=True)
+    angle = quat_diff_angle(s.root_rot, ref.root_rot)[:, None]
+    rel = s.body_pos[:, 1:] - s.body_pos[:, :1]
+    bodies = (rel - (s.ref.body_pos[:, 1:] - s.ref.body_pos[:, :1])).norm(dim=-1)
     parts = (
-        dist / (j.config.root_pos_termination_dist * scale).clamp_min(LEAST_LIMIT),
-        angle / (j.config.root_rot_termination_angle * scale).clamp_min(LEAST_LIMIT),
-        bodies / (j.task.max_body_dist * scale).clamp_min(LEAST_LIMIT),
+        dist / (s.config.root_pos_termination_dist * scale).clamp_min(LEAST_LIMIT),
+        angle / (s.config.root_rot_termination_angle * scale).clamp_min(LEAST_LIMIT),
+        bodies / (s.task.max_body_dist * scale).clamp_min(LEAST_LIMIT),
     )
     return torch.cat(parts, dim=1).clamp_max(FARTHEST)
 
 
-def fail_rate(j: Judged) -> Tensor:
+def fail_rate(s: PrivilegedState) -> Tensor:
     """How often the motion fails, 0 to 1. (n, 1)."""
-    return j.fail_rates[:, None]
+    return s.fail_rates[:, None]
 
 
-def forces(j: Judged) -> Tensor:
+def forces(s: PrivilegedState) -> Tensor:
     """log(1 + contact force of each body / `FORCE`). (n, J)."""
-    return torch.log1p(j.contact_forces.norm(dim=-1) / FORCE)
+    return torch.log1p(s.contact_forces.norm(dim=-1) / FORCE)
 
 
 class CriticTerm(NamedTuple):
@@ -85,7 +85,7 @@ class CriticTerm(NamedTuple):
 
     width: Callable[[int], int]
     """Of a character of J bodies."""
-    values: Callable[[Judged], Tensor]
+    values: Callable[[PrivilegedState], Tensor]
     """(n, width)."""
 
 
@@ -133,7 +133,7 @@ class CriticObs:
         ref = Reference(library, self._kinematics, self._task.key_ids, motion_ids, times)
         left = (library.lengths[motion_ids] - times).clamp_min(0.0)
         left = left.masked_fill(library.loop_wrap[motion_ids], torch.inf)
-        judged = Judged(
+        privileged = PrivilegedState(
             self._config,
             self._task,
             state.root_pos[ids],
@@ -146,6 +146,6 @@ class CriticObs:
         )
         found = torch.zeros(len(ids), self.dim, device=left.device)
         for name, start in self.starts.items():
-            values = CRITIC_TERMS[name].values(judged)
+            values = CRITIC_TERMS[name].values(privileged)
             found[:, start : start + values.shape[1]] = values
         return found

@@ -40,10 +40,10 @@ class PipelinedPPO(PPO):
     Then both are joined: the update gets the rollout, the collection the newest weights. `catch_up` makes the pending
     update at once; the next rollout is then one of the newest policy.
 
-    A late rollout is not of the policy that an update begins with. Were ratios clipped about the policy that acted, the
-    update before would have used up much of the range, and learning were slower. So the clipping is about the policy
-    that the update begins with, and what another policy acted counts by advantages that are weighed by the probability
-    ratio of both (the decoupled objective of Hilton, Cobbe and Schulman 2022), at most `MAX_WEIGHT`.
+    A stale rollout is not of the policy that an update begins with. Were ratios clipped about the policy that acted,
+    the the update before would have used up much of the range, and learning were slower. So the clipping is about the
+    policy that the update begins with, and what another policy acted counts by advantages that are weighed by the
+    probability ratio of both (the decoupled objective of Hilton, Cobbe and Schulman 2022), at most `MAX_WEIGHT`.
 
     Each rollout has the learning rate and the standard deviation of its own number of samples, in both stages. Return
     targets begin with the values of the critic that learns; only where an episode times out within a rollout the value
@@ -57,17 +57,17 @@ class PipelinedPPO(PPO):
         super().__init__(env, config, *args, **kwargs)
         acting = copy.deepcopy(self.agent.model).requires_grad_(False)
         self._acting = self.agent.with_model(acting)
-        self._lesson = self.rollout  # whose memory the recorded minibatches know
+        self._training_rollout = self.rollout  # whose memory the recorded minibatches know
         self.rollout = self._make_rollout()
-        self._end_obs, self._end_obs_of_lesson = (
+        self._end_obs, self._training_end_obs = (
             torch.zeros_like(self.rollout.norm_obs[-1]) for _ in range(2)
         )
         self._collector = self._make_collector(self._acting, self._end_obs)
         self._finite_moments = torch.ones((), dtype=torch.bool, device=env.device)
-        self._begun = self._begun_of_lesson = _Begun(0, {})
+        self._begun = self._training_begun = _Begun(0, {})
         self._clock = StageTimer(env.device)  # of an iteration; `_timer` is that of its collection
-        self._times_of_lesson: Tuple[StageTimer, StageTimer] = (self._timer, self._clock)
-        self._behind = self._late_lesson = False
+        self._training_times: Tuple[StageTimer, StageTimer] = (self._timer, self._clock)
+        self._behind = self._stale_rollout = False
         self.streams = TwoStreams(env.device)
 
     def iterate(self, obs: Tensor, samples: int, record_obs: bool) -> Tuple[Tensor, List[Numbers]]:
@@ -84,7 +84,7 @@ class PipelinedPPO(PPO):
             ended.append(self._end_update(update))
         with self.streams.collection():
             self.streams.join()
-            self._hand_over(late=update is not None)
+            self._hand_over(stale=update is not None)
         return obs, ended
 
     def catch_up(self) -> List[Numbers]:
@@ -131,7 +131,7 @@ class PipelinedPPO(PPO):
         self.streams.fork()
         with self.streams.update():
             timer.start()
-            samples, of_env = self._begun_of_lesson
+            samples, of_env = self._training_begun
             self._schedule = {**self._follow_schedules(samples), **of_env}
             info = self._learn()
             timer.lap()
@@ -142,30 +142,30 @@ class PipelinedPPO(PPO):
         info, timer = update
         with self.streams.update():
             numbers = self._numbers(info)
-        collection, iteration = (each.seconds()[0] for each in self._times_of_lesson)
+        collection, iteration = (each.seconds()[0] for each in self._training_times)
         return {**numbers, **stage_times(collection, timer.seconds()[0], iteration), **self._schedule}
 
     def _targets(self) -> Info:
         """See `PPO._targets`; the last step's bootstrap, too, is by the critic of now."""
-        self._lesson.end_values[-1] = self.agent.values(self._end_obs_of_lesson)
+        self._training_rollout.end_values[-1] = self.agent.values(self._training_end_obs)
         info = super()._targets()
-        if self._late_lesson:
+        if self._stale_rollout:
             self._weigh()
         return info
 
     @torch.no_grad()
     def _weigh(self) -> None:
         """The policy of now becomes the one that ratios and divergences are to, and advantages are weighed for that."""
-        lesson, actor = self._lesson, self.agent.model.actor
-        for t in range(lesson.steps):
-            policy = actor(lesson.norm_obs[t])
-            log_probs = policy.log_prob(lesson.norm_actions[t])
-            lesson.advantages[t] *= (log_probs - lesson.log_probs[t]).exp_().clamp_max_(MAX_WEIGHT)
-            lesson.log_probs[t], lesson.norm_means[t] = log_probs, policy.mean
-            if lesson.std_per_sample:
-                lesson.logstd[t] = policy.logstd
+        rollout, actor = self._training_rollout, self.agent.model.actor
+        for t in range(rollout.steps):
+            policy = actor(rollout.norm_obs[t])
+            log_probs = policy.log_prob(rollout.norm_actions[t])
+            rollout.advantages[t] *= (log_probs - rollout.log_probs[t]).exp_().clamp_max_(MAX_WEIGHT)
+            rollout.log_probs[t], rollout.norm_means[t] = log_probs, policy.mean
+            if rollout.std_per_sample:
+                rollout.logstd[t] = policy.logstd
             else:
-                lesson.logstd.copy_(policy.logstd)
+                rollout.logstd.copy_(policy.logstd)
 
     def _moments_finite(self) -> Tensor:
         """As they were at the end of the rollout: the collection goes on changing them."""
@@ -180,20 +180,20 @@ class PipelinedPPO(PPO):
         self._begun = _Begun(samples, self._env.begin_iteration(samples))
 
     @torch.no_grad()
-    def _hand_over(self, late: bool) -> None:
+    def _hand_over(self, stale: bool) -> None:
         """The rollout goes to the update and the weights of now to the collection; neither stage runs meanwhile.
 
         Args:
-            late: an update was made since the policy that collected.
+            stale: an update was made since the policy that collected.
         """
-        self._late_lesson = late
-        self._lesson.copy_(self.rollout)
-        self._end_obs_of_lesson.copy_(self._end_obs)
+        self._stale_rollout = stale
+        self._training_rollout.copy_(self.rollout)
+        self._training_end_obs.copy_(self._end_obs)
         self._finite_moments.copy_(self.agent.obs_norm.moments_finite())
-        self._begun_of_lesson = self._begun
+        self._training_begun = self._begun
         self._send_weights()
         self._clock.lap()
-        self._times_of_lesson = (self._timer, self._clock)
+        self._training_times = (self._timer, self._clock)
         self._timer, self._clock = StageTimer(self._env.device), StageTimer(self._env.device)
         self._behind = True
 

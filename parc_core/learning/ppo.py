@@ -47,7 +47,7 @@ class PPO:
         rate: the learning rate.
     """
 
-    _lesson: Rollout
+    _training_rollout: Rollout
     """What is learned from: `rollout` itself."""
 
     def __init__(
@@ -79,7 +79,7 @@ class PPO:
         model = self.agent.model
         model.dtype = hidden_dtype(self._precision)
         self._average: Optional[PolicyAverage] = None
-        self.rollout = self._lesson = self._make_rollout()
+        self.rollout = self._training_rollout = self._make_rollout()
         self._collector = self._make_collector(self.agent)
         self._bounds = value_bounds(env.reward_low, env.reward_high, config.discount, config.value_bounds)
         if config.policy_average_samples is not None:
@@ -201,14 +201,14 @@ class PPO:
 
     def _targets(self) -> Info:
         """Fills in return targets and advantages of the rollout; returns their log entries."""
-        rollout = self._lesson
+        rollout = self._training_rollout
         values = self.agent.values(rollout.norm_obs.flatten(0, 1)).view_as(rollout.rewards)
         return training_targets(rollout, values, self._bounds, self._config, self._world)
 
     def _shuffled(self) -> Tuple[Tensor, ...]:
         """Places of all samples in random order, in minibatches; the last one may be smaller."""
         device = self._sums.device
-        order = torch.randperm(self._lesson.num_samples, generator=self._generator, device=device)
+        order = torch.randperm(self._training_rollout.num_samples, generator=self._generator, device=device)
         minibatches: Tuple[Tensor, ...] = order.split(self._batch_size)
         return minibatches
 
@@ -216,14 +216,14 @@ class PPO:
         """(m,) how many samples of each of m minibatches explored, in the mean over several processes."""
         if self._explorers is None:
             return torch.empty(0)
-        explored = self._lesson.explored.flatten()
+        explored = self._training_rollout.explored.flatten()
         counts = torch.stack([explored[ids].sum() for ids in minibatches]).float()
         return self._world.sum_(counts).clamp_min(1.0) / self._world.size
 
     def _gradient_step(self, ids: Tensor) -> None:
         """One step on the samples `ids` (B,); the gradient norm is that before clipping. Recorded on CUDA."""
         config = self._config
-        batch = self._lesson.gather(ids, self._minibatch)
+        batch = self._training_rollout.gather(ids, self._minibatch)
         of_actor, of_critic, info = ppo_losses(self.agent.model, batch, config, self._explorers)
         self._optimizer.zero_grad(set_to_none=True)
         of_critic.backward()

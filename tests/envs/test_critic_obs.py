@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from parc_core.config.env_config import EnvConfig
 from parc_core.config.schema import from_mapping
 from parc_core.envs import critic_obs as terms
-from parc_core.envs.critic_obs import CRITIC_TERMS, Judged
+from parc_core.envs.critic_obs import CRITIC_TERMS, PrivilegedState
 from parc_core.errors import ConfigError
 from parc_core.rotations import yaw_quat
 from parc_core.system.world import ONE_PROCESS
@@ -23,7 +23,7 @@ from tests.envs.scenes import env_of, humanoid, motion, shortened, write_dataset
 ALL = list(CRITIC_TERMS)
 
 
-def judged(**changes: Any) -> Judged:
+def privileged(**changes: Any) -> PrivilegedState:
     """One environment of a root and one other body."""
     still = torch.tensor([[[0.0, 0.0, 1.0], [0.0, 0.0, 2.0]]])
     ref = SimpleNamespace(
@@ -40,12 +40,12 @@ def judged(**changes: Any) -> Judged:
         "left": torch.tensor([1.0]),
         "fail_rates": torch.tensor([0.25]),
     }
-    return Judged(**{**values, **changes})  # type: ignore[arg-type]
+    return PrivilegedState(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def test_errors_are_shares_of_the_limits() -> None:
     off = torch.tensor([[[0.3, 0.0, 1.0], [0.3, 0.4, 2.0]]])
-    turned = judged(root_pos=off[:, 0], root_rot=yaw_quat(torch.tensor([0.75])), body_pos=off)
+    turned = privileged(root_pos=off[:, 0], root_rot=yaw_quat(torch.tensor([0.75])), body_pos=off)
     # 0.3 of 0.6 m, 0.75 of 1 rad, and relative to the root 0.4 of 0.5 m.
     assert_close(terms.errors(turned), torch.tensor([[0.5, 0.75, 0.8]]))
     turned.task.limit_scale.fill_(0.5)
@@ -56,19 +56,19 @@ def test_errors_are_shares_of_the_limits() -> None:
 
 def test_a_limit_of_nothing_gives_numbers() -> None:
     none = SimpleNamespace(limit_scale=torch.ones(1), max_body_dist=torch.zeros(1))
-    assert_close(terms.errors(judged(task=none)), torch.zeros(1, 3))
+    assert_close(terms.errors(privileged(task=none)), torch.zeros(1, 3))
 
 
 def test_time_left() -> None:
     left = torch.tensor([0.0, 0.3, torch.inf])
-    got = terms.time_left(judged(left=left))
+    got = terms.time_left(privileged(left=left))
     assert_close(got[0], torch.ones(3))
     assert_close(got[1], torch.exp(torch.tensor([-1.0, -0.3, -0.1])))
     assert_close(got[2], torch.zeros(3))
 
 
 def test_forces_and_failure_rate() -> None:
-    pushed = judged(contact_forces=torch.tensor([[[0.0, 0.0, 0.0], [0.0, 300.0, 400.0]]]))
+    pushed = privileged(contact_forces=torch.tensor([[[0.0, 0.0, 0.0], [0.0, 300.0, 400.0]]]))
     assert_close(terms.forces(pushed), torch.tensor([[0.0, 6.0]]).log().clamp_min(0.0))
     assert terms.fail_rate(pushed).tolist() == [[0.25]]
 

@@ -103,7 +103,7 @@ def test_a_pipelined_update_values_the_last_step_as_it_was():
     end = torch.cat((learner.agent.normalize_obs(obs), more), 1)
     want = learner.agent.values(end)
     learner.update()
-    assert_close(learner._lesson.end_values[-1], want)
+    assert_close(learner._training_rollout.end_values[-1], want)
 
 
 def test_going_on_with_motions_is_exact_and_the_model_plays_without_them(tmp_path: Path):

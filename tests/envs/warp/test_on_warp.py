@@ -43,14 +43,14 @@ def actions(env: TrackingEnv, steps: int, seed: int, scale: float) -> list[Tenso
     return [(scale * torch.randn(N, env.action_dim, generator=g)).to(env.device) for _ in range(steps)]
 
 
-def judged(env: FusedTrackingEnv, judge: TrackingEnv) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def expected(env: FusedTrackingEnv, oracle: TrackingEnv) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Observation, reward, done, fail_reason and terms of the torch environment for the state of env's engine."""
     for name in ("motion_ids", "start_times", "steps"):
-        getattr(judge, name).copy_(getattr(env, name))
-    ref = judge._current_reference()
-    reward, terms = judge._reward(ref)
-    judge._update_done(ref)
-    return judge.observe(), reward, judge.done, judge.fail_reason, terms
+        getattr(oracle, name).copy_(getattr(env, name))
+    ref = oracle._current_reference()
+    reward, terms = oracle._reward(ref)
+    oracle._update_done(ref)
+    return oracle.observe(), reward, oracle.done, oracle.fail_reason, terms
 
 
 def same(got: Tensor, want: Tensor) -> None:
@@ -63,23 +63,23 @@ def same(got: Tensor, want: Tensor) -> None:
 def test_every_step_is_what_the_torch_environment_says(mixed: Path, device: str) -> None:
     """Of states that MuJoCo Warp reached, with falls and restarts."""
     env = fused(mixed, device)
-    judge = TrackingEnv(env.config, env.engine, env.kinematics, env.library, env.terrain, 0, env.layout)
-    same(env.reset(), judged(env, judge)[0])
+    oracle = TrackingEnv(env.config, env.engine, env.kinematics, env.library, env.terrain, 0, env.layout)
+    same(env.reset(), expected(env, oracle)[0])
     ids, times = torch.tensor([0, 1] * 3), torch.tensor([0.2, 0.0, 0.3, 0.6, 0.25, 1.0])
-    same(env.reset_to(ids.to(device), times.to(device)), judged(env, judge)[0])
+    same(env.reset_to(ids.to(device), times.to(device)), expected(env, oracle)[0])
     ended, terms = 0, []
     for action in actions(env, 12, seed=1, scale=0.4):
         obs, reward, done, _ = env.step(action)
-        want = judged(env, judge)
+        want = expected(env, oracle)
         same(obs, want[0])
         assert_close(reward, want[1], atol=2e-5, rtol=2e-5)
         assert torch.equal(done, want[2])
         assert torch.equal(env.fail_reason, want[3])
         terms.append(want[4])
-        ref = judge._current_reference()
+        ref = oracle._current_reference()
         assert_close(
             env.engine.pd_targets,
-            judge.actions.targets(action, ref.dof_pos, ref.pose.dof_vel),
+            oracle.actions.targets(action, ref.dof_pos, ref.pose.dof_vel),
             atol=2e-5,
             rtol=2e-5,
         )
@@ -87,7 +87,7 @@ def test_every_step_is_what_the_torch_environment_says(mixed: Path, device: str)
         before, ended = obs.clone(), ended + int((~running).sum())
         after = env.reset_done()
         assert torch.equal(after[running], before[running])
-        same(after, judged(env, judge)[0])
+        same(after, expected(env, oracle)[0])
     assert ended >= 3
     stats = env.episode_stats()
     assert stats["Episodes"] == ended
@@ -108,24 +108,24 @@ def test_recorded_steps_follow_limits_that_change(mixed: Path, device: str) -> N
         termination_scale_end=0.05,
         termination_anneal_samples=12,
     )
-    judge = TrackingEnv(env.config, env.engine, env.kinematics, env.library, env.terrain, 0, env.layout)
+    oracle = TrackingEnv(env.config, env.engine, env.kinematics, env.library, env.terrain, 0, env.layout)
     failures = []
     for samples in (0, 6, 12, None):
         rates = torch.linspace(0.2, 0.7, 2, device=env.device)
-        for each in (env, judge):
+        for each in (env, oracle):
             each.sampler.fail_rates.copy_(rates)
             if samples is not None:
                 each.begin_iteration(samples)
         env.reset_to(torch.ones(N, dtype=torch.long), torch.linspace(0.1, 1.0, N))
-        judged(env, judge)
-        assert_close(env.critic_obs, judge.critic_obs, atol=2e-5, rtol=2e-5)
+        expected(env, oracle)
+        assert_close(env.critic_obs, oracle.critic_obs, atol=2e-5, rtol=2e-5)
         for action in actions(env, 3, seed=1, scale=0.2):
             done = env.step(action)[2]
-            want = judged(env, judge)
+            want = expected(env, oracle)
             assert torch.equal(env.fail_reason, want[3])
-            assert_close(env.critic_obs, judge.critic_obs, atol=2e-5, rtol=2e-5)
+            assert_close(env.critic_obs, oracle.critic_obs, atol=2e-5, rtol=2e-5)
         failures.append(int((done == DoneFlag.FAIL).sum()))
-        for each in (env, judge):
+        for each in (env, oracle):
             each.end_iteration(ONE_PROCESS)
     assert failures == [0, 0, N, 0]
 
