@@ -6,7 +6,7 @@ import math
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Dict, List, Literal, Optional, Union
+from typing import Any, Dict, List, Literal, Optional, Union, get_args
 
 from parc_core.config.deepmimic_config import OTHER_ENV, RECORDER, DeepMimicConfig, HeightmapConfig
 from parc_core.config.paths import PathLike, load_yaml, resolve
@@ -27,6 +27,9 @@ __all__ = [
 
 PerBody = Union[List[float], Dict[str, float]]
 """Numbers in the order of the character's bodies (or its non-root bodies), or `{body name: number}`."""
+
+CriticTermName = Literal["time_left", "errors", "fail_rate", "forces"]
+"""What a critic can see beside the observation, in its order there."""
 
 _VIEWER = "it is a setting of PARC's viewer"
 _ROUNDING = 1e-6  # cells; 2.1 / 0.3 is 7.000000000000001
@@ -73,9 +76,9 @@ class EnvConfig:
     """Policy steps per second."""
     control_mode: Literal["pd"] = "pd"
     """How actions drive the joints."""
-    critic_obs: List[Literal["time_left", "errors", "fail_rate", "forces"]] = setting([], ours=True)
+    critic_obs: List[CriticTermName] = setting([], ours=True)
     """What the critic sees beside the observation: seconds until the motion ends, distances from the reference over the
-    limits at which an episode ends, the motion's failure rate, contact forces."""
+    limits at which an episode ends, the motion's failure rate, contact forces. Their order makes no difference."""
     dm: DeepMimicConfig = section(DeepMimicConfig)
     enable_early_termination: bool = True
     """End an episode when the character is too far from its reference."""
@@ -208,6 +211,7 @@ class EnvConfig:
             raise ConfigError("'env.tar_obs_steps' is empty; name at least one future step, such as 1")
         if len(set(self.critic_obs)) < len(self.critic_obs):
             raise ConfigError(f"'env.critic_obs' names something twice: {self.critic_obs}; name it once")
+        object.__setattr__(self, "critic_obs", sorted(self.critic_obs, key=get_args(CriticTermName).index))
         scales = (self.termination_scale_start, self.termination_scale_end)
         if self.termination_anneal_samples is None and scales != (1.0, 1.0):
             raise ConfigError(

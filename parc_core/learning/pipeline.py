@@ -41,7 +41,7 @@ class PipelinedPPO(PPO):
     update at once; the next rollout is then one of the newest policy.
 
     A stale rollout is not of the policy that an update begins with. Were ratios clipped about the policy that acted,
-    the the update before would have used up much of the range, and learning were slower. So the clipping is about the
+    the update before would have used up much of the range, and learning were slower. So the clipping is about the
     policy that the update begins with, and what another policy acted counts by advantages that are weighed by the
     probability ratio of both (the decoupled objective of Hilton, Cobbe and Schulman 2022), at most `MAX_WEIGHT`.
 

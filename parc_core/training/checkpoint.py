@@ -18,7 +18,7 @@ from parc_core.errors import ConfigError, DataError
 from parc_core.learning.model_file import CHECKPOINT_FORMAT, load_tensors
 from parc_core.learning.plain_values import with_marked_floats
 from parc_core.system.files import atomic_write, sha256_file, write_text
-from parc_core.training.fingerprint import never_shaping
+from parc_core.training.fingerprint import never_shaping, same_setting
 
 NAME = re.compile(r"^checkpoint_(\d+)\.pt$")
 State = Dict[str, Any]
@@ -141,7 +141,7 @@ def check_fingerprint(path: Path, saved: Dict[str, str], current: Dict[str, str]
         ConfigError: naming the first settings that differ, with both values.
     """
     keys = sorted((saved.keys() | current.keys()) - never_shaping())
-    differing = [key for key in keys if saved.get(key) != current.get(key)]
+    differing = [key for key in keys if not same_setting(key, saved.get(key), current.get(key))]
     if not differing:
         return
     shown = "; ".join(f"{key} was {saved.get(key)}, now {current.get(key)}" for key in differing[:3])

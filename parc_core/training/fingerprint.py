@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Dict, Iterator, Set, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from parc_core.config.agent_config import AgentConfig
 from parc_core.config.env_config import EnvFileConfig
@@ -15,6 +15,9 @@ from parc_core.errors import DataError
 from parc_core.motion.dataset.dataset_cache import content_digests
 from parc_core.motion.dataset.dataset_file import read_motions_yaml
 from parc_core.system.files import sha256_file
+
+_SORTED = ("env.env.critic_obs",)
+"""Lists that configs have in one order now; earlier versions took them as they were written."""
 
 
 def training_fingerprint(args: TrainArgs, env_file: EnvFileConfig, agent: AgentConfig) -> Dict[str, str]:
@@ -57,6 +60,17 @@ def never_shaping() -> Set[str]:
         for key, field, _ in settings_in(config, name)
         if not field.metadata.get("shapes_training", True)
     }
+
+
+def same_setting(key: str, saved: Optional[str], current: Optional[str]) -> bool:
+    """Whether a setting has one value in two fingerprints, of which the saved one may be an earlier version's."""
+    if key in _SORTED and saved is not None and current is not None:
+        return _entries(saved) == _entries(current)
+    return saved == current
+
+
+def _entries(text: str) -> List[str]:
+    return sorted(text.strip("[]").split(", "))
 
 
 def dataset_content(motions_yaml: str) -> str:

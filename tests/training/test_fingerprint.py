@@ -91,6 +91,20 @@ def test_a_terrain_window_counts_by_its_cells():
     assert current({**fine, "terrain_window": 5})["env.env.terrain_window"] == "5"
 
 
+def test_the_order_of_what_the_critic_sees_makes_no_other_training():
+    key = "env.env.critic_obs"
+    one, other = (current({"critic_obs": names}) for names in (["errors", "forces"], ["forces", "errors"]))
+    assert one == other and one[key] == "['errors', 'forces']"
+    check_fingerprint(
+        Path("checkpoint.pt"), {**one, key: "['forces', 'errors']"}, one
+    )  # of an earlier version
+    for saved in ("['errors', 'fail_rate']", "['forces']"):
+        with pytest.raises(ConfigError, match=r"env\.env\.critic_obs was"):
+            check_fingerprint(Path("checkpoint.pt"), {**one, key: saved}, one)
+    with pytest.raises(ConfigError, match=r"env\.env\.critic_obs was None"):
+        check_fingerprint(Path("checkpoint.pt"), STORED["defaults"], one)
+
+
 def test_outputs_pace_and_room_may_change():
     pace = {"iters_per_output": 7, "iters_per_checkpoint": 8, "use_tensorboard": False, "max_rollbacks": 0}
     assert current({"max_contacts_per_env": 80}, pace) == STORED["defaults"]
