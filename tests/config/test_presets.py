@@ -28,7 +28,9 @@ def test_gpu_preset_is_for_the_gpu_engine_with_parcs_networks(monkeypatch, tmp_p
         assert hidden_sizes(net) == [2048, 1024, 512]
     assert agent.matmul_precision == "auto" and agent.iters_per_evaluation > 0
     assert agent.optimizer.type == "Muon" and agent.policy_average_samples == 3e6
-    assert agent.model.action_std_end < agent.model.action_std and agent.model.action_std_anneal_samples is None
+    assert (
+        agent.model.action_std_end < agent.model.action_std and agent.model.action_std_anneal_samples is None
+    )
     env = load_env_config(tracker.env_config).env
     assert env.dm.sampling_bin_seconds == 1.0
     assert env.critic_obs == ["time_left", "errors", "fail_rate", "forces"]
@@ -43,7 +45,9 @@ def test_the_preset_for_two_gpus_is_that_of_one_but_for_its_batch(monkeypatch, t
     agent, other = load_agent_config(one.agent_config), load_agent_config(two.agent_config)
     assert other.optimizer.learning_rate == pytest.approx(2**0.5 * agent.optimizer.learning_rate, rel=0.02)
     assert dataclasses.replace(other, optimizer=agent.optimizer) == agent
-    assert dataclasses.replace(other.optimizer, learning_rate=agent.optimizer.learning_rate) == agent.optimizer
+    assert (
+        dataclasses.replace(other.optimizer, learning_rate=agent.optimizer.learning_rate) == agent.optimizer
+    )
 
 
 def test_parcs_preset_has_parcs_values_and_takes_the_gpu_engine(monkeypatch, tmp_path):
