@@ -119,7 +119,7 @@ def test_the_targets_are_those_of_the_environment_itself(model, walks, tmp_path,
     monkeypatch.setattr(env.engine, "step", lambda targets: (given.append(targets.clone()), step(targets)))
     _, action = policy.module(obs, torch.zeros(2, 28), torch.zeros(2, 28))
     env.step(action)
-    ref = env._reference_now()
+    ref = env.reference()
     targets, _ = policy.module(obs, ref.dof_pos, ref.pose.dof_vel)
     torch.testing.assert_close(targets, given[0], atol=TOLERANCE, rtol=0.0)
 

@@ -19,6 +19,8 @@ from typing import Any, Callable, Dict, Optional
 import torch
 from torch import Tensor
 
+from parc_core.motion.library import MotionFrame
+
 MAX_SPEED = 1e4
 """m/s or rad/s; beyond it a simulation counts as diverged though it is finite."""
 
@@ -74,6 +76,19 @@ class ResetState:
     """(n, D) rad/s."""
     terrain_ids: Tensor
     """(n,) int64: the terrain under each environment."""
+
+    @staticmethod
+    def of(frame: MotionFrame, root_pos: Tensor, terrain_ids: Tensor) -> ResetState:
+        """As reference motions have it, with roots at `root_pos` (n, 3) m."""
+        return ResetState(
+            root_pos=root_pos,
+            root_rot=frame.root_rot,
+            root_vel=frame.root_vel,
+            root_ang_vel=frame.root_ang_vel,
+            dof_pos=frame.dof_pos,
+            dof_vel=frame.dof_vel,
+            terrain_ids=terrain_ids,
+        )
 
 
 class Engine(abc.ABC):

@@ -151,22 +151,24 @@ class TrackingEnv:
 
     def tracking_error(self) -> Tensor:
         """The seven errors of the last step, see `tracking_error.NAMES`. (N, 7)."""
-        s, ref = self.engine.state, self._reference_now()
+        s, ref = self.engine.state, self.reference()
         return tracking_errors(
             self._torch_scoring.pose(s), ref.pose, s.body_pos, ref.body_pos, s.body_rot, ref.body_rot
         )
 
     def reference(self) -> Reference:
-        """Where the references are after the last step; of all N environments."""
-        return self._reference_now()
+        """The last step's reference, or of the place where environments were put since; of all N environments."""
+        if self._reference is None:
+            self._reference = self._current_reference()
+        return self._reference
 
     def reward_terms(self) -> Tensor:
         """The terms of the last step's reward, each from 0 to 1 but for the contact's. (N, T + 1), `TERM_COLUMNS`."""
-        return self._reward(self._reference_now())[1]
+        return self._reward(self.reference())[1]
 
     def joint_error(self) -> Tensor:
         """Mean distance of all bodies from their reference after the last step, m. (N,)."""
-        return joint_error(self.engine.state.body_pos, self._reference_now().body_pos)
+        return joint_error(self.engine.state.body_pos, self.reference().body_pos)
 
     def begin_iteration(self, samples: int) -> Dict[str, float]:
         """See `VecEnv.begin_iteration`: the factor of the limits of early termination, `termination_scale`."""
@@ -231,7 +233,7 @@ class TrackingEnv:
         """Observation of some environments. (n,) -> (n, obs_dim)."""
         motion_ids = self.motion_ids[ids]
         return self._observer.observe(
-            self.engine.state, ids, motion_ids, self.motion_times[ids], self._terrain_ids(motion_ids)
+            self.engine.state, ids, motion_ids, self.motion_times[ids], self.terrain.ids_of(motion_ids)
         )
 
     def _observe_for_critic(self, ids: Tensor) -> None:
@@ -247,10 +249,6 @@ class TrackingEnv:
         """Writes PARC's terrain.pkl of this dataset."""
         self.layout.write(path, with_meshes)
 
-    def _terrain_ids(self, motion_ids: Tensor) -> Tensor:
-        """One terrain for each motion, or one for all."""
-        return motion_ids if self.terrain.num_terrains > 1 else torch.zeros_like(motion_ids)
-
     def _reset_random(self, ids: Tensor) -> None:
         motions, times = self.sampler.sample(len(ids), self.config.rand_reset)
         self._place(ids, motions, times, noise=True)
@@ -261,27 +259,10 @@ class TrackingEnv:
         if noise:
             unit = torch.rand(len(ids), 2, generator=self._generator, device=self.device) * 2.0 - 1.0
             root_pos[:, :2] += self.config.rand_root_pos_offset_scale * unit
-        self.engine.reset(
-            ids,
-            ResetState(
-                root_pos=root_pos,
-                root_rot=frame.root_rot,
-                root_vel=frame.root_vel,
-                root_ang_vel=frame.root_ang_vel,
-                dof_pos=frame.dof_pos,
-                dof_vel=frame.dof_vel,
-                terrain_ids=self._terrain_ids(motion_ids),
-            ),
-        )
+        self.engine.reset(ids, ResetState.of(frame, root_pos, self.terrain.ids_of(motion_ids)))
         self.motion_ids[ids], self.start_times[ids], self.steps[ids] = motion_ids, times, 0
         self.done[ids], self.fail_reason[ids], self.stats.returns[ids] = DoneFlag.NULL, FailReason.NONE, 0.0
         self._reference = None
-
-    def _reference_now(self) -> Reference:
-        """The last step's reference, or of the place where environments were put since."""
-        if self._reference is None:
-            self._reference = self._current_reference()
-        return self._reference
 
     def _current_reference(self) -> Reference:
         return Reference(self.library, self.kinematics, self.task.key_ids, self.motion_ids, self.motion_times)
@@ -293,7 +274,7 @@ class TrackingEnv:
         """Sets `done` and `fail_reason`."""
         motions, times = self.motion_ids, self.motion_times
         self.fail_reason = self._torch_scoring.fail_reasons(
-            self.engine.state, ref, motions, times, self._terrain_ids(motions)
+            self.engine.state, ref, motions, times, self.terrain.ids_of(motions)
         )
         episode_length = self.config.episode_length - TIME_EPS
         self.done = done_flags(self.steps * self.control_dt, episode_length, self.fail_reason > 0)

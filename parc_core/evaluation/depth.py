@@ -218,7 +218,7 @@ class _Surface:
     def deepest(self, step: Step, ids: Tensor) -> Tensor:
         """(n,) m: of each character's deepest point."""
         terrain, state = self._terrain, step.state
-        ids = ids if terrain.num_terrains > 1 else torch.zeros_like(ids)
+        ids = terrain.ids_of(ids)
         turned = quat_rotate(state.body_rot[:, self._bodies], self._points)
         points = turned + state.body_pos[:, self._bodies]
         cell = terrain.cell_index(ids, points[..., :2])

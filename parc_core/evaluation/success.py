@@ -77,7 +77,7 @@ def standing_height(env: TrackingEnv) -> float:
 
 def _above_ground(env: TrackingEnv, root_pos: Tensor) -> Tensor:
     """(N,) m: height of roots (N, 3) above the terrain below them."""
-    ids = env.motion_ids if env.terrain.num_terrains > 1 else torch.zeros_like(env.motion_ids)
+    ids = env.terrain.ids_of(env.motion_ids)
     return root_pos[:, 2] - env.terrain.heights_at(ids, root_pos[:, None, :2])[:, 0]
 
 

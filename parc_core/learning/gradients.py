@@ -7,6 +7,7 @@ from typing import Callable, Dict, List, Sequence
 import torch
 from torch import Tensor
 
+from parc_core.learning.networks import ActorCritic
 from parc_core.system.world import World
 
 
@@ -57,6 +58,13 @@ class Averages:
         """
         self.critic = GradientAverage(critic, world)
         self._actor, self._names = GradientAverage(actor, world, len(names)), list(names)
+
+    @staticmethod
+    def of(model: ActorCritic, params: Sequence[Tensor], names: Sequence[str], world: World) -> Averages:
+        """Of a model's parameters that are trained, `params`; the other arguments as above."""
+        of_critic = {id(parameter) for parameter in model.critic_parameters()}
+        critic = [p for p in params if id(p) in of_critic]
+        return Averages(critic, [p for p in params if id(p) not in of_critic], names, world)
 
     def finish(self, info: Dict[str, Tensor]) -> None:
         """With the actor's gradients there, too: all are means from here on, and so are the entries of `info`."""

@@ -15,6 +15,12 @@ from parc_core.learning.rollout import Batch
 Info = Dict[str, Tensor]
 """Log entries by name, each of shape ()."""
 
+
+def as_numbers(info: Info) -> Dict[str, float]:
+    """Log entries as numbers: one transfer from the device."""
+    return dict(zip(info, torch.stack([value.float() for value in info.values()]).tolist()))
+
+
 _Penalty = Tuple[str, float, Callable[[DiagGaussian], Tensor]]
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from parc_core.config.agent_config import AgentConfig
 from parc_core.envs.vec_env import VecEnv
-from parc_core.learning.losses import Info
+from parc_core.learning.losses import Info, as_numbers
 from parc_core.learning.ppo import PPO, Numbers
 from parc_core.learning.schedules import action_std
 from parc_core.learning.stage_timer import StageTimer, stage_times
@@ -141,7 +141,7 @@ class PipelinedPPO(PPO):
         """Its numbers, for which the host waits; the stages' times are those of the rollout and of this update."""
         info, timer = update
         with self.streams.update():
-            numbers = self._numbers(info)
+            numbers = as_numbers(info)
         collection, iteration = (each.seconds()[0] for each in self._training_times)
         return {**numbers, **stage_times(collection, timer.seconds()[0], iteration), **self._schedule}
 

@@ -17,7 +17,7 @@ from parc_core.learning.agent import Agent, make_agent
 from parc_core.learning.collector import Collector
 from parc_core.learning.cuda_graph import GraphedStep
 from parc_core.learning.gradients import Averages
-from parc_core.learning.losses import Info, loss_names, ppo_losses
+from parc_core.learning.losses import Info, as_numbers, loss_names, ppo_losses
 from parc_core.learning.model_file import check_architecture, check_moments
 from parc_core.learning.optimizers import (
     LearningRate,
@@ -91,7 +91,7 @@ class PPO:
         self._batch_size = min(self.rollout.num_samples, math.ceil(config.batch_size * env.num_envs))
         self._minibatch = self.rollout.empty_batch(self._batch_size)
         self._names = loss_names(config)
-        self._averages = self._make_averages() if world.size > 1 else None
+        self._averages = Averages.of(model, self._params, self._names[:-1], world) if world.size > 1 else None
         self._explorers = torch.ones((), device=env.device) if world.size > 1 else None
         self._sums = torch.zeros(len(self._names), device=env.device)
         self._step = GraphedStep(
@@ -170,7 +170,7 @@ class PPO:
         """
         info = self._learn()
         self._timer.lap()
-        numbers = self._numbers(info)
+        numbers = as_numbers(info)
         seconds = self._timer.seconds()
         times = stage_times(seconds[0], seconds[-1], seconds[0] + seconds[-1])
         return {**numbers, **times, **self._schedule}
@@ -194,11 +194,6 @@ class PPO:
         info["all_finite"] = self._all_finite()
         return info
 
-    @staticmethod
-    def _numbers(info: Info) -> Numbers:
-        """Log entries as numbers: the one transfer."""
-        return dict(zip(info, torch.stack([value.float() for value in info.values()]).tolist()))
-
     def _targets(self) -> Info:
         """Fills in return targets and advantages of the rollout; returns their log entries."""
         rollout = self._training_rollout
@@ -216,8 +211,7 @@ class PPO:
         """(m,) how many samples of each of m minibatches explored, in the mean over several processes."""
         if self._explorers is None:
             return torch.empty(0)
-        explored = self._training_rollout.explored.flatten()
-        counts = torch.stack([explored[ids].sum() for ids in minibatches]).float()
+        counts = self._training_rollout.explorers(minibatches)
         return self._world.sum_(counts).clamp_min(1.0) / self._world.size
 
     def _gradient_step(self, ids: Tensor) -> None:
@@ -238,12 +232,6 @@ class PPO:
             self.rate.follow(info["kl"], config.optimizer.desired_kl)
         self._optimizer.step()
         self._sums += torch.stack([info[name] for name in self._names])
-
-    def _make_averages(self) -> Averages:
-        critic = [p for p in self.agent.model.critic_parameters() if p.requires_grad]
-        known = {id(parameter) for parameter in critic}
-        actor = [p for p in self._params if id(p) not in known]
-        return Averages(critic, actor, self._names[:-1], self._world)
 
     def _all_finite(self) -> Tensor:
         """() bool: weights and the normalizer's moments are finite."""

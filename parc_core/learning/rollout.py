@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -115,6 +115,11 @@ class Rollout:
                 for (part, gathered), memory in zip(self._parts(), out)
             )
         )
+
+    def explorers(self, minibatches: Sequence[Tensor]) -> Tensor:
+        """(m,) how many samples of each of m minibatches explored; one holds its samples' ids."""
+        explored = self.explored.flatten()
+        return torch.stack([explored[ids].sum() for ids in minibatches]).float()
 
     def _parts(self) -> Tuple[Tuple[Tensor, bool], ...]:
         """Every part of all samples, and whether each sample has its own."""

@@ -174,7 +174,7 @@ def ground_around(
 ) -> Tuple[np.ndarray, np.ndarray]:
     """The cells under a box around points (P, 3): centres (nx, ny, 2) and heights (nx, ny), as physics sees them."""
     device = terrain.heights.device
-    ids = torch.tensor([motion_id if terrain.num_terrains > 1 else 0], device=device)
+    ids = terrain.ids_of(torch.tensor([motion_id], device=device))
     corners = np.stack((points[:, :2].min(0) - _MARGIN_M, points[:, :2].max(0) + _MARGIN_M))
     box = terrain.cell_index(ids, torch.as_tensor(corners, dtype=torch.float32, device=device)[None])[0]
     axes = [torch.arange(int(box[0, k]), int(box[1, k]) + 1, device=device) for k in range(2)]

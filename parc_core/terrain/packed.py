@@ -55,6 +55,10 @@ class PackedTerrain:
         """M."""
         return int(self.start.shape[0])
 
+    def ids_of(self, motion_ids: Tensor) -> Tensor:
+        """The terrains of motions, (N,) -> (N,): one terrain for each motion, or one for all."""
+        return motion_ids if self.num_terrains > 1 else torch.zeros_like(motion_ids)
+
     def cell_index(self, terrain_ids: Tensor, xy: Tensor) -> Tensor:
         """Cell whose centre is nearest (ties to even), not clamped. (N,), (N, P, 2) m -> (N, P, 2) int64."""
         return torch.round((xy - self.min_point[terrain_ids][:, None]) / self.dx).long()

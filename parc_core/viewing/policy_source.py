@@ -143,7 +143,7 @@ class PolicySource:
             torch.from_numpy(part[:1]).to(env.device) for part in (frame.body_pos, frame.body_rot)
         )
         xy = ray_points_world(env.task.ray_points, root_pos, root_rot)
-        terrain = torch.tensor([self._clip if env.terrain.num_terrains > 1 else 0], device=env.device)
+        terrain = env.terrain.ids_of(torch.tensor([self._clip], device=env.device))
         heights = env.terrain.heights_at(terrain, xy)
         return torch.cat((xy, heights[..., None]), dim=-1)[0].cpu().numpy()
 
