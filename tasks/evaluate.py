@@ -11,7 +11,7 @@ from prefect import get_run_logger
 
 from parc_core.config.schema import to_mapping
 from parc_core.engines.registry import resolve_engine
-from parc_core.evaluate import Runner, evaluate_and_report, evaluate_and_save
+from parc_core.evaluate import EvaluationFiles, Runner, evaluate_and_report, evaluate_and_save
 from parc_core.evaluation.result import ClipResult, EvalResult, Summary, load, percent
 from parc_core.storage.references import file_ref, local_path, work_folder
 from parc_core.storage.store import Ref
@@ -111,10 +111,15 @@ def evaluate(
             held_out=unseen,
             args=args,
         )
-    for line in _headlines(found.result):
-        log.info(line)
-    if found.note:
-        log.warning(found.note)
+    result = _stored(found)
+    _show(model_name if model else "before training", found, result)
+    if log_txt is not None:
+        show_curves(local_path(log_txt).parent)
+    return result
+
+
+def _stored(found: EvaluationFiles) -> Result:
+    """The stage's result, with the evaluation's files in the store."""
     result = {
         "evaluation": file_ref(found.evaluation),
         "summary": asdict(found.result.summary),
@@ -123,12 +128,18 @@ def evaluate(
     }
     if found.result.held_out is not None:
         result["held_out"] = asdict(found.result.held_out.summary)
-    title = model_name if model else "before training"
+    return result
+
+
+def _show(title: str, found: EvaluationFiles, result: Result) -> None:
+    """The evaluation in the log and as a page of the run."""
+    log = get_run_logger()
+    for line in _headlines(found.result):
+        log.info(line)
+    if found.note:
+        log.warning(found.note)
     page = _page(title, found.result, result)
     show_page("evaluation", page, f"Evaluation: {title}, each clip played once")
-    if log_txt is not None:
-        show_curves(local_path(log_txt).parent)
-    return result
 
 
 def _page(title: str, evaluation: EvalResult, result: Result) -> str:

@@ -77,17 +77,52 @@ def register(
         `name`, `version`, `manifest` (reference), `model` (reference to the registered model.pt), `recordings` (address
         of the folder of recorded motions, or None).
     """
-    files: dict[str, PathLike] = {
+    store = Store()
+    files = _files(training, configs, dataset, after)
+    manifest = _manifest(training, configs, dataset, before, after, recording)
+    model = register_model(store, model_name, files, manifest, gate=gate or None)
+    version = model["version"]
+    aliases = [alias for alias, meant in list_aliases(store, model_name).items() if meant == version]
+    _log_registration(store, model, aliases)
+    result = {
+        "name": model_name,
+        "version": version,
+        "manifest": model["ref"],
+        "model": model["files"]["model.pt"],
+        "recordings": address(recording) if recording and recording["summary"]["recorded"] else None,
+    }
+    show_page("model", _page(model, aliases), f"{model_name} version {version}, and how to get it")
+    model_registered(result)
+    return result
+
+
+def _files(training: Result, configs: Result, dataset: Result, after: Result) -> dict[str, PathLike]:
+    """Name in the registry -> file on this machine."""
+    shown = (ref for ref in (after["report"], after["video"]) if ref)
+    return {
         "model.pt": local_path(training["model"]),
         **write_here(configs, dataset),
         CHARACTER_FILE: local_path(configs["character"]),
         "log.txt": local_path(training["log"]),
         "evaluation.json": local_path(after["evaluation"]),
-        **{
-            ref["uri"].rpartition("/")[2]: local_path(ref) for ref in (after["report"], after["video"]) if ref
-        },
+        **{ref["uri"].rpartition("/")[2]: local_path(ref) for ref in shown},
     }
-    manifest: dict[str, Any] = {
+
+
+def _manifest(
+    training: Result,
+    configs: Result,
+    dataset: Result,
+    before: Result,
+    after: Result,
+    recording: Result | None,
+) -> dict[str, Any]:
+    """Where the model comes from, and its numbers before and after the training."""
+    metrics = {"before": before["summary"], "after": after["summary"]}
+    held_out = _held_out(before, after)
+    if held_out:
+        metrics["held_out"] = held_out
+    return {
         "action_mode": load_env_config(local_path(configs["dm_env"])).env.action_mode,
         "lineage": {
             "dataset": dataset,
@@ -98,38 +133,19 @@ def register(
             "code": code_version("parc_core"),
             "parc_tracker": __version__,
         },
-        "metrics": {"before": before["summary"], "after": after["summary"]},
+        "metrics": metrics,
     }
-    held_out = _held_out(before, after)
-    if held_out:
-        manifest["metrics"]["held_out"] = held_out
-    store = Store()
-    model = register_model(store, model_name, files, manifest, gate=gate or None)
-    log = get_run_logger()
-    means = [
-        alias for alias, version in list_aliases(store, model_name).items() if version == model["version"]
-    ]
-    log.info(
-        "registered as %s version %d%s",
-        model_name,
-        model["version"],
-        f" ({', '.join(means)})" if means else "",
-    )
+
+
+def _log_registration(store: Store, model: Manifest, aliases: list[str]) -> None:
+    """Says what the model is now, and why it is not `latest` or `best`."""
+    log, name, version = get_run_logger(), model["name"], model["version"]
+    log.info("registered as %s version %d%s", name, version, f" ({', '.join(aliases)})" if aliases else "")
     for rule in model.get("gate", {}).get("failed", ()):
-        log.warning("%s version %d does not become latest: %s", model_name, model["version"], rule)
+        log.warning("%s version %d does not become latest: %s", name, version, rule)
     not_best = why_not_best(store, model)
     if not_best:
-        log.info("%s version %d is %s", model_name, model["version"], not_best)
-    result = {
-        "name": model_name,
-        "version": model["version"],
-        "manifest": model["ref"],
-        "model": model["files"]["model.pt"],
-        "recordings": address(recording) if recording and recording["summary"]["recorded"] else None,
-    }
-    show_page("model", _page(model, means), f"{model_name} version {model['version']}, and how to get it")
-    model_registered(result)
-    return result
+        log.info("%s version %d is %s", name, version, not_best)
 
 
 def _page(model: Manifest, aliases: list[str]) -> str:
