@@ -19,7 +19,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Optional
 
 from rich.console import Console
 from rich.table import Table
@@ -123,25 +123,16 @@ def _training(
             name = left.pop(0)
             console.print(f"training {number}: {name}")
             before = _account(scene, known)
-            began_fault = time.monotonic()
-            try:
-                felt = FAULTS[name].harm(scene, chance)
-            except TooLate:
+            recovery = _harm(scene, name, chance)
+            if recovery is None:
                 console.print(f"training {number}: {name}: too late, the training is over")
                 left.insert(0, name)
                 break
-            recoveries.append({"fault": name, "began": began_fault, "felt": felt})
+            recoveries.append(recovery)
             if not scene.work.exists():  # the record of the lost machine is gone with it
                 lost, trainer_starts = lost + before[0], trainer_starts + before[1]
             _wait_for_recovery(scene, recoveries)
-        assert scene.flow is not None
-        try:
-            code = scene.flow.wait(STALL_TIMEOUT * 2)
-        except subprocess.TimeoutExpired:
-            scene.flow.kill()
-            code = scene.flow.wait()
-            codes["hung"] += 1
-        codes[str(code)] += 1
+        code = _end_of_flow(scene, codes)
         if code == 0:
             _recovered(recoveries)  # the fault came so late that nothing was left to train
             _ask(recoveries)
@@ -164,6 +155,28 @@ def _training(
     }
     console.print(row)
     return row
+
+
+def _harm(scene: Scene, name: str, chance: random.Random) -> Optional[Dict[str, Any]]:
+    """Does one fault; from now on the training has to recover. None where it was over before."""
+    began = time.monotonic()
+    try:
+        return {"fault": name, "felt": FAULTS[name].harm(scene, chance), "began": began}
+    except TooLate:
+        return None
+
+
+def _end_of_flow(scene: Scene, codes: Counter) -> int:
+    """Waits for the flow, counts how it ended, and returns its exit code."""
+    assert scene.flow is not None
+    try:
+        code = scene.flow.wait(STALL_TIMEOUT * 2)
+    except subprocess.TimeoutExpired:
+        scene.flow.kill()
+        code = scene.flow.wait()
+        codes["hung"] += 1
+    codes[str(code)] += 1
+    return code
 
 
 def _wait_for_recovery(scene: Scene, recoveries: List[Dict[str, Any]]) -> None:
