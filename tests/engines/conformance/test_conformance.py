@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import pytest
@@ -245,7 +246,14 @@ def test_a_saved_state_goes_on(engine: Engine) -> None:
         engine.load_state_dict({name: tensor[:2] for name, tensor in saved.items()})
 
 
-def test_touches_of_all_physics_steps_are_told(engine: Engine, character: Character) -> None:
+def test_touches_of_all_physics_steps_are_told(
+    engine: Engine, character: Character, request: pytest.FixtureRequest
+) -> None:
+    if "[mujoco]" in request.node.name and sys.version_info < (3, 9):
+        # A box 30 mm deep in another is told as 15 mm: no push that is strong enough ends within a control step.
+        pytest.skip(
+            "MuJoCo 3.2 (the last on Python 3.8) takes boxes as half as deep in each other as they are"
+        )
     feet = [character.body_id(name) for name in ("right_foot", "left_foot")]
     up = torch.tensor([[0.0, 0.0, 0.7]]).expand(engine.num_envs, 3)
     # Soles 3 cm in the ground, moving up: they are pushed in the first physics steps, and no more in the last.
@@ -257,3 +265,15 @@ def test_touches_of_all_physics_steps_are_told(engine: Engine, character: Charac
     assert not engine.state.contact_forces[:, feet].any()
     run(engine, zeros(engine), 1)
     assert not engine.touched[:, feet].any()  # of this control step alone
+
+
+def test_touches_are_those_of_the_last_control_step(engine: Engine, character: Character) -> None:
+    feet = [character.body_id(name) for name in ("right_foot", "left_foot")]
+    put(engine, placed(engine, STANDING - 0.02))
+    run(engine, zeros(engine), 1)
+    assert engine.touched is not None
+    assert engine.touched[:, feet].all()
+    assert not engine.touched[:, character.body_id("head")].any()
+    put(engine, placed(engine, 5.0))
+    run(engine, zeros(engine), 1)
+    assert not engine.touched.any()
