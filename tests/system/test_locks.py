@@ -36,11 +36,8 @@ def test_who_waits_is_asked_before_each_attempt_and_may_give_up(tmp_path):
         if len(waited) == 3:
             raise GaveUp
 
-    with (
-        locked(open(tmp_path / "lock", "a")),
-        pytest.raises(GaveUp),
-        locked(open(tmp_path / "lock", "a"), some_times, poll=0.001),
-    ):
+    path = tmp_path / "lock"
+    with locked(open(path, "a")), pytest.raises(GaveUp), locked(open(path, "a"), some_times, poll=0.001):
         pytest.fail("two at once")
     assert waited == sorted(waited)
     with locked(open(tmp_path / "lock", "a"), give_up):
