@@ -69,7 +69,8 @@ def skeleton(text: str) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
     for side in ("left", "right"):
         turned = [name if side == "left" or name == "-" else other_side(name) for name in (collar, *limbs)]
         above = add(turned[0], chest)
-        for part, name in zip(parts, turned[1:], strict=True):
+        assert len(parts) == len(turned) - 1
+        for part, name in zip(parts, turned[1:]):
             above = add(name, pelvis if part == "hip" else above)
             if name != "-":
                 roles[f"{side}_{part}"] = name
