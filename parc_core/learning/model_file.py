@@ -138,7 +138,7 @@ def _are_moments(moments: Any, mean: Tensor) -> bool:
 def write_model_file(path: PathLike, agent: Agent) -> None:
     """Writes the agent's flat state_dict atomically."""
     with atomic_write(path) as file:
-        torch.save(agent.model_state(), file)
+        torch_file.save(agent.model_state(), file)
 
 
 def load_into(agent: Agent, model: ModelFile) -> None:

@@ -71,7 +71,7 @@ def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
 
 
 def _disk_error(error: Optional[BaseException]) -> Optional[OSError]:
-    """The full or failing disk behind an error: torch's writer tells of a write that failed as "unexpected pos"."""
+    """The full or failing disk behind an error: writers of other packages tell of it in words of their own."""
     seen = 0
     while error is not None and seen < 20:
         if isinstance(error, OSError) and error.errno in _DISK_ERRORS:

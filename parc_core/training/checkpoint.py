@@ -17,6 +17,7 @@ import torch
 from parc_core.errors import ConfigError, DataError
 from parc_core.learning.model_file import CHECKPOINT_FORMAT, load_tensors
 from parc_core.learning.plain_values import with_marked_floats
+from parc_core.motion.formats import torch_file
 from parc_core.system.files import atomic_write, sha256_file, write_text
 from parc_core.training.fingerprint import never_shaping, same_setting
 
@@ -64,7 +65,7 @@ def save_checkpoint(folder: Path, state: State, keep: int, keep_models: int = 0)
     path = checkpoint_path(folder, samples)
     _remove(_sidecar(path))  # a crash between the two writes must not leave an old SHA-256
     with atomic_write(path) as file:
-        torch.save(with_marked_floats({"format": CHECKPOINT_FORMAT, **state}), file)
+        torch_file.save(with_marked_floats({"format": CHECKPOINT_FORMAT, **state}), file)
     write_text(_sidecar(path), f"{sha256_file(path)}  {path.name}\n")
     for count, other in _named(folder):
         if count > samples:
@@ -86,7 +87,7 @@ def _reduce(path: Path) -> None:
         return
     _remove(_sidecar(path))
     with atomic_write(path) as file:
-        torch.save({name: value.clone() for name, value in model.items()}, file)
+        torch_file.save({name: value.clone() for name, value in model.items()}, file)
 
 
 def thinned(samples: List[int], keep: int) -> List[int]:

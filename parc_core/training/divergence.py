@@ -12,6 +12,7 @@ from torch import Tensor
 
 from parc_core.errors import TrainingDiverged
 from parc_core.learning.agent import Agent
+from parc_core.motion.formats import torch_file
 from parc_core.system.files import PathLike, atomic_write
 
 STATE_FILE = "diverged_state.pt"
@@ -136,7 +137,7 @@ def captured_state(env: Any, action: Tensor) -> Dict[str, Any]:
 def write_state(path: PathLike, state: Mapping[str, Any]) -> None:
     """Writes a captured state atomically."""
     with atomic_write(path) as file:
-        torch.save(dict(state), file)
+        torch_file.save(dict(state), file)
 
 
 def _on_cpu(value: Any) -> Any:

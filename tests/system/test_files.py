@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import multiprocessing
@@ -16,6 +17,7 @@ import pytest
 import torch
 
 from parc_core.errors import ConfigError
+from parc_core.motion.formats import torch_file
 from parc_core.storage.store import Store
 from parc_core.system import files
 from parc_core.system.files import (
@@ -148,17 +150,27 @@ def _save_on_a_full_disk(path: Path, answers: Any) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
     try:
         with atomic_write(path) as file:
-            torch.save({"a": torch.zeros(1_000_000)}, file)
+            torch_file.save({"a": torch.zeros(1_000_000)}, file)
     except ConfigError as error:
         answers.put(str(error))
 
 
 def test_a_disk_that_is_full_while_torch_writes(tmp_path: Path) -> None:
-    """Torch's own word for it is "unexpected pos 64 vs 0"."""
+    """Torch's own word for it is "unexpected pos 64 vs 0", and version 1.13 ends the process."""
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
     child = context.Process(target=_save_on_a_full_disk, args=(tmp_path / "a.pt", answers))
     child.start()
     assert "a.pt: cannot be written (File too large)" in answers.get(timeout=60)
     child.join()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_told_in_the_words_of_another_package(tmp_path: Path) -> None:
+    message = r"a: cannot be written \(No space left on device\)"
+    with pytest.raises(ConfigError, match=message), atomic_write(tmp_path / "a"):
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise RuntimeError("unexpected pos 64 vs 0") from error
     assert list(tmp_path.iterdir()) == []

@@ -48,21 +48,21 @@ def configs(tmp_path_factory):
     return folder
 
 
-def run(*args):
+def run(*args, program=("-m", "parc_core.train")):
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "parc_core.train", *map(str, args)]
+    command = [sys.executable, *program, *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env, check=False)
 
 
-def train(configs, out, iterations):
+def train(configs, out, iterations, program=("-m", "parc_core.train"), code=0):
     arguments = {
         "env_config": configs / "env.yaml",
         "agent_config": configs / "agent.yaml",
         "output_dir": out,
     }
     arguments.update(num_envs=4, device="cpu", engine="mujoco", max_samples=iterations * ITERATION)
-    result = run(*(part for key, value in arguments.items() for part in (f"--{key}", value)))
-    assert result.returncode == 0, result.stderr
+    result = run(*(part for key, value in arguments.items() for part in (f"--{key}", value)), program=program)
+    assert result.returncode == code, result.stderr
     return result
 
 
@@ -94,3 +94,15 @@ def test_bad_settings_and_data_have_their_exit_codes(configs, tmp_path):
     args = ["--env_config", tmp_path / "env.yaml", "--agent_config", configs / "agent.yaml", "--num_envs", 2]
     empty = run(*args, "--device", "cpu", "--output_dir", tmp_path / "out")
     assert empty.returncode == 65 and empty.stderr.startswith("error: ")
+
+
+@pytest.mark.slow
+def test_a_disk_that_gets_full_ends_the_training_as_the_contract_says(configs, tmp_path):
+    """Files of 100 kB at most: the checkpoint is larger. With room, the same command trains."""
+    limit = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (100_000, 100_000)); "
+    program = limit + "import runpy; runpy.run_module('parc_core.train', run_name='__main__')"
+    result = train(configs, tmp_path / "out", 3, ("-c", program), 78)
+    assert "cannot be written (File too large)" in result.stderr
+    assert "Traceback" not in result.stderr and "terminate called" not in result.stderr
+    assert not list((tmp_path / "out").rglob("*.pt")) and not list((tmp_path / "out").rglob(".*.tmp"))
+    train(configs, tmp_path / "out", 3)

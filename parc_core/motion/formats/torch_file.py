@@ -1,4 +1,4 @@
-"""Files of `torch.save`, read within bounds: models, checkpoints, failure rates.
+"""Files of `torch.save`, read within bounds, and written: models, checkpoints, failure rates.
 
 `torch.load(weights_only=True)` runs nothing of a file, but a few bytes can make it hash or walk for ever, or reserve
 gigabytes. So the pickle is first run on stand-ins (see `torch_limits`), which costs what its size allows; only a file
@@ -12,7 +12,7 @@ import pickle
 import struct
 import tarfile
 import zipfile
-from typing import Any
+from typing import IO, Any, Optional, cast
 
 import torch
 
@@ -59,6 +59,40 @@ def load(path: PathLike) -> Any:
         raise DataError(
             f"{path}: not readable as a PyTorch file of tensors ({_reason(error)}); use another file"
         ) from error
+
+
+def save(value: Any, file: IO[bytes]) -> None:
+    """`torch.save` into an open file whose errors come as they are.
+
+    An error of the file within `torch.save` is told by torch as "unexpected pos", and ends the whole process with
+    PyTorch 1.13: it is kept until torch is done.
+
+    Raises:
+        OSError: the file cannot be written, or the disk is full.
+    """
+    sink = _Sink(file)
+    torch.save(value, cast("IO[bytes]", sink))
+    if sink.error is not None:
+        raise sink.error
+
+
+class _Sink:
+    """What torch writes into; after the first error nothing more is written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.error: Optional[BaseException] = None
+
+    def write(self, data: Any) -> int:
+        if self.error is None:
+            try:
+                self._file.write(data)
+            except BaseException as error:  # noqa: BLE001 - `save` raises it
+                self.error = error
+        return memoryview(data).nbytes
+
+    def flush(self) -> None:
+        """What is left goes out when the file is closed, where its errors are heard."""
 
 
 def _reason(error: BaseException) -> str:
