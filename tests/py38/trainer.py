@@ -39,6 +39,13 @@ def test_code_in_a_file_is_refused(tmp_path):
         load_tensors(tmp_path / "bare.pt")
 
 
+@pytest.mark.parametrize(("value", "name"), [(2.5, "Python float"), (torch.bfloat16, "torch.bfloat16")])
+def test_what_only_newer_pytorch_reads_is_named(tmp_path, value, name):
+    torch.save({"a": [value]}, tmp_path / "a.pt")
+    with pytest.raises(DataError, match=rf"PyTorch 1\.13\S* reads no {name} beside tensors, PyTorch 2 does"):
+        load_tensors(tmp_path / "a.pt")
+
+
 def test_environments_stepped_one_by_one_are_those_of_mujoco():
     mujoco = pytest.importorskip("mujoco")
     xml = '<mujoco><worldbody><body pos="0 0 1"><freejoint/><geom size=".1"/></body></worldbody></mujoco>'

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import struct
 import tarfile
 import zipfile
@@ -39,6 +40,9 @@ _BROKEN = (
     MemoryError,
     ImportError,
 )
+
+_TOO_NEW = re.compile(r"Unsupported (?:operand 71\b|class (torch\.[a-z]+[0-9]*)\b)")
+"""PyTorch 1.13 on what PyTorch 2 reads: Python's floats, and some dtypes that stand alone (not those of tensors)."""
 
 
 def load(path: PathLike) -> Any:
@@ -100,6 +104,10 @@ def _reason(error: BaseException) -> str:
         return str(error)
     if isinstance(error, pickle.UnpicklingError):
         # PyTorch's own text for a refused pickle advises to switch its safety off.
+        old = _TOO_NEW.search(str(error))
+        if old:
+            what = old[1] or "Python float"
+            return f"PyTorch {torch.__version__} reads no {what} beside tensors, PyTorch 2 does"
         return "damaged, or other objects than tensors in it"
     text = str(error).split("\n")[0][:160]
     return printable(text) or type(error).__name__
