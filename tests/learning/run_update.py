@@ -8,6 +8,7 @@ import torch
 
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
 from parc_core.envs.sampling import MotionSampler
+from parc_core.learning.plain_values import with_marked_floats
 from parc_core.learning.ppo import PPO
 from parc_core.system.world import World, end_process
 from tests.learning.fake_env import FakeEnv
@@ -66,7 +67,7 @@ def main(out, kind="SGD"):
     ppo._timer.lap()
     info = ppo.update()  # a second one: the average is not the weights
     info = {name: value for name, value in info.items() if not name.endswith("seconds")}
-    torch.save(
+    content = with_marked_floats(
         {
             "weights": dict(ppo.agent.state_dict()),
             "average": dict(ppo.policy.state_dict()),
@@ -75,9 +76,9 @@ def main(out, kind="SGD"):
             "rates": sampler.fail_rates,
             "rate": float(ppo.rate.now),
             "info": info,
-        },
-        f"{out}/{world.size}_{world.rank}.pt",
+        }
     )
+    torch.save(content, f"{out}/{world.size}_{world.rank}.pt")
     world.leave()
 
 

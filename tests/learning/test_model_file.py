@@ -10,6 +10,7 @@ import torch
 from parc_core.errors import ConfigError, DataError
 from parc_core.learning.agent import make_agent
 from parc_core.learning.model_file import build_agent, load_into, read_model_file, write_model_file
+from parc_core.learning.plain_values import with_marked_floats
 from tests.learning.fake_env import FakeEnv
 from tests.training.run_fake import ModelConfig, small_config, train
 
@@ -204,7 +205,7 @@ def check_refused_moments(folder, state):
     """As a model to start from; a resume asks the same question."""
     agent = agent_of()
     state = {"format": "parc-tracker checkpoint 1", "agent": agent.model_state(), **state}
-    torch.save(state, folder / "model.pt")
+    torch.save(with_marked_floats(state), folder / "model.pt")
     with pytest.raises(DataError, match="'obs_moments' are not those") as caught:
         read_model_file(folder / "model.pt")
     assert "\n" not in str(caught.value)

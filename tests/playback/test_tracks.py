@@ -33,14 +33,18 @@ def _env(env_file, num_envs=3, early_termination=True):
 
 def test_root_and_joints_of_a_track_give_its_bodies(env_file):
     env = _env(env_file)
-    for track in record_tracks(env, _zero, [1, 0], 2.0):
+    falling, standing = record_tracks(env, _zero, [1, 0], 2.0)
+    for track in (falling, standing):
         pose = (torch.from_numpy(part) for part in (track.root_pos, track.root_rot, track.joint_rot))
         body_pos, body_rot = env.kinematics.forward(*pose)
         np.testing.assert_allclose(body_pos.numpy(), track.body_pos, atol=1e-4)
         same = np.abs((body_rot.numpy() * track.body_rot).sum(-1))
         np.testing.assert_allclose(same, 1.0, atol=1e-4)
         assert track.contact_forces.shape == track.body_pos.shape
-        assert track.contact_forces[-1, :, 2].max() > 10.0  # N: somebody stands or lies on the ground
+    weight = 490.0  # N, of 50 kg
+    carried = [track.contact_forces[1:, :, 2].sum(-1).mean() for track in (falling, standing)]
+    assert carried[1] == pytest.approx(weight, rel=0.1)
+    assert carried[0] == pytest.approx(weight, rel=0.3)  # it hops: single frames carry nothing
 
 
 def test_a_track_ends_with_its_clip_or_shortly_after_its_failure(env_file):
