@@ -18,7 +18,8 @@ def training_flops(
 
     A pass of the update is forward (1), gradients of the weights (1) and of the layers' inputs (1, but none
     for the first layer). Beside its `epochs` passes each sample needs the actor once in the rollout and the
-    critic once for the training targets.
+    critic once for the training targets. What the critic sees beside the observation, and the optimizer's own
+    products (Muon's), are left out.
 
     Args:
         obs_dim, action_dim: O, D.

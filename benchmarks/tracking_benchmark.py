@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--env-config", help="environment file or preset; default: the preset's own, for a file that of gpu")
     add("--budget-seconds", type=float, default=600.0, help="training time of each config and seed")
     add(
-        "--samples", type=float, default=360e6, help="over which schedules run; reaching them ends a training"
+        "--samples", type=float, default=250e6, help="over which schedules run; reaching them ends a training"
     )
     add("--seeds", type=int, nargs="+", default=[0], help="of the trainings")
     add("--envs", type=int, default=8192, help="environments of a training")

@@ -6,7 +6,7 @@ import math
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Dict, List, Literal, Optional, Union, get_args
+from typing import Any, Dict, List, Literal, Optional, Union
 
 from parc_core.config.deepmimic_config import OTHER_ENV, RECORDER, DeepMimicConfig, HeightmapConfig
 from parc_core.config.paths import PathLike, load_yaml, resolve
@@ -211,7 +211,6 @@ class EnvConfig:
             raise ConfigError("'env.tar_obs_steps' is empty; name at least one future step, such as 1")
         if len(set(self.critic_obs)) < len(self.critic_obs):
             raise ConfigError(f"'env.critic_obs' names something twice: {self.critic_obs}; name it once")
-        object.__setattr__(self, "critic_obs", sorted(self.critic_obs, key=get_args(CriticTermName).index))
         scales = (self.termination_scale_start, self.termination_scale_end)
         if self.termination_anneal_samples is None and scales != (1.0, 1.0):
             raise ConfigError(

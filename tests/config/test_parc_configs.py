@@ -79,11 +79,6 @@ def test_keys_that_parc_lacks_are_parcs_behaviour_by_default():
     assert (agent.exp_anneal_samples, agent.exp_prob_beg, agent.exp_prob_end) == (None, 1.0, 1.0)
 
 
-def test_what_the_critic_sees_has_one_order():
-    cfg = from_mapping(EnvFileConfig, {"env": {"critic_obs": ["forces", "time_left", "errors"]}}, "env.yaml")
-    assert cfg.env.critic_obs == ["time_left", "errors", "forces"]
-
-
 def test_physics_runs_at_120_hz():
     assert EnvFileConfig().physics_steps_per_control_step == 4
 

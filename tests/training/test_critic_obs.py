@@ -162,7 +162,7 @@ def test_a_critic_that_saw_other_things_of_as_many_numbers_starts_no_training(tm
     for path in (tmp_path / "model.pt", checkpoint):
         check_start(path, net, ["fail_rate", "forces"])
         with pytest.raises(
-            ConfigError, match=r"saw \[fail_rate, forces\] beside .* is \[errors\]; set it alike"
+            ConfigError, match=r"saw \[forces, fail_rate\] beside .* is \[errors\]; set it alike"
         ):
             check_start(path, net, ["errors"])
     agent, env = tmp_path / "agent.yaml", tmp_path / "env.yaml"
@@ -173,4 +173,4 @@ def test_a_critic_that_saw_other_things_of_as_many_numbers_starts_no_training(tm
     arguments += f" --max_samples 1 --device cpu --engine mujoco --in_model_file {tmp_path / 'model.pt'}"
     assert main(arguments.split()) == EXIT_BAD_CONFIG
     (line,) = capfd.readouterr().err.splitlines()
-    assert "model.pt: its critic saw [fail_rate, forces]" in line
+    assert "model.pt: its critic saw [forces, fail_rate]" in line
