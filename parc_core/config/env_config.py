@@ -28,9 +28,6 @@ __all__ = [
 PerBody = Union[List[float], Dict[str, float]]
 """Numbers in the order of the character's bodies (or its non-root bodies), or `{body name: number}`."""
 
-CriticTermName = Literal["time_left", "errors", "fail_rate", "forces"]
-"""What a critic can see beside the observation, in its order there."""
-
 _VIEWER = "it is a setting of PARC's viewer"
 _ROUNDING = 1e-6  # cells; 2.1 / 0.3 is 7.000000000000001
 _BESIDE = 0.4  # of the terrain window's side, on each side of the root: 0.8 m of 2 m
@@ -76,7 +73,7 @@ class EnvConfig:
     """Policy steps per second."""
     control_mode: Literal["pd"] = "pd"
     """How actions drive the joints."""
-    critic_obs: List[CriticTermName] = setting([], ours=True)
+    critic_obs: List[Literal["time_left", "errors", "fail_rate", "forces"]] = setting([], ours=True)
     """What the critic sees beside the observation: seconds until the motion ends, distances from the reference over the
     limits at which an episode ends, the motion's failure rate, contact forces. Their order makes no difference."""
     dm: DeepMimicConfig = section(DeepMimicConfig)

@@ -16,8 +16,8 @@ from parc_core.motion.dataset.dataset_cache import content_digests
 from parc_core.motion.dataset.dataset_file import read_motions_yaml
 from parc_core.system.files import sha256_file
 
-_SORTED = ("env.env.critic_obs",)
-"""Lists that configs have in one order now; earlier versions took them as they were written."""
+_UNORDERED = ("env.env.critic_obs",)
+"""Lists whose order makes no difference; it stays in fingerprints, for run folders are named by them."""
 
 
 def training_fingerprint(args: TrainArgs, env_file: EnvFileConfig, agent: AgentConfig) -> Dict[str, str]:
@@ -63,8 +63,8 @@ def never_shaping() -> Set[str]:
 
 
 def same_setting(key: str, saved: Optional[str], current: Optional[str]) -> bool:
-    """Whether a setting has one value in two fingerprints, of which the saved one may be an earlier version's."""
-    if key in _SORTED and saved is not None and current is not None:
+    """Whether a setting means the same in two fingerprints."""
+    if key in _UNORDERED and saved is not None and current is not None:
         return _entries(saved) == _entries(current)
     return saved == current
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import torch
 
@@ -82,6 +82,34 @@ def env_of(motions_yaml: Path, num_envs: int = 4, seed: int = 0, **settings: Any
     return make_env(
         env_file(motions_yaml, **settings), num_envs, "cpu", engine="mujoco", seed=seed, num_threads=1
     )
+
+
+def check_resuming(
+    whole: TrackingEnv,
+    resumed: TrackingEnv,
+    play: Callable[[Any, int, int], list[torch.Tensor]],
+    file: Path,
+    before_reset: bool,
+) -> None:
+    """Bit for bit, with the state of `whole` out of a file.
+
+    Args:
+        play: (env, steps, seed) → what was seen.
+        before_reset: the state is of between `step` and `reset_done`.
+    """
+    whole.reset()
+    play(whole, 8, 2)
+    if before_reset:
+        while not whole.step(zero_action(whole))[2].any():
+            pass
+    torch.save(whole.state_dict(), file)
+    resumed.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(whole.reset_done(), resumed.reset_done())
+    seen, again = play(whole, 25, 3), play(resumed, 25, 3)
+    assert len(seen) == len(again)
+    for a, b in zip(seen, again):
+        assert torch.equal(a, b)
+    assert whole.episode_stats() == resumed.episode_stats()
 
 
 def zero_action(env: TrackingEnv) -> torch.Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.errors import DataError
-from tests.envs.scenes import env_of, zero_action
+from tests.envs.scenes import check_resuming, env_of, zero_action
 from tests.envs.test_tracking_env import actions
 
 
@@ -27,17 +27,7 @@ def trajectory(env: TrackingEnv, steps: int, seed: int) -> list[Tensor]:
 def test_goes_on_bit_for_bit_from_a_saved_state(mixed: Path, tmp_path: Path, before_reset: bool) -> None:
     """Also between step and reset_done, and through torch.save with weights_only."""
     whole, resumed = env_of(mixed, seed=1), env_of(mixed, seed=99)
-    whole.reset()
-    trajectory(whole, 8, seed=2)
-    if before_reset:
-        while not whole.step(zero_action(whole))[2].any():
-            pass
-    torch.save(whole.state_dict(), tmp_path / "state.pt")
-    resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert torch.equal(whole.reset_done(), resumed.reset_done())
-    for a, b in zip(trajectory(whole, 25, seed=3), trajectory(resumed, 25, seed=3)):
-        assert torch.equal(a, b)
-    assert whole.episode_stats() == resumed.episode_stats()
+    check_resuming(whole, resumed, trajectory, tmp_path / "state.pt", before_reset)
 
 
 def test_a_state_of_another_kind_of_device_goes_on_with_own_random_numbers(stand: Path) -> None:

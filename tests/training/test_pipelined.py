@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from parc_core.errors import EXIT_BAD_CONFIG, Interrupted, TrainingDiverged
-from parc_core.system.signals import StopSignals
+from parc_core.errors import EXIT_BAD_CONFIG, TrainingDiverged
 from parc_core.train import main
 from tests.learning.fake_env import FakeEnv
-from tests.training.run_fake import Stopping, make_trainer, poisoned, small_config, train
+from tests.training.run_fake import poisoned, small_config, train
 from tests.training.test_trainer import (
     FAKE,
     ITERATION,
@@ -17,6 +16,7 @@ from tests.training.test_trainer import (
     events,
     final_state,
     log_rows,
+    stop_in_iteration_5,
 )
 
 MINIBATCHES = 10  # of an update: 5 epochs of 64 samples, 32 each
@@ -99,11 +99,7 @@ def test_a_signal_leaves_nothing_pending(tmp_path):
     """It comes in iteration 5, before which nothing was caught up since the checkpoint of iteration 3."""
 
     config = config_of(iters_per_output=100)
-    with StopSignals() as stop:
-        trainer, progress = make_trainer(tmp_path, 99 * ITERATION, env=Stopping(), config=config, stop=stop)
-        with pytest.raises(Interrupted):
-            trainer.run()
-    progress.close()
+    stop_in_iteration_5(tmp_path, config)
     samples, state = final_state(tmp_path)
     assert samples == 5 * ITERATION and steps_taken(state) == 5 * MINIBATCHES
     assert train(tmp_path, 6 * ITERATION, config=config).samples == 6 * ITERATION

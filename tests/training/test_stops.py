@@ -8,10 +8,16 @@ import signal
 import pytest
 import torch
 
-from parc_core.errors import Interrupted, TrainingDiverged
-from parc_core.system.signals import StopSignals
-from tests.training.run_fake import Stopping, make_trainer, poisoned, small_config, train
-from tests.training.test_trainer import ITERATION, assert_same, events, final_state, log_rows
+from parc_core.errors import TrainingDiverged
+from tests.training.run_fake import poisoned, small_config, train
+from tests.training.test_trainer import (
+    ITERATION,
+    assert_same,
+    events,
+    final_state,
+    log_rows,
+    stop_in_iteration_5,
+)
 
 
 def test_nan_rolls_back_and_goes_on(tmp_path, capsys):
@@ -49,11 +55,7 @@ def test_endless_nan_stops_with_a_clear_error(tmp_path):
 def test_signal_finishes_the_iteration_with_a_checkpoint(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     config = small_config(test_episodes=0)
-    with StopSignals() as stop:
-        trainer, progress = make_trainer(tmp_path, 99 * ITERATION, env=Stopping(), config=config, stop=stop)
-        with pytest.raises(Interrupted):
-            trainer.run()
-    progress.close()
+    stop_in_iteration_5(tmp_path, config)
     assert signal.getsignal(signal.SIGTERM) == before
     assert final_state(tmp_path)[0] == 5 * ITERATION
     assert events(tmp_path)[-1]["event"] == "interrupted"

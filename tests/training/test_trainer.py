@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from parc_core.errors import ConfigError, DataError
+from parc_core.errors import ConfigError, DataError, Interrupted
 from parc_core.learning.model_file import read_model_file
+from parc_core.system.signals import StopSignals
 from parc_core.training import checkpoint as checkpoints
 from parc_core.training.logger import ProgressFile
 from parc_core.training.test_episodes import run_test_episodes
 from tests.learning.fake_env import FakeEnv
-from tests.training.run_fake import ModelConfig, make_trainer, small_config, train
+from tests.training.run_fake import ModelConfig, Stopping, make_trainer, small_config, train
 
 ROOT = Path(__file__).resolve().parents[2]
 ITERATION = 64  # samples: 8 environments × 8 steps
@@ -56,6 +57,15 @@ def assert_same(a, b, where=""):
 def final_state(out):
     samples, path = checkpoints.list_checkpoints(out / "checkpoints")[0]
     return samples, checkpoints.load_checkpoint(path)
+
+
+def stop_in_iteration_5(out, config):
+    """Trains until a SIGTERM ends it in order."""
+    with StopSignals() as stop:
+        trainer, progress = make_trainer(out, 99 * ITERATION, env=Stopping(), config=config, stop=stop)
+        with pytest.raises(Interrupted):
+            trainer.run()
+    progress.close()
 
 
 def test_resume_in_a_new_process_is_exact(tmp_path):

@@ -17,7 +17,7 @@ from parc_core.envs.warp.env import FusedTrackingEnv
 from parc_core.errors import DataError
 from parc_core.evaluation.evaluate import evaluate_clips
 from parc_core.system.world import World
-from tests.envs.scenes import env_of, zero_action
+from tests.envs.scenes import check_resuming, env_of, zero_action
 from tests.envs.warp.launched_mujoco import LaunchedMujoco, fused_of, pair_of
 
 
@@ -54,16 +54,7 @@ def test_same_seed_same_run(mixed: Path) -> None:
 def test_goes_on_bit_for_bit_from_a_saved_state(mixed: Path, tmp_path: Path, before_reset: bool) -> None:
     """Also between step and reset_done, and through torch.save with weights_only."""
     whole, resumed = fused(mixed, seed=1), fused(mixed, seed=99)
-    whole.reset()
-    trajectory(whole, 8, seed=2)
-    if before_reset:
-        while not whole.step(zero_action(whole))[2].any():
-            pass
-    torch.save(whole.state_dict(), tmp_path / "state.pt")
-    resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert torch.equal(whole.reset_done(), resumed.reset_done())
-    assert same(trajectory(whole, 25, seed=3), trajectory(resumed, 25, seed=3))
-    assert whole.episode_stats() == resumed.episode_stats()
+    check_resuming(whole, resumed, trajectory, tmp_path / "state.pt", before_reset)
 
 
 def test_states_of_other_runs_are_refused(stand: Path, mixed: Path) -> None:
