@@ -40,6 +40,9 @@ class DeepMimicConfig:
     drawing per motion, else at least 0.1."""
     sampling_uniform_share: float = setting(0.15, at_least=0, at_most=1, ours=True)
     """Share of the episodes that are drawn by the motions' weights alone (sampling_bin_seconds above 0)."""
+    hard_motion_boost: float = setting(1.0, at_least=1, ours=True)
+    """A motion that the training's evaluation (iters_per_evaluation) loses, or follows with more than twice the mean
+    joint error, is drawn twice as often from then on, up to this factor; another half as often, down to 1; 1 = off."""
     has_motion_classes: bool = setting(False, no_effect=_CLASSES)
     motion_classes: List[str] = setting([], no_effect=_CLASSES)
     motion_file: Optional[str] = setting(None, shapes_training=False)

@@ -23,16 +23,19 @@ def make_sampler(
     """The sampler that a config asks for: per motion, or over bins of time where sampling_bin_seconds is set."""
     if config.sampling_bin_seconds > 0 and not config.ignore_fail_rates:
         seconds, share = config.sampling_bin_seconds, config.sampling_uniform_share
-        return BinSampler(library, config.min_motion_weight, generator, seconds, share)
-    return MotionSampler(library, config.min_motion_weight, generator, adaptive=not config.ignore_fail_rates)
+        return BinSampler(
+            library, config.min_motion_weight, generator, seconds, share, config.hard_motion_boost
+        )
+    adaptive = not config.ignore_fail_rates
+    return MotionSampler(library, config.min_motion_weight, generator, adaptive, config.hard_motion_boost)
 
 
 class BinSampler(MotionSampler):
     """Draws bins of time, n equal ones in each motion, and start times uniform in the bin.
 
     A bin's failure rate is the share of the episodes in it that failed there. Bins are drawn with probability
-    ∝ weight / n × max(rate, min_weight), the rate being a mean over the bin and the next ones of its motion, mixed with
-    a share of ∝ weight / n. So equal rates give `MotionSampler`'s distribution with equal rates.
+    ∝ weight / n × boost × max(rate, min_weight), the rate being a mean over the bin and the next ones of its motion,
+    mixed with a share of ∝ weight / n. So equal rates give `MotionSampler`'s distribution with equal rates.
 
     The failure rates of motions are kept as well, for logs and for other samplers; they do not change the draws.
     """
@@ -44,12 +47,13 @@ class BinSampler(MotionSampler):
         generator: torch.Generator,
         bin_seconds: float,
         uniform_share: float,
+        max_boost: float = 1.0,
     ) -> None:
         """Args:
         bin_seconds: s; a motion has length / bin_seconds bins, rounded, and at least one.
         uniform_share: 0 to 1, of the draws that heed no failure rate.
         """
-        super().__init__(library, min_weight, generator, adaptive=True)
+        super().__init__(library, min_weight, generator, adaptive=True, max_boost=max_boost)
         self._uniform_share = uniform_share
         self._num = (library.lengths / bin_seconds).round().long().clamp(min=1)  # (M,)
         self._first = self._num.cumsum(0) - self._num  # (M,)
@@ -74,7 +78,7 @@ class BinSampler(MotionSampler):
     def probabilities(self) -> Tensor:
         """How often each bin is drawn, (B,) float64, sum 1."""
         rates = (self.bin_rates.double()[self._ahead] * self._ahead_weights).sum(1)
-        adapted = self._base * rates.clamp(min=self._min_weight)
+        adapted = self._base * self.boosts[self._motion] * rates.clamp(min=self._min_weight)
         total = adapted.sum()
         # With min_weight 0 every bin may have stopped failing.
         adapted = torch.where(total > 0, adapted / total, self._base)
@@ -127,6 +131,11 @@ class BinSampler(MotionSampler):
         self.bin_counts.zero_()
         self._refresh()
 
+    def heed_evaluation(self, played: Tensor, hard: Tensor) -> None:
+        """See `MotionSampler.heed_evaluation`: all bins of a motion have its boost."""
+        super().heed_evaluation(played, hard)
+        self._refresh()
+
     def state_dict(self) -> Dict[str, Any]:
         own = {"bin_rates": self.bin_rates.clone(), "bin_counts": self.bin_counts.clone()}
         return {**super().state_dict(), **own}
@@ -139,6 +148,7 @@ class BinSampler(MotionSampler):
         """
         super().load_state_dict(state)
         self.bin_counts.zero_()
+        self._refresh()
         if "bin_rates" not in state:
             return
         rates = state["bin_rates"]

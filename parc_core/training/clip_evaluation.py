@@ -6,12 +6,16 @@ import math
 from typing import Callable, Dict
 
 import torch
+from torch import Tensor
 
 from parc_core.envs.terminations import TIME_EPS
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.learning.agent import Agent
 from parc_core.playback.scores import track_clips
 from parc_core.system.world import ONE_PROCESS, World
+
+HARD_ERROR = 2.0
+"""A clip is hard whose joint error is larger than so many times the mean of all."""
 
 
 def evaluate_clips_in_training(
@@ -20,7 +24,8 @@ def evaluate_clips_in_training(
     """How far the deterministic policy follows the clips now, in the training's own environments.
 
     The clips of the dataset, or as many as there are environments in all processes, evenly spaced over it. The
-    environment's state (its random numbers included) is put back, so that evaluating changes nothing in the training.
+    environment's state (its random numbers included) is put back; evaluating changes nothing in the training but how
+    often clips are drawn, where `env.dm.hard_motion_boost` says so.
 
     Args:
         heartbeat: called every step.
@@ -34,11 +39,15 @@ def evaluate_clips_in_training(
     n = min(num_clips, env.num_envs * world.size)
     ids = ((torch.arange(n, device=env.device) * num_clips) // n)[world.rank :: world.size]
     sums = torch.zeros(4, dtype=torch.float64, device=env.device)
+    clips = torch.zeros(
+        3, num_clips, dtype=torch.float64, device=env.device
+    )  # played, completed, joint error
     if len(ids) > 0:  # fewer clips than processes: some have none
         saved = env.state_dict()
         found = track_clips(env, agent.act_mode, ids, heartbeat=heartbeat)
         env.load_state_dict(saved)
         done = found.completed.double()
+        clips[:, ids] = torch.stack((torch.ones_like(done), done, found.mean_errors[:, 0].double()))
         lengths = env.library.lengths[ids]
         # The step in which a clip is lost at its very end does not count: it was not followed to its end.
         steps = found.steps - (found.steps * env.control_dt >= lengths - TIME_EPS).long()
@@ -51,6 +60,7 @@ def evaluate_clips_in_training(
                 found.sums[:, 0].sum().double(),
             )
         )
+    _tell_sampler(env, *world.sum_(clips))
     completed, tracked, error, total = world.sum_(sums).tolist()
     return {
         "Eval_Completed": completed / n,
@@ -59,3 +69,10 @@ def evaluate_clips_in_training(
         "Eval_Return": total / n,
         "Eval_Clips": float(n),
     }
+
+
+def _tell_sampler(env: TrackingEnv, played: Tensor, completed: Tensor, errors: Tensor) -> None:
+    """Args: (M,) 0 or 1, 0 or 1, m; of all processes."""
+    mean = errors.sum() / played.sum()
+    hard = (completed == 0) | (errors > HARD_ERROR * mean)
+    env.sampler.heed_evaluation(played > 0, hard)

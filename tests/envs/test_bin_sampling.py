@@ -23,12 +23,16 @@ BASE = torch.tensor([1 / 4, 1 / 6, 1 / 6, 1 / 6, 1 / 8, 1 / 8], dtype=torch.floa
 
 
 def sampler(
-    share: float = 0.0, min_weight: float = 0.01, seconds: float = 1.0, loop: bool = False
+    share: float = 0.0,
+    min_weight: float = 0.01,
+    seconds: float = 1.0,
+    loop: bool = False,
+    max_boost: float = 1.0,
 ) -> BinSampler:
     clips = [clip_of(shortened(motion("walk"), frames)) for frames in LENGTHS]
     library = library_of(clips, WEIGHTS, ["a", "b", "c"], Kinematics(humanoid()))
     library.loop_wrap[:] = loop
-    return BinSampler(library, min_weight, torch.Generator().manual_seed(0), seconds, share)
+    return BinSampler(library, min_weight, torch.Generator().manual_seed(0), seconds, share, max_boost)
 
 
 def visits(s: BinSampler) -> list[int]:
@@ -180,3 +184,27 @@ def test_an_environment_goes_on_exactly(tmp_path: Path) -> None:
         play(each, actions[12:])
     assert torch.equal(other.sampler.bin_rates, env.sampler.bin_rates)
     assert torch.equal(other.start_times, env.start_times)
+
+
+def test_hard_motions_are_drawn_twice_as_often_after_each_evaluation_up_to_a_limit() -> None:
+    s = sampler(max_boost=3.0)
+    played = torch.tensor([True, True, False])
+    found = []
+    for hard in ([True, False, True], [True, False, True], [False, False, True], [False, False, True]):
+        s.heed_evaluation(played, torch.tensor(hard))
+        found.append(s.boosts.tolist())
+    assert found == [[2.0, 1.0, 1.0], [3.0, 1.0, 1.0], [1.5, 1.0, 1.0], [1.0, 1.0, 1.0]]
+    s.heed_evaluation(played, torch.tensor([False, True, True]))
+    expected = BASE * torch.tensor([1.0, 2, 2, 2, 1, 1], dtype=torch.float64)
+    assert_close(s.probabilities(), expected / expected.sum())
+    drawn = torch.bincount(s.sample(40_000, random_time=True)[0], minlength=3) / 40_000
+    assert_close(drawn, torch.tensor([1 / 4, 1.0, 1 / 4]) / 1.5, atol=0.01, rtol=0)
+    other = sampler(max_boost=3.0)
+    other.load_state_dict(s.state_dict())
+    assert torch.equal(other.probabilities(), s.probabilities())
+
+
+def test_without_a_limit_above_one_evaluations_change_no_draws() -> None:
+    s = sampler()
+    s.heed_evaluation(torch.ones(3, dtype=torch.bool), torch.ones(3, dtype=torch.bool))
+    assert s.boosts.tolist() == [1.0] * 3 and "boosts" not in s.state_dict()

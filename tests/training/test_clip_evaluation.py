@@ -9,6 +9,7 @@ import torch
 
 from parc_core.evaluation.evaluate import evaluate_clips, make_evaluation_env
 from parc_core.learning.agent import make_agent
+from parc_core.training import clip_evaluation
 from parc_core.training.clip_evaluation import evaluate_clips_in_training
 from tests.envs.scenes import env_file, env_of, motion, shortened, write_dataset
 from tests.evaluation.sample_data import SMALL_NETS
@@ -91,3 +92,38 @@ def test_no_completed_clip_has_no_joint_error(clips):
     env = env_of(clips, num_envs=5, root_pos_termination_dist=1e-6, **SETTINGS)
     found = evaluate_clips_in_training(env, agent_for(env), lambda: None)
     assert found["Eval_Completed"] == 0.0 and math.isnan(found["Eval_Joint_Error"])
+
+
+BINS = {"sampling_bin_seconds": 0.5, "sampling_uniform_share": 0.0}
+
+
+@pytest.mark.parametrize("dm", [{}, BINS], ids=["per motion", "bins"])
+def test_hard_clips_are_drawn_more_often(clips, dm):
+    env = env_of(clips, num_envs=7, **SETTINGS, dm={**dm, "hard_motion_boost": 4.0})
+    agent = agent_for(env)
+    env.reset()
+    before = torch.bincount(env.sampler.sample(20_000, random_time=True)[0], minlength=5) / 20_000
+    for factor in (2.0, 4.0, 4.0):
+        evaluate_clips_in_training(env, agent, lambda: None)
+        assert max(env.sampler.boosts.tolist()) == factor
+    apart = evaluate_clips(make_evaluation_env(env_file(clips, **SETTINGS), engine="mujoco"), agent.act_mode)
+    errors = [clip.joint_error_m for clip in apart]
+    hard = [not clip.completed or clip.joint_error_m > 2 * sum(errors) / 5 for clip in apart]
+    assert env.sampler.boosts.tolist() == [4.0 if each else 1.0 for each in hard] and 0 < sum(hard) < 5
+    after = torch.bincount(env.sampler.sample(20_000, random_time=True)[0], minlength=5) / 20_000
+    expected = before * env.sampler.boosts
+    torch.testing.assert_close(after, expected / expected.sum(), atol=0.02, rtol=0)
+
+
+def test_a_clip_followed_from_afar_is_hard(clips):
+    env = env_of(clips, num_envs=5, **SETTINGS, dm={"hard_motion_boost": 4.0})
+    ones = torch.ones(5, dtype=torch.float64)
+    errors = torch.tensor([0.01, 0.02, 0.02, 0.03, 0.1], dtype=torch.float64)
+    clip_evaluation._tell_sampler(env, ones, ones, errors)
+    assert env.sampler.boosts.tolist() == [1.0, 1.0, 1.0, 1.0, 2.0]
+
+
+def test_what_was_not_played_stays_as_it_is(clips):
+    env = env_of(clips, num_envs=2, root_pos_termination_dist=1e-6, **SETTINGS, dm={"hard_motion_boost": 4.0})
+    evaluate_clips_in_training(env, agent_for(env), lambda: None)
+    assert env.sampler.boosts.tolist() == [2.0, 1.0, 2.0, 1.0, 1.0]
