@@ -6,7 +6,8 @@ each seed, and plays all clips from their first frames: success by three rules, 
 and held-out clips, flat and with terrain. In --out: results.json, results.svg, results.md.
 
 Where calls must be short: --call-seconds 540 stops in order after that time with exit code 75; the same command goes
-on, as often as needed. Needs torch, numpy, PyYAML and an engine only: `python -m benchmarks.tracking_benchmark`, too.
+on, as often as needed. Results are written after every training. Needs torch, numpy, PyYAML and an engine only:
+`python -m benchmarks.tracking_benchmark`, too.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from benchmarks.timing import machine, machine_line
 from benchmarks.tracking_numbers import PARTS, markdown, numbers_of, picture
-from benchmarks.tracking_runs import PRESETS, Plan, Run, env_with, is_done, runs_of, spent, train_on
+from benchmarks.tracking_runs import PRESETS, Plan, Run, env_with, is_done, runs_of, train_on
 from parc_core.config.agent_config import load_agent_config
 from parc_core.config.dataset_config import DatasetConfig
 from parc_core.engines.devices import check_device
@@ -75,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--curves",
         action="store_true",
-        help="evaluate during training, too (columns of log.txt); it takes time",
+        help="evaluate during training, too (columns of log.txt); it takes time. Always where an environment has "
+        "hard_motion_boost",
     )
     add(
         "--call-seconds",
@@ -109,14 +112,18 @@ def _run(args: argparse.Namespace, until: float) -> None:
         print(
             f"{part}: {found['motions']} motions, {found['clips']} clips: {found['motions_yaml']}", flush=True
         )
+    finished: List[Tuple[Run, Dict[str, float]]] = []
     for run in runs:
         so_far = train_on(run, plan, until - STOP_SECONDS)
         seconds, samples = so_far["seconds"], so_far["samples"]
         print(f"{run.name}, seed {run.seed}: {seconds:.0f} s, {samples:,.0f} samples", flush=True)
-        if not is_done(so_far, plan) or not evaluated(run, plan, until):
+        known = is_done(so_far, plan) and is_evaluated(run, plan, so_far)
+        if not is_done(so_far, plan) or not (known or evaluated(run, plan, so_far, until)):
             print("the time of this call is over: run the same command to resume", flush=True)
             raise SystemExit(EXIT_INTERRUPTED)
-    show(runs, plan, split, args)
+        finished.append((run, so_far))
+        if not known or len(finished) == len(runs):  # a call may end before the next one
+            show(finished, len(runs), plan, split, args)
 
 
 def prepared(args: argparse.Namespace, out: Path) -> Dict[str, Any]:
@@ -154,19 +161,24 @@ def _is_flat(file: str) -> bool:
     return terrain is None or terrain_range(terrain) < FLAT
 
 
-def evaluated(run: Run, plan: Plan, until: float) -> bool:
-    """Plays all clips under the trained model, unless it was done; False where the call's time is too short for it."""
+def is_evaluated(run: Run, plan: Plan, so_far: Dict[str, float]) -> bool:
+    """Whether an earlier call has played all clips under the model as it is now."""
+    return all(_is_of(run.folder(plan) / f"{part}.json", so_far) for part in PARTS)
+
+
+def evaluated(run: Run, plan: Plan, so_far: Dict[str, float], until: float) -> bool:
+    """Plays all clips under the trained model; False where the call's time is too short for it."""
     model, agent = run.training(plan) / "model.pt", load_agent_config(run.agent_file)
     for part, dataset in zip(PARTS, (plan.train, plan.held_out)):
         path = run.folder(plan) / f"{part}.json"
-        if _is_of(path, spent(run, plan)):
+        if _is_of(path, so_far):
             continue
         if time.monotonic() > until - EVALUATION_SECONDS:
             return False
         result = evaluate_model(
             model, env_with(run, dataset), agent_config=agent, engine=plan.engine, device=plan.device
         )
-        result.settings["trained"] = spent(run, plan)
+        result.settings["trained"] = so_far
         result.save(path)
     return True
 
@@ -176,10 +188,16 @@ def _is_of(path: Path, trained: Dict[str, float]) -> bool:
     return path.is_file() and load(path).settings.get("trained") == trained
 
 
-def show(runs: List[Run], plan: Plan, split: Dict[str, Any], args: argparse.Namespace) -> None:
-    """Prints the table and writes JSON, Markdown and picture."""
+def show(
+    finished: List[Tuple[Run, Dict[str, float]]],
+    planned: int,
+    plan: Plan,
+    split: Dict[str, Any],
+    args: argparse.Namespace,
+) -> None:
+    """Prints the table of the finished trainings, of so many planned, and writes JSON, Markdown and picture."""
     found: Dict[str, Dict[str, List[EvalResult]]] = {}
-    for run in runs:
+    for run, _ in finished:
         for part in PARTS:
             result = load(run.folder(plan) / f"{part}.json")
             found.setdefault(run.name, {}).setdefault(part, []).append(result)
@@ -190,17 +208,25 @@ def show(runs: List[Run], plan: Plan, split: Dict[str, Any], args: argparse.Name
         }
         for name, parts in found.items()
     }
-    trained = {f"{run.name}/seed_{run.seed}": spent(run, plan) for run in runs}
+    trained = {f"{run.name}/seed_{run.seed}": so_far for run, so_far in finished}
     here = machine()
     settings = {name: value for name, value in vars(args).items() if name != "out" and _is_json(value)}
-    content = {"benchmark": "tracking", "machine": here, "settings": settings, "trained": trained}
-    content.update({"split": {key: split[key] for key in PARTS}, "results": numbers})
+    content = {"benchmark": "tracking", "machine": here, "settings": settings, "planned": planned}
+    content.update({"trained": trained, "split": {key: split[key] for key in PARTS}, "results": numbers})
     write_json(plan.out / "results.json", content)
     table = markdown(numbers)
-    title = f"Success after {plan.budget_s:g} s of training, {len(args.seeds)} seed(s), 95 % intervals"
+    title = f"Success after {plan.budget_s:g} s of training, {_count(finished, planned)}, 95 % intervals"
     write_text(plan.out / "results.md", f"{table}\n\n{title}. {machine_line(here)}.\n")
     write_text(plan.out / "results.svg", picture(numbers, title))
-    print(f"{table}\n\n{machine_line(here)}\nresults.json, results.md, results.svg: {plan.out}/")
+    print(f"{table}\n\n{machine_line(here)}\nresults.json, results.md, results.svg: {plan.out}/", flush=True)
+
+
+def _count(finished: List[Tuple[Run, Dict[str, float]]], planned: int) -> str:
+    """How many seeds each config has, and of how many trainings that is."""
+    seeds = Counter(run.name for run, _ in finished).values()
+    few, many = min(seeds), max(seeds)
+    each = f"{few} seed{'s' if few > 1 else ''}" if few == many else f"{few} to {many} seeds"
+    return each if len(finished) == planned else f"{each} ({len(finished)} of {planned} trainings)"
 
 
 def _is_json(value: Any) -> bool:

@@ -62,7 +62,8 @@ class Plan:
     engine: str
     gpus: int = 1
     curves: bool = False
-    """Evaluate during training, by the agent file's `iters_per_evaluation`; that time counts."""
+    """Evaluate during training, by the agent file's `iters_per_evaluation`; that time counts. Always done where the
+    environment heeds evaluations."""
 
 
 @dataclass(frozen=True)
@@ -171,11 +172,12 @@ def _command(run: Run, plan: Plan) -> List[str]:
     """Writes the run's configs and returns the trainer's command line."""
     folder = run.folder(plan)
     agent = load_agent_config(run.agent_file)
+    env = env_with(run, plan.train)
     changes: Dict[str, Any] = {"test_episodes": 0, "use_tensorboard": False}
-    if not plan.curves:
+    if not (plan.curves or env.env.dm.heeds_evaluations):
         changes["iters_per_evaluation"] = 0
     write_yaml(folder / "agent.yaml", dataclasses.replace(agent, **changes))
-    write_yaml(folder / "env.yaml", env_with(run, plan.train))
+    write_yaml(folder / "env.yaml", env)
     settings = {
         "env_config": folder / "env.yaml",
         "agent_config": folder / "agent.yaml",

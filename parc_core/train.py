@@ -126,6 +126,7 @@ def train(args: TrainArgs) -> None:
     check_engine_name(args.engine, "train_args")
     before_torch(args.engine)  # nothing before this line imports torch
     env_file, agent_config = load_env_config(args.env_config), load_agent_config(args.agent_config)
+    env_file.env.dm.check_evaluations(agent_config.iters_per_evaluation, args.env_config)
     if is_launched():
         die_with_parent()
         check_share(args.num_envs, launched_size())

@@ -41,8 +41,9 @@ class DeepMimicConfig:
     sampling_uniform_share: float = setting(0.15, at_least=0, at_most=1, ours=True)
     """Share of the episodes that are drawn by the motions' weights alone (sampling_bin_seconds above 0)."""
     hard_motion_boost: float = setting(1.0, at_least=1, ours=True)
-    """A motion that the training's evaluation (iters_per_evaluation) loses, or follows with more than twice the mean
-    joint error, is drawn twice as often from then on, up to this factor; another half as often, down to 1; 1 = off."""
+    """A motion that the training's evaluation (needs iters_per_evaluation) loses, or follows with more than twice the
+    mean joint error of all that are played, is drawn twice as often from then on, up to this factor; another one that
+    is played half as often, down to 1; 1 = off."""
     has_motion_classes: bool = setting(False, no_effect=_CLASSES)
     motion_classes: List[str] = setting([], no_effect=_CLASSES)
     motion_file: Optional[str] = setting(None, shapes_training=False)
@@ -70,3 +71,32 @@ class DeepMimicConfig:
                 f"'env.dm.sampling_bin_seconds' is {self.sampling_bin_seconds:g}; set 0 to draw whole motions, or at "
                 f"least {_SHORTEST_BIN:g}"
             )
+
+    @property
+    def heeds_evaluations(self) -> bool:
+        """Whether what the training's evaluations find decides how often motions are drawn."""
+        return self.hard_motion_boost > 1.0 and not self.ignore_fail_rates
+
+    def check_evaluations(self, pace: int, where: str) -> None:
+        """Args:
+            pace: the agent file's iters_per_evaluation.
+            where: the environment file.
+
+        Raises:
+            ConfigError: evaluations are to be heeded and there are none.
+        """
+        if self.heeds_evaluations and pace == 0:
+            raise ConfigError(
+                f"{where}: 'env.dm.hard_motion_boost' needs the training's evaluations; set iters_per_evaluation in "
+                "the agent file, or leave it out"
+            )
+
+    def without_effect(self) -> List[str]:
+        """One line for each key that ignore_fail_rates leaves without effect."""
+        if not self.ignore_fail_rates:
+            return []
+        is_set = {
+            "sampling_bin_seconds": self.sampling_bin_seconds > 0,
+            "hard_motion_boost": self.hard_motion_boost > 1,
+        }
+        return [f"'env.dm.{key}' has no effect with ignore_fail_rates" for key in is_set if is_set[key]]

@@ -263,7 +263,7 @@ def env_warnings(config: EnvFileConfig, heeds_physx: bool) -> List[str]:
             f"'env.terrain_window' is {cells} cells of {dx:g} m: feet more than {0.5 * cells * dx:.2g} m from the root "
             "sink into the ground (Window_Exits counts them); leave it out, terrain_window_size says it in m"
         )
-    return lines
+    return lines + config.env.dm.without_effect()
 
 
 def load_env_config(path: PathLike) -> EnvFileConfig:

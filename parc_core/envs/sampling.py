@@ -98,6 +98,12 @@ class MotionSampler:
         values = torch.quantile(self.fail_rates, self.fail_rates.new_tensor(levels))
         return {f"Fail_Rate_Q{100 * level:g}": float(v) for level, v in zip(levels, values.tolist())}
 
+    def boosted(self) -> Dict[str, float]:
+        """Share of the motions that are drawn more often for having been found hard, for logs; {} where none can be."""
+        if self._max_boost <= 1.0:
+            return {}
+        return {"Boosted_Motions": float((self.boosts > 1.0).float().mean())}
+
     def state_dict(self) -> Dict[str, Any]:
         boosts = {"boosts": self.boosts.clone()} if self._max_boost > 1.0 else {}
         return {"fail_rates": self.fail_rates.clone(), "counts": self.counts.clone(), **boosts}
@@ -112,7 +118,7 @@ class MotionSampler:
             self.counts.zero_()
 
     def _set_boosts(self, boosts: Optional[Tensor]) -> None:
-        self.boosts.fill_(1.0) if boosts is None else self.boosts.copy_(boosts)
+        self.boosts.fill_(1.0) if boosts is None else self.boosts.copy_(boosts.clamp(1.0, self._max_boost))
 
     def set_fail_rates(self, rates: Tensor, where: str) -> None:
         """Starts from given failure rates (M,), each from 0 to 1.

@@ -187,6 +187,7 @@ class TrackingEnv:
     def episode_stats(self, world: World = ONE_PROCESS) -> Dict[str, float]:
         """See `VecEnv.episode_stats`; the engine's counts are Window_Exits, Diverged, … (environment-steps)."""
         stats = {**self.stats.read(world), **self.sampler.quantiles(self.config.dm.fail_rate_quantiles)}
+        stats.update(self.sampler.boosted())
         counts = self.engine.counters()
         values = torch.tensor(list(counts.values()), dtype=torch.float64, device=self.device)
         stats.update(zip((name.title() for name in counts), world.sum_(values).tolist()))

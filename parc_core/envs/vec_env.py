@@ -101,7 +101,8 @@ class VecEnv(Protocol):
         Returns:
             Episodes (count), Train_Return, Train_Episode_Length (steps), Completed and Fail_<reason> (shares), absent
             where no episode ended; <term>_r, means of the reward's terms over all steps; Fail_Rate_Q<level>, quantiles
-            of the failure rates; the engine's counts of environment-steps (Diverged, ...), where it has any.
+            of the failure rates; Boosted_Motions (share), where motions can be; the engine's counts of
+            environment-steps (Diverged, ...), where it has any.
         """
         ...
 

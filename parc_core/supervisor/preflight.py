@@ -48,6 +48,7 @@ def check_runnable(path: PathLike, registry_model: Optional[Callable[[str], Path
     env_file = load_env_config(tracker.env_config)
     agent_config = load_agent_config(tracker.agent_config)
     agent_config.check_processes(tracker.gpus)
+    env_file.env.dm.check_evaluations(agent_config.iters_per_evaluation, str(tracker.env_config))
     existing_file(env_file.env.char_file, "env.char_file", tracker.env_config)
     if tracker.create_dataset_config is not None:
         folders = load_dataset_config(tracker.create_dataset_config).folder_paths

@@ -15,21 +15,26 @@ from parc_core.playback.scores import track_clips
 from parc_core.system.world import ONE_PROCESS, World
 
 HARD_ERROR = 2.0
-"""A clip is hard whose joint error is larger than so many times the mean of all."""
+"""A clip is hard whose joint error is larger than so many times the mean of all (of a lost one: until it was lost)."""
 
 
 def evaluate_clips_in_training(
-    env: TrackingEnv, agent: Agent, heartbeat: Callable[[], None], world: World = ONE_PROCESS
+    env: TrackingEnv,
+    agent: Agent,
+    heartbeat: Callable[[], None],
+    world: World = ONE_PROCESS,
+    heed: bool = False,
 ) -> Dict[str, float]:
     """How far the deterministic policy follows the clips now, in the training's own environments.
 
     The clips of the dataset, or as many as there are environments in all processes, evenly spaced over it. The
-    environment's state (its random numbers included) is put back; evaluating changes nothing in the training but how
-    often clips are drawn, where `env.dm.hard_motion_boost` says so.
+    environment's state (its random numbers included) is put back: evaluating changes nothing in the training, unless it
+    is heeded.
 
     Args:
         heartbeat: called every step.
         world: whose processes take a part of the clips each; all must call it.
+        heed: tell the sampler which clips are hard, see `MotionSampler.heed_evaluation`.
 
     Returns:
         Eval_Completed (share of the clips), Eval_Tracked (mean share of each that was tracked), Eval_Joint_Error (m,
@@ -39,9 +44,7 @@ def evaluate_clips_in_training(
     n = min(num_clips, env.num_envs * world.size)
     ids = ((torch.arange(n, device=env.device) * num_clips) // n)[world.rank :: world.size]
     sums = torch.zeros(4, dtype=torch.float64, device=env.device)
-    clips = torch.zeros(
-        3, num_clips, dtype=torch.float64, device=env.device
-    )  # played, completed, joint error
+    clips = torch.zeros(3, num_clips, dtype=torch.float64, device=env.device)  # played, completed, error
     if len(ids) > 0:  # fewer clips than processes: some have none
         saved = env.state_dict()
         found = track_clips(env, agent.act_mode, ids, heartbeat=heartbeat)
@@ -60,7 +63,8 @@ def evaluate_clips_in_training(
                 found.sums[:, 0].sum().double(),
             )
         )
-    _tell_sampler(env, *world.sum_(clips))
+    if heed:
+        _tell_sampler(env, *world.sum_(clips))
     completed, tracked, error, total = world.sum_(sums).tolist()
     return {
         "Eval_Completed": completed / n,

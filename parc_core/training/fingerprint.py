@@ -34,6 +34,8 @@ def training_fingerprint(args: TrainArgs, env_file: EnvFileConfig, agent: AgentC
     parts["character"] = _content(env_file.env.char_file)
     if env_file.env.dm.motion_file is not None:
         parts["dataset"] = dataset_content(env_file.env.dm.motion_file)
+    if env_file.env.dm.heeds_evaluations:
+        parts["agent.iters_per_evaluation (env.dm.hard_motion_boost)"] = str(agent.iters_per_evaluation)
     if args.in_model_file is not None:
         parts["in_model_file"] = _content(args.in_model_file)
     return parts

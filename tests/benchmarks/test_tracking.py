@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import tracking_benchmark, tracking_runs
 from benchmarks.tracking_numbers import markdown, numbers_of, picture
-from benchmarks.tracking_runs import Plan, is_done, preset_file, runs_of
+from benchmarks.tracking_runs import Plan, _command, is_done, preset_file, runs_of
 from parc_core.config.agent_config import load_agent_config
 from parc_core.config.env_config import load_env_config
 from parc_core.errors import ConfigError
@@ -62,6 +62,46 @@ def test_a_training_is_done_by_time_or_by_samples() -> None:
     plan = Plan(Path("o"), Path("t"), Path("h"), 60.0, 1000, 8, "cpu", "mujoco")
     assert is_done({"seconds": 59.5, "samples": 0}, plan) and is_done({"seconds": 1, "samples": 1000}, plan)
     assert not is_done({"seconds": 50.0, "samples": 999}, plan)
+
+
+def test_what_is_measured_is_shown_when_a_call_ends(tmp_path, monkeypatch) -> None:
+    split = {part: {"motions_yaml": "m.yaml", "motions": 1, "clips": 1} for part in ("train", "held_out")}
+    monkeypatch.setattr(tracking_benchmark, "prepared", lambda args, out: split)
+    monkeypatch.setattr(
+        tracking_benchmark, "train_on", lambda run, plan, until: {"seconds": 9.0, "samples": 1e9}
+    )
+    monkeypatch.setattr(tracking_benchmark, "evaluated", lambda run, *_: run.seed < 2)
+    shown = []
+    monkeypatch.setattr(
+        tracking_benchmark, "show", lambda done, *_: shown.append([run.seed for run, _ in done])
+    )
+    known = []
+    monkeypatch.setattr(tracking_benchmark, "is_evaluated", lambda run, *_: run.seed in known)
+    command = [str(tmp_path), "--device", "cpu", "--seeds", "0", "1", "2"]
+    for _ in range(2):
+        with pytest.raises(SystemExit) as stopped:
+            tracking_benchmark.main(command)
+        assert stopped.value.code == 75
+        known.append(0)
+    assert shown == [[0], [0, 1], [0, 1]]  # what an earlier call has shown is not shown again
+
+
+def test_a_table_of_some_trainings_says_so() -> None:
+    runs = [(run, {}) for run in runs_of(["gpu", "cpu"], None, [0, 1])]
+    assert tracking_benchmark._count(runs, 4) == "2 seeds"
+    assert tracking_benchmark._count(runs[:3], 4) == "1 to 2 seeds (3 of 4 trainings)"
+    assert tracking_benchmark._count(runs[:1], 1) == "1 seed"
+
+
+def test_trainings_that_heed_evaluations_have_them(tmp_path) -> None:
+    (tmp_path / "agent.yaml").write_text("iters_per_evaluation: 5\n")
+    (tmp_path / "env.yaml").write_text("env_name: ig_parkour\nenv: {dm: {hard_motion_boost: 4.0}}\n")
+    plan = Plan(tmp_path, Path("t"), Path("h"), 60.0, 1000, 8, "cpu", "mujoco")
+    for env, pace in ((str(tmp_path / "env.yaml"), 5), ("demo", 0)):
+        (run,) = runs_of([str(tmp_path / "agent.yaml")], env, [0])
+        run.folder(plan).mkdir(parents=True, exist_ok=True)
+        _command(run, plan)
+        assert load_agent_config(run.folder(plan) / "agent.yaml").iters_per_evaluation == pace
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from parc_core.config.env_config import (
@@ -53,3 +55,15 @@ def test_a_window_of_few_fine_cells_is_warned_of() -> None:
     assert "5 cells of 0.1 m: feet more than 0.25 m from the root" in line
     assert env_warnings(config, heeds_physx=True) == []
     assert env_warnings(with_cells(0.4, terrain_window=5), heeds_physx=False) == []
+
+
+def test_drawing_that_ignores_failures_is_warned_of() -> None:
+    dm = DeepMimicConfig(sampling_bin_seconds=1.0, hard_motion_boost=4.0)
+    assert env_warnings(EnvFileConfig(env=EnvConfig(dm=dm)), heeds_physx=False) == []
+    dm = dataclasses.replace(dm, ignore_fail_rates=True)
+    lines = env_warnings(EnvFileConfig(env=EnvConfig(dm=dm)), heeds_physx=False)
+    assert lines == [
+        "'env.dm.sampling_bin_seconds' has no effect with ignore_fail_rates",
+        "'env.dm.hard_motion_boost' has no effect with ignore_fail_rates",
+    ]
+    dm.check_evaluations(0, "env.yaml")

@@ -64,7 +64,7 @@ def test_keys_that_parc_lacks_are_parcs_behaviour_by_default():
         "env.max_constraints_per_env", "env.demo_mode", "env.debug_visuals",
         "env.start_paused", "env.write_agent_states", "env.enable_replan_timer_obs", "env.dm.ignore_fail_rates",
         "env.pose_exponent", "env.vel_exponent", "env.root_pos_exponent", "env.root_vel_exponent",
-        "env.dm.sampling_bin_seconds", "env.dm.sampling_uniform_share",
+        "env.dm.sampling_bin_seconds", "env.dm.sampling_uniform_share", "env.dm.hard_motion_boost",
         "env.termination_scale_start", "env.termination_scale_end", "env.critic_obs",
         "env.key_pos_exponent", "sim.physx.max_gpu_contact_pairs", "sim.physx.contact_collection",
         "sim.physx.drive_efforts",

@@ -202,9 +202,19 @@ def test_hard_motions_are_drawn_twice_as_often_after_each_evaluation_up_to_a_lim
     other = sampler(max_boost=3.0)
     other.load_state_dict(s.state_dict())
     assert torch.equal(other.probabilities(), s.probabilities())
+    assert other.boosted() == {"Boosted_Motions": pytest.approx(1 / 3)}
+
+
+def test_no_boost_is_above_the_limit() -> None:
+    s = sampler(max_boost=3.0)
+    s.heed_evaluation(torch.ones(3, dtype=torch.bool), torch.tensor([True, False, False]))
+    for limit in (1.0, 1.5):
+        other = sampler(max_boost=limit)
+        other.load_state_dict(s.state_dict())
+        assert other.boosts.tolist() == [limit, 1.0, 1.0]
 
 
 def test_without_a_limit_above_one_evaluations_change_no_draws() -> None:
     s = sampler()
     s.heed_evaluation(torch.ones(3, dtype=torch.bool), torch.ones(3, dtype=torch.bool))
-    assert s.boosts.tolist() == [1.0] * 3 and "boosts" not in s.state_dict()
+    assert s.boosts.tolist() == [1.0] * 3 and "boosts" not in s.state_dict() and s.boosted() == {}

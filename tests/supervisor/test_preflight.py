@@ -94,6 +94,19 @@ def test_a_pipelined_training_on_several_gpus_is_refused_before_the_merge(tracke
         check_runnable(change(config, gpus=2, num_envs=8))
 
 
+def test_heeding_evaluations_that_are_never_made_is_refused_before_the_merge(tracker_config, tmp_path):
+    env = tmp_path / "boosting.yaml"
+    env.write_text("env_name: ig_parkour\nenv: {dm: {hard_motion_boost: 4.0}}\n")
+    agent = tmp_path / "evaluated.yaml"
+    agent.write_text("iters_per_evaluation: 5\n")
+    config = change(tracker_config, env_config=str(env))
+    with pytest.raises(
+        ConfigError, match=r"boosting.yaml: 'env.dm.hard_motion_boost' needs .* evaluations; set"
+    ):
+        check_runnable(config)
+    check_runnable(change(config, agent_config=str(agent)))
+
+
 def test_an_engine_that_does_not_exist_is_refused_before_anything_is_read(tmp_path):
     (tmp_path / "t.yaml").write_text("dataset_file: a\nengine: physx\n")
     with pytest.raises(

@@ -104,7 +104,7 @@ def test_hard_clips_are_drawn_more_often(clips, dm):
     env.reset()
     before = torch.bincount(env.sampler.sample(20_000, random_time=True)[0], minlength=5) / 20_000
     for factor in (2.0, 4.0, 4.0):
-        evaluate_clips_in_training(env, agent, lambda: None)
+        evaluate_clips_in_training(env, agent, lambda: None, heed=True)
         assert max(env.sampler.boosts.tolist()) == factor
     apart = evaluate_clips(make_evaluation_env(env_file(clips, **SETTINGS), engine="mujoco"), agent.act_mode)
     errors = [clip.joint_error_m for clip in apart]
@@ -125,5 +125,5 @@ def test_a_clip_followed_from_afar_is_hard(clips):
 
 def test_what_was_not_played_stays_as_it_is(clips):
     env = env_of(clips, num_envs=2, root_pos_termination_dist=1e-6, **SETTINGS, dm={"hard_motion_boost": 4.0})
-    evaluate_clips_in_training(env, agent_for(env), lambda: None)
+    evaluate_clips_in_training(env, agent_for(env), lambda: None, heed=True)
     assert env.sampler.boosts.tolist() == [2.0, 1.0, 2.0, 1.0, 1.0]

@@ -109,6 +109,15 @@ def test_outputs_pace_and_room_may_change():
     assert current({"max_contacts_per_env": 80}, pace) == STORED["defaults"]
 
 
+def test_the_pace_of_evaluations_counts_where_they_are_heeded():
+    boosting = {"dm": {"hard_motion_boost": 4.0}}
+    every_3, every_5 = (current(boosting, {"iters_per_evaluation": pace}) for pace in (3, 5))
+    with pytest.raises(ConfigError, match=r"iters_per_evaluation \(env.dm.hard_motion_boost\) was 3, now 5"):
+        check_fingerprint(Path("checkpoint.pt"), every_3, every_5)
+    unheeded = {"dm": {"hard_motion_boost": 4.0, "ignore_fail_rates": True}}
+    assert current(unheeded, {"iters_per_evaluation": 3}) == current(unheeded, {"iters_per_evaluation": 5})
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_keep_their_run_keys(preset, monkeypatch):
     """A preset that is changed on purpose gets a new key: write it into the file."""
