@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -61,10 +62,21 @@ def test_what_another_machine_trains_again_is_lost(tmp_path):
     assert samples_lost(second, first) == (30, 2)
 
 
+def sleeping(*words, **env):
+    """A process that does nothing, with these words in its command line, as soon as /proc has them: some time after
+    Popen has returned."""
+    command = [sys.executable, "-c", "import time; time.sleep(60)", *words]
+    process = subprocess.Popen(command, env={**os.environ, **env})
+    deadline = time.monotonic() + 30
+    while not Path(f"/proc/{process.pid}/environ").read_bytes():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return process
+
+
 def test_processes_of_a_machine_are_found_by_their_work_folder(tmp_path):
-    sleep = [sys.executable, "-c", "import time; time.sleep(60)", "prefect.engine"]
-    here = subprocess.Popen(sleep, env={**os.environ, "PARC_WORK": str(tmp_path / "first" / "work")})
-    other = subprocess.Popen(sleep, env={**os.environ, "PARC_WORK": f"{tmp_path}_other/work"})
+    here = sleeping("prefect.engine", PARC_WORK=str(tmp_path / "first" / "work"))
+    other = sleeping("prefect.engine", PARC_WORK=f"{tmp_path}_other/work")
     try:
         assert {pid: words[-1] for pid, words in of_hosts(tmp_path).items()} == {here.pid: "prefect.engine"}
     finally:
@@ -258,10 +270,8 @@ def test_a_connection_to_a_server_that_is_down_is_closed():
 
 
 def test_trainers_are_found_by_their_folder_and_ended(tmp_path):
-    code = "import time; time.sleep(60)"
-    words = ["parc_core.train", "--arg_file", str(tmp_path / "train_args.txt")]
-    process = subprocess.Popen([sys.executable, "-c", code, *words])
-    other = subprocess.Popen([sys.executable, "-c", code, "parc_core.train", "--arg_file", "elsewhere"])
+    process = sleeping("parc_core.train", "--arg_file", str(tmp_path / "train_args.txt"))
+    other = sleeping("parc_core.train", "--arg_file", "elsewhere")
     try:
         assert trainers(tmp_path) == [process.pid]
         end_all([process.pid])
