@@ -117,8 +117,8 @@ def _run(args: argparse.Namespace, until: float) -> None:
         so_far = train_on(run, plan, until - STOP_SECONDS)
         seconds, samples = so_far["seconds"], so_far["samples"]
         print(f"{run.name}, seed {run.seed}: {seconds:.0f} s, {samples:,.0f} samples", flush=True)
-        known = is_done(so_far, plan) and is_evaluated(run, plan, so_far)
-        if not is_done(so_far, plan) or not (known or evaluated(run, plan, so_far, until)):
+        known = is_evaluated(run, plan, so_far)
+        if not is_done(so_far, plan) or not evaluated(run, plan, so_far, until):
             print("the time of this call is over: run the same command to resume", flush=True)
             raise SystemExit(EXIT_INTERRUPTED)
         finished.append((run, so_far))
@@ -167,7 +167,7 @@ def is_evaluated(run: Run, plan: Plan, so_far: Dict[str, float]) -> bool:
 
 
 def evaluated(run: Run, plan: Plan, so_far: Dict[str, float], until: float) -> bool:
-    """Plays all clips under the trained model; False where the call's time is too short for it."""
+    """Plays all clips under the trained model, unless it was done; False where the call's time is too short for it."""
     model, agent = run.training(plan) / "model.pt", load_agent_config(run.agent_file)
     for part, dataset in zip(PARTS, (plan.train, plan.held_out)):
         path = run.folder(plan) / f"{part}.json"

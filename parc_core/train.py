@@ -102,11 +102,18 @@ def parse_args(argv: List[str]) -> TrainArgs:
     return read_train_args(known.arg_file, overrides)
 
 
+def _configs(args: TrainArgs) -> Tuple[EnvFileConfig, AgentConfig]:
+    """The environment and agent files, which go together."""
+    env_file, agent_config = load_env_config(args.env_config), load_agent_config(args.agent_config)
+    env_file.env.dm.check_evaluations(agent_config.iters_per_evaluation, args.env_config)
+    return env_file, agent_config
+
+
 def _train_in_processes(args: TrainArgs, argv: List[str]) -> int:
     """Starts `args.gpus` trainers that train together. Returns the exit code that they agree on."""
     check_engine_name(args.engine, "train_args")
     check_device(args.device, "train_args", args.gpus)
-    load_agent_config(args.agent_config).check_processes(args.gpus)
+    _configs(args)[1].check_processes(args.gpus)
     events = JsonLines(output_folder(args) / PROGRESS)
     events.events()  # those of before
     code = launch("parc_core.train", argv, args.gpus)
@@ -125,8 +132,7 @@ def train(args: TrainArgs) -> None:
     """
     check_engine_name(args.engine, "train_args")
     before_torch(args.engine)  # nothing before this line imports torch
-    env_file, agent_config = load_env_config(args.env_config), load_agent_config(args.agent_config)
-    env_file.env.dm.check_evaluations(agent_config.iters_per_evaluation, args.env_config)
+    env_file, agent_config = _configs(args)
     if is_launched():
         die_with_parent()
         check_share(args.num_envs, launched_size())

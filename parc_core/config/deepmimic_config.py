@@ -78,12 +78,14 @@ class DeepMimicConfig:
         return self.hard_motion_boost > 1.0 and not self.ignore_fail_rates
 
     def check_evaluations(self, pace: int, where: str) -> None:
-        """Args:
+        """Whether a training has the evaluations that are to be heeded.
+
+        Args:
             pace: the agent file's iters_per_evaluation.
             where: the environment file.
 
         Raises:
-            ConfigError: evaluations are to be heeded and there are none.
+            ConfigError: it has none.
         """
         if self.heeds_evaluations and pace == 0:
             raise ConfigError(

@@ -258,8 +258,9 @@ class Trainer:
         policy = self._ppo.policy
         # Only at iterations that every training of this pace evaluates: a shorter or extended one learns the same.
         paced = self.iteration == 1 or self.iteration % self.config.iters_per_evaluation == 0
-        found = evaluate_clips_in_training(env, policy, self._heartbeat, self._world, heed=paced)
-        self._at.evaluation = found
+        self._at.evaluation = evaluate_clips_in_training(
+            env, policy, self._heartbeat, self._world, heed=paced
+        )
         if self._held_out is not None:
             self._at.evaluation.update(self._held_out.evaluate(policy, self._heartbeat, self._world))
 

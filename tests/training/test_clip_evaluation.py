@@ -7,8 +7,10 @@ import math
 import pytest
 import torch
 
+from parc_core.errors import EXIT_BAD_CONFIG
 from parc_core.evaluation.evaluate import evaluate_clips, make_evaluation_env
 from parc_core.learning.agent import make_agent
+from parc_core.train import main
 from parc_core.training import clip_evaluation
 from parc_core.training.clip_evaluation import evaluate_clips_in_training
 from tests.envs.scenes import env_file, env_of, motion, shortened, write_dataset
@@ -127,3 +129,15 @@ def test_what_was_not_played_stays_as_it_is(clips):
     env = env_of(clips, num_envs=2, root_pos_termination_dist=1e-6, **SETTINGS, dm={"hard_motion_boost": 4.0})
     evaluate_clips_in_training(env, agent_for(env), lambda: None, heed=True)
     assert env.sampler.boosts.tolist() == [2.0, 1.0, 2.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_evaluations_to_heed_that_are_never_made_are_refused_in_one_line(tmp_path, capfd, gpus):
+    (tmp_path / "env.yaml").write_text("env_name: ig_parkour\nenv: {dm: {hard_motion_boost: 4.0}}\n")
+    (tmp_path / "agent.yaml").write_text("iters_per_evaluation: 0\n")
+    named = {"env_config": tmp_path / "env.yaml", "agent_config": tmp_path / "agent.yaml", "gpus": gpus}
+    rest = {"output_dir": tmp_path / "out", "num_envs": 4, "device": "cpu", "max_samples": 1}
+    code = main([word for key, value in {**named, **rest}.items() for word in (f"--{key}", str(value))])
+    assert code == EXIT_BAD_CONFIG
+    (line,) = capfd.readouterr().err.splitlines()  # of one process, before the others start
+    assert "'env.dm.hard_motion_boost' needs the training's evaluations" in line
