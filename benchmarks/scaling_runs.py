@@ -125,7 +125,11 @@ def _launcher(part: str, processes: int) -> List[str]:
 
 def _arguments(settings: Settings, num_envs: int, listing: Path, folder: Path) -> List[str]:
     """The trainer's, with config files written into the folder."""
-    env = merged(load_yaml(settings.env_config), {"env": {"dm": {"motion_file": str(listing.absolute())}}})
+    drawing = {
+        "motion_file": str(listing.absolute()),
+        "hard_motion_boost": 1.0,
+    }  # without evaluations none are heeded
+    env = merged(load_yaml(settings.env_config), {"env": {"dm": drawing}})
     agent = merged(load_yaml(settings.agent_config), _only_training(settings))
     write_yaml(folder / "env.yaml", from_mapping(EnvFileConfig, env, settings.env_config))
     config = from_mapping(AgentConfig, agent, settings.agent_config)

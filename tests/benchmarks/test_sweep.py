@@ -41,7 +41,9 @@ def test_two_variants_are_trained_with_their_own_settings(
     )
     net = {"model": {"actor_net": "fc_1layers_8units", "critic_net": "fc_1layers_8units"}}
     agent = tmp_path / "agent.yaml"
-    agent.write_text(yaml.safe_dump({"test_episodes": 0, "use_tensorboard": False, **net}))
+    agent.write_text(
+        yaml.safe_dump({"test_episodes": 0, "iters_per_evaluation": 3, "use_tensorboard": False, **net})
+    )
     options = ["--samples", "24", "--envs", "4", "--synthetic", "2", "--at-once", "2", "--device", "cpu"]
     with pytest.raises(SystemExit, match="broken failed"):
         sweep.main([str(file), *options, "--agent-config", str(agent), "--out", str(tmp_path / "out")])
