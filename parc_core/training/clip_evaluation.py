@@ -24,17 +24,20 @@ def evaluate_clips_in_training(
     heartbeat: Callable[[], None],
     world: World = ONE_PROCESS,
     heed: bool = False,
+    turn: int = 0,
 ) -> Dict[str, float]:
     """How far the deterministic policy follows the clips now, in the training's own environments.
 
-    The clips of the dataset, or as many as there are environments in all processes, evenly spaced over it. The
-    environment's state (its random numbers included) is put back: evaluating changes nothing in the training, unless it
-    is heeded.
+    The clips of the dataset, or as many as there are environments in all processes, evenly spaced over it: the same
+    ones each time, or where the sampler heeds evaluations others at each turn, all M clips in ⌈M/N⌉ turns of N. The
+    environment's state (its random numbers included) is put back: evaluating changes nothing in the training, unless
+    it is heeded.
 
     Args:
         heartbeat: called every step.
         world: whose processes take a part of the clips each; all must call it.
         heed: tell the sampler which clips are hard, see `MotionSampler.heed_evaluation`.
+        turn: number of the evaluation.
 
     Returns:
         Eval_Completed (share of the clips), Eval_Tracked (mean share of each that was tracked), Eval_Joint_Error (m,
@@ -42,7 +45,9 @@ def evaluate_clips_in_training(
     """
     num_clips = env.library.num_motions
     n = min(num_clips, env.num_envs * world.size)
-    ids = ((torch.arange(n, device=env.device) * num_clips) // n)[world.rank :: world.size]
+    spread = (torch.arange(n, device=env.device) * num_clips) // n
+    shift = turn if env.sampler.heeds_evaluations else 0
+    ids = ((spread + shift) % num_clips)[world.rank :: world.size]
     sums = torch.zeros(4, dtype=torch.float64, device=env.device)
     clips = torch.zeros(3, num_clips, dtype=torch.float64, device=env.device)  # played, completed, error
     if len(ids) > 0:  # fewer clips than processes: some have none

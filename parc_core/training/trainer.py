@@ -257,9 +257,10 @@ class Trainer:
         env = cast("TrackingEnv", self.env)  # clips are played: it has motions
         policy = self._ppo.policy
         # Only at iterations that every training of this pace evaluates: a shorter or extended one learns the same.
-        paced = self.iteration == 1 or self.iteration % self.config.iters_per_evaluation == 0
+        pace = self.config.iters_per_evaluation
+        paced = self.iteration == 1 or self.iteration % pace == 0
         self._at.evaluation = evaluate_clips_in_training(
-            env, policy, self._heartbeat, self._world, heed=paced
+            env, policy, self._heartbeat, self._world, heed=paced, turn=self.iteration // pace
         )
         if self._held_out is not None:
             self._at.evaluation.update(self._held_out.evaluate(policy, self._heartbeat, self._world))

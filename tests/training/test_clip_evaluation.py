@@ -127,8 +127,27 @@ def test_a_clip_followed_from_afar_is_hard(clips):
 
 def test_what_was_not_played_stays_as_it_is(clips):
     env = env_of(clips, num_envs=2, root_pos_termination_dist=1e-6, **SETTINGS, dm={"hard_motion_boost": 4.0})
-    evaluate_clips_in_training(env, agent_for(env), lambda: None, heed=True)
+    agent = agent_for(env)
+    evaluate_clips_in_training(env, agent, lambda: None, heed=True)
     assert env.sampler.boosts.tolist() == [2.0, 1.0, 2.0, 1.0, 1.0]
+    for turn in (1, 2):
+        evaluate_clips_in_training(env, agent, lambda: None, heed=True, turn=turn)
+    assert env.sampler.boosts.tolist() == [2.0, 2.0, 4.0, 2.0, 2.0]  # 0 and 2, 1 and 3, 2 and 4
+
+
+def test_the_same_clips_are_played_where_nobody_heeds_them(clips, monkeypatch):
+    played = []
+    track = clip_evaluation.track_clips
+
+    def noted(env, act, ids, heartbeat):
+        played.append(ids.tolist())
+        return track(env, act, ids, heartbeat=heartbeat)
+
+    monkeypatch.setattr(clip_evaluation, "track_clips", noted)
+    for dm in ({}, {"hard_motion_boost": 4.0}, {"hard_motion_boost": 4.0, "ignore_fail_rates": True}):
+        env = env_of(clips, num_envs=2, **SETTINGS, dm=dm)
+        evaluate_clips_in_training(env, agent_for(env), lambda: None, turn=1)
+    assert played == [[0, 2], [1, 3], [0, 2]]
 
 
 @pytest.mark.parametrize("gpus", [1, 2])

@@ -65,7 +65,7 @@ def test_going_on_is_exact(tmp_path, changes, monkeypatch):
     monkeypatch.setattr(
         clip_evaluation,
         "evaluate_clips_in_training",
-        lambda env, agent, beat, world, heed: {"Eval_Return": float(env._pos.sum())},
+        lambda env, agent, beat, world, heed, turn: {"Eval_Return": float(env._pos.sum())},
     )
     config = small_config(test_episodes=0, **changes)
     train(tmp_path / "whole", 7 * ITERATION, config=config)
@@ -77,7 +77,7 @@ def test_going_on_is_exact(tmp_path, changes, monkeypatch):
 def test_the_average_is_evaluated_and_written_while_the_weights_go_on(tmp_path, monkeypatch):
     evaluated = []
 
-    def evaluate(env, agent, beat, world, heed):
+    def evaluate(env, agent, beat, world, heed, turn):
         evaluated.append({name: value.clone() for name, value in agent.state_dict().items()})
         return {"Eval_Return": 0.0}
 
@@ -128,7 +128,7 @@ def counted_evaluation():
     """Stands for the evaluation of all clips: how often it was called so far in this process."""
     calls = []
 
-    def evaluate(env, agent, beat, world, heed):
+    def evaluate(env, agent, beat, world, heed, turn):
         calls.append(env.steps_taken)
         return {
             "Eval_Completed": 0.25, "Eval_Joint_Error": 0.1, "Eval_Return": float(env.steps_taken), "Eval_Clips": 4.0,
@@ -153,14 +153,18 @@ def test_clips_are_evaluated_first_last_and_now_and_then(tmp_path, monkeypatch):
 def test_only_evaluations_that_are_due_in_every_training_are_heeded(tmp_path, monkeypatch):
     heeded = {}
 
-    def evaluate(env, agent, beat, world, heed):
-        heeded[env.steps_taken // 8] = heed
+    def evaluate(env, agent, beat, world, heed, turn):
+        heeded[env.steps_taken // 8] = (heed, turn)
         return {"Eval_Return": 0.0}
 
     monkeypatch.setattr(clip_evaluation, "evaluate_clips_in_training", evaluate)
     env, config = FakeEnv(), small_config(test_episodes=0, iters_per_evaluation=4)
     train(tmp_path, 6 * ITERATION, env=env, config=config)
-    assert heeded == {1: True, 4: True, 6: False}  # a longer training would not have the last one
+    assert heeded == {
+        1: (True, 0),
+        4: (True, 1),
+        6: (False, 1),
+    }  # a longer training would not have the last one
 
 
 def test_without_evaluation_there_are_no_columns(tmp_path):
