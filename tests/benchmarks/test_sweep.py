@@ -55,3 +55,13 @@ def test_two_variants_are_trained_with_their_own_settings(
     shown = capsys.readouterr().out
     assert "small" in shown
     assert "strict" in shown
+
+
+def test_the_variants_that_are_kept_are_settings_that_exist(tmp_path: Path) -> None:
+    (file,) = Path("benchmarks/variants").glob("*.yaml")
+    variants = sweep.read_variants(file)
+    args = sweep._parser().parse_args([str(file), "--out", str(tmp_path)])
+    for name, variant in variants.items():
+        assert "--max_samples" in sweep.command(name, variant, tmp_path / "motions.yaml", args)
+    rates = {n: yaml.safe_load((tmp_path / n / "agent.yaml").read_text())["optimizer"] for n in variants}
+    assert rates["preset"]["learning_rate"] == 1.5e-4 and rates["envs_16384"]["learning_rate"] == 2.1e-4
