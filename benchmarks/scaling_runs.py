@@ -125,10 +125,8 @@ def _launcher(part: str, processes: int) -> List[str]:
 
 def _arguments(settings: Settings, num_envs: int, listing: Path, folder: Path) -> List[str]:
     """The trainer's, with config files written into the folder."""
-    drawing = {
-        "motion_file": str(listing.absolute()),
-        "hard_motion_boost": 1.0,
-    }  # without evaluations none are heeded
+    # Evaluations are off, and a boost needs them.
+    drawing = {"motion_file": str(listing.absolute()), "hard_motion_boost": 1.0}
     env = merged(load_yaml(settings.env_config), {"env": {"dm": drawing}})
     agent = merged(load_yaml(settings.agent_config), _only_training(settings))
     write_yaml(folder / "env.yaml", from_mapping(EnvFileConfig, env, settings.env_config))

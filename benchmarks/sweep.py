@@ -76,7 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default="cuda:0")
     add("--engine", default="auto")
     add("--env-config", default=ENV_CONFIG)
-    add("--agent-config", default=AGENT_CONFIG)
+    add(
+        "--agent-config",
+        default=AGENT_CONFIG,
+        help="has iters_per_evaluation where the environment has a boost",
+    )
     add("--out", type=Path, default=Path("output/sweep"), help="a folder each goes in here")
     return parser
 
@@ -111,15 +115,18 @@ def command(name: str, variant: Dict[str, Any], listing: Path, args: argparse.Na
     """Writes the variant's two config files and returns the trainer's command line.
 
     Raises:
-        ConfigError: a setting that does not exist or has a wrong value.
+        ConfigError: a setting that does not exist or has a wrong value, or evaluations to heed that are never made.
     """
     folder = args.out / name
     folder.mkdir(parents=True, exist_ok=True)
     env = merged(load_yaml(args.env_config), {"env": {"dm": {"motion_file": str(listing)}}})
     env = merged(env, {"env": variant.get("env", {})})
     agent = merged(load_yaml(args.agent_config), variant.get("agent", {}))
-    write_yaml(folder / "env.yaml", from_mapping(EnvFileConfig, env, f"{args.variants}: {name}: env"))
-    write_yaml(folder / "agent.yaml", from_mapping(AgentConfig, agent, f"{args.variants}: {name}: agent"))
+    env_file = from_mapping(EnvFileConfig, env, f"{args.variants}: {name}: env")
+    agent_config = from_mapping(AgentConfig, agent, f"{args.variants}: {name}: agent")
+    env_file.env.dm.check_evaluations(agent_config.iters_per_evaluation, f"{args.variants}: {name}")
+    write_yaml(folder / "env.yaml", env_file)
+    write_yaml(folder / "agent.yaml", agent_config)
     settings = {
         "env_config": folder / "env.yaml",
         "agent_config": folder / "agent.yaml",

@@ -21,7 +21,16 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from benchmarks.timing import machine, machine_line
 from benchmarks.tracking_numbers import PARTS, markdown, numbers_of, picture
-from benchmarks.tracking_runs import PRESETS, Plan, Run, env_with, is_done, runs_of, train_on
+from benchmarks.tracking_runs import (
+    PRESETS,
+    Plan,
+    Run,
+    check_evaluations,
+    env_with,
+    is_done,
+    runs_of,
+    train_on,
+)
 from parc_core.config.agent_config import load_agent_config
 from parc_core.config.dataset_config import DatasetConfig
 from parc_core.engines.devices import check_device
@@ -64,7 +73,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--split-seed", type=int, default=0, help="of the split; the training's are --seeds")
     names = ", ".join(PRESETS)
     add("--agent-config", nargs="+", default=["gpu"], help=f"agent files, or presets ({names})")
-    add("--env-config", help="environment file or preset; default: the preset's own, for a file that of gpu")
+    add(
+        "--env-config",
+        help="environment file or preset; default: the preset's own, for a file that of gpu, which needs "
+        "iters_per_evaluation in the file",
+    )
     add("--budget-seconds", type=float, default=600.0, help="training time of each config and seed")
     add(
         "--samples", type=float, default=250e6, help="over which schedules run; reaching them ends a training"
@@ -93,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
 def _run(args: argparse.Namespace, until: float) -> None:
     check_device(args.device, "--device", args.gpus)
     out = Path(args.out).absolute()
+    runs = runs_of(args.agent_config, args.env_config, args.seeds)
+    check_evaluations(runs)
     split = prepared(args, out)
     plan = Plan(
         out,
@@ -106,7 +121,6 @@ def _run(args: argparse.Namespace, until: float) -> None:
         args.gpus,
         args.curves,
     )
-    runs = runs_of(args.agent_config, args.env_config, args.seeds)
     for part in PARTS:
         found = split[part]
         print(

@@ -107,6 +107,17 @@ def runs_of(agents: List[str], env: Optional[str], seeds: List[int]) -> List[Run
     return runs
 
 
+def check_evaluations(runs: List[Run]) -> None:
+    """Refuses a run whose environment heeds evaluations that its agent never makes, before the others are trained.
+
+    Raises:
+        ConfigError: such a run, or a config that cannot be read.
+    """
+    for run in runs:
+        pace = load_agent_config(run.agent_file).iters_per_evaluation
+        load_env_config(run.env_file).env.dm.check_evaluations(pace, f"{run.name}: {run.env_file}")
+
+
 def env_with(run: Run, dataset: Path) -> EnvFileConfig:
     """The run's environment with a dataset."""
     config = load_env_config(run.env_file)

@@ -124,7 +124,8 @@ class AgentConfig:
     test_episodes: int = setting(16, at_least=0, shapes_training=False)
     """Episodes of the deterministic test at each output (at least one of every environment); 0 = none."""
     iters_per_evaluation: int = setting(0, at_least=0, ours=True, shapes_training=False)
-    """Iterations between plays of all clips from their start (columns `Eval_…`; first and last, too); 0 = never."""
+    """Iterations between plays of all clips (at most as many as there are environments) from their start (columns
+    `Eval_…`; first and last, too); 0 = never."""
     exp_anneal_samples: Optional[float] = setting(None, above=0)
     """Samples over which exp_prob goes from its beginning to its end; null = it stays at its beginning."""
     exp_prob_beg: float = setting(1.0, at_least=0, at_most=1)

@@ -37,7 +37,7 @@ def evaluate_clips_in_training(
         heartbeat: called every step.
         world: whose processes take a part of the clips each; all must call it.
         heed: tell the sampler which clips are hard, see `MotionSampler.heed_evaluation`.
-        turn: number of the evaluation.
+        turn: how many evaluations have been heeded, which shifts the clips that are played.
 
     Returns:
         Eval_Completed (share of the clips), Eval_Tracked (mean share of each that was tracked), Eval_Joint_Error (m,

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import tracking_benchmark, tracking_runs
 from benchmarks.tracking_numbers import markdown, numbers_of, picture
-from benchmarks.tracking_runs import Plan, _command, is_done, preset_file, runs_of
+from benchmarks.tracking_runs import Plan, _command, check_evaluations, is_done, preset_file, runs_of
 from parc_core.config.agent_config import load_agent_config
 from parc_core.config.env_config import load_env_config
 from parc_core.errors import ConfigError
@@ -102,6 +102,14 @@ def test_trainings_that_heed_evaluations_have_them(tmp_path) -> None:
         run.folder(plan).mkdir(parents=True, exist_ok=True)
         _command(run, plan)
         assert load_agent_config(run.folder(plan) / "agent.yaml").iters_per_evaluation == pace
+
+
+def test_a_training_without_the_evaluations_that_it_heeds_is_refused_before_any(tmp_path) -> None:
+    (tmp_path / "mine.yaml").write_text("test_episodes: 0\n")
+    runs = runs_of(["gpu", str(tmp_path / "mine.yaml")], None, [0])
+    check_evaluations(runs[:1])
+    with pytest.raises(ConfigError, match=r"mine: .*gpu.env.yaml: 'env.dm.hard_motion_boost' needs"):
+        check_evaluations(runs)
 
 
 @pytest.mark.slow

@@ -33,6 +33,8 @@ def test_gpu_preset_is_for_the_gpu_engine_with_parcs_networks(monkeypatch, tmp_p
     )
     env = load_env_config(tracker.env_config).env
     assert env.dm.sampling_bin_seconds == 1.0
+    env.dm.check_evaluations(agent.iters_per_evaluation, "preset")
+    assert env.dm.heeds_evaluations
     assert env.critic_obs == ["time_left", "errors", "fail_rate", "forces"]
 
 
@@ -44,7 +46,9 @@ def test_the_preset_for_two_gpus_is_that_of_one_but_for_its_batch(monkeypatch, t
     assert (two.env_config, two.engine) == (one.env_config, one.engine)
     agent, other = load_agent_config(one.agent_config), load_agent_config(two.agent_config)
     assert other.optimizer.learning_rate == pytest.approx(2**0.5 * agent.optimizer.learning_rate, rel=0.02)
-    assert dataclasses.replace(other, optimizer=agent.optimizer) == agent
+    assert 2 * other.iters_per_evaluation == agent.iters_per_evaluation  # after as many samples
+    same = {"optimizer": agent.optimizer, "iters_per_evaluation": agent.iters_per_evaluation}
+    assert dataclasses.replace(other, **same) == agent
     assert (
         dataclasses.replace(other.optimizer, learning_rate=agent.optimizer.learning_rate) == agent.optimizer
     )

@@ -10,6 +10,7 @@ import torch
 from parc_core.errors import EXIT_BAD_CONFIG
 from parc_core.evaluation.evaluate import evaluate_clips, make_evaluation_env
 from parc_core.learning.agent import make_agent
+from parc_core.system.world import World
 from parc_core.train import main
 from parc_core.training import clip_evaluation
 from parc_core.training.clip_evaluation import evaluate_clips_in_training
@@ -144,10 +145,18 @@ def test_the_same_clips_are_played_where_nobody_heeds_them(clips, monkeypatch):
         return track(env, act, ids, heartbeat=heartbeat)
 
     monkeypatch.setattr(clip_evaluation, "track_clips", noted)
-    for dm in ({}, {"hard_motion_boost": 4.0}, {"hard_motion_boost": 4.0, "ignore_fail_rates": True}):
+    boosting = {"hard_motion_boost": 4.0}
+    for dm in ({}, boosting, {**boosting, "ignore_fail_rates": True}):
         env = env_of(clips, num_envs=2, **SETTINGS, dm=dm)
         evaluate_clips_in_training(env, agent_for(env), lambda: None, turn=1)
     assert played == [[0, 2], [1, 3], [0, 2]]
+    played.clear()
+    for rank in (0, 1):  # two processes of one environment share what is played
+        world = World(rank, 2)
+        monkeypatch.setattr(world, "sum_", lambda tensor: tensor)
+        env = env_of(clips, num_envs=1, **SETTINGS, dm=boosting)
+        evaluate_clips_in_training(env, agent_for(env), lambda: None, world, turn=2)
+    assert played == [[2], [4]]
 
 
 @pytest.mark.parametrize("gpus", [1, 2])
