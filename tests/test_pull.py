@@ -67,6 +67,7 @@ def take_away(tmp_path: Path) -> Path:
     return Path(shutil.move(str(tmp_path / "out"), str(tmp_path / "elsewhere" / "tiny")))
 
 
+@pytest.mark.slow
 def test_with_its_motions(training: Path, tmp_path: Path) -> None:
     before = json.loads(run("eval", "--model", str(training / "model.pt"), "--json"))
     of_registry = json.loads(run("eval", "--model", "registry:tiny", "--out", "of_registry", "--json"))

@@ -12,7 +12,7 @@ from parc_core.errors import EXIT_INTERRUPTED, Interrupted
 from parc_tracker.flow import run_flow
 from tasks.cancel import RunCancelled
 
-pytestmark = pytest.mark.usefixtures("prefect_server", "store")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "store")]
 
 
 @pytest.fixture(autouse=True)

@@ -204,6 +204,7 @@ def test_no_room_in_earnest_and_then_room_again(trained: Path, tmp_path: Path) -
     assert recorded(out) == BOTH
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle(trained: Path, tmp_path: Path) -> None:
     """SIGKILL as soon as the first recording is there: the same files as without it, byte for byte."""
     arguments = ["record", "--model", str(trained / "model.pt"), "--num-envs", "1", "--out"]

@@ -215,10 +215,9 @@ def test_the_folder_of_another_recording_is_refused(base, tmp_path):
         record(job)
 
 
-def test_limits_reject_what_exceeds_them(base, tmp_path):
-    job = dataclasses.replace(
-        base, out_dir=tmp_path / "out", options=RecordOptions(limits={"jerk_m_s3": 1e-3})
-    )
+def test_limits_reject_what_exceeds_them(tmp_path):
+    options = RecordOptions(limits={"jerk_m_s3": 1e-3})
+    job = dataclasses.replace(untrained_job(tmp_path, ["walk"]), out_dir=tmp_path / "out", options=options)
     recording = record(job)
     assert recording.summary()["recorded"] == 0
     assert all("jerk_m_s3" in motion.why_not for motion in recording.motions)

@@ -62,6 +62,7 @@ class Proxy:
         self._listener.close()
 
 
+@pytest.mark.slow
 def test_nobody_listens(s3_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("PARC_STORE_RETRY_TIMEOUT", "1")

@@ -51,6 +51,7 @@ def block(keys: dict[str, str], prefect_server: None, monkeypatch: pytest.Monkey
     return "secret/parc-store"
 
 
+@pytest.mark.slow
 def test_a_store_opened_with_a_block(block: str, keys: dict[str, str], s3_url: str) -> None:
     Store(s3_url).put_bytes(b"x", "there")
     assert Store(s3_url).read_bytes("there") == b"x"
@@ -78,6 +79,7 @@ def test_the_environments_own_key_counts(
     assert os.environ["AWS_SECRET_ACCESS_KEY"] == "something-else"
 
 
+@pytest.mark.slow
 def test_a_command_says_no_value(block: str, keys: dict[str, str], s3_url: str, tmp_path: Path) -> None:
     from prefect.settings import get_current_settings
 

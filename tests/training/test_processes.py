@@ -37,6 +37,7 @@ def newest(out):
     return checkpoints.load_newest(out / "checkpoints", pytest.fail)[1]
 
 
+@pytest.mark.slow
 def test_two_processes_resume_exactly(tmp_path):
     assert run(tmp_path / "whole", 7)[0] == [0, 0]
     for iterations in (4, 7):
