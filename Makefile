@@ -48,7 +48,7 @@ $(VENV)/.ready-dev: $(VENV)/.ready
 demo: setup
 	@$(BIN)/parc-tracker demo
 
-# What takes more than ten seconds (marked slow: long flows, deployments, the browser) is left to test-all.
+# What takes long (marked slow: flows, deployments, killed and several processes, the browser) is left to test-all.
 test: setup-dev
 	@$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 

@@ -81,11 +81,6 @@ class MotionSampler:
         self.fail_rates.mul_(keep).add_((1.0 - keep) * failures / episodes.clamp(min=1.0))
         self.counts.zero_()
 
-    @property
-    def heeds_evaluations(self) -> bool:
-        """Whether motions that evaluations find hard are drawn more often."""
-        return self._adaptive and self._max_boost > 1.0
-
     def heed_evaluation(self, played: Tensor, hard: Tensor) -> None:
         """Doubles the boosts of motions that an evaluation found hard, up to the largest, and halves the others'.
 
@@ -105,12 +100,12 @@ class MotionSampler:
 
     def boosted(self) -> Dict[str, float]:
         """Share of the motions that are drawn more often for having been found hard, for logs; {} where none can be."""
-        if not self.heeds_evaluations:
+        if self._max_boost <= 1.0:
             return {}
         return {"Boosted_Motions": float((self.boosts > 1.0).float().mean())}
 
     def state_dict(self) -> Dict[str, Any]:
-        boosts = {"boosts": self.boosts.clone()} if self.heeds_evaluations else {}
+        boosts = {"boosts": self.boosts.clone()} if self._max_boost > 1.0 else {}
         return {"fail_rates": self.fail_rates.clone(), "counts": self.counts.clone(), **boosts}
 
     def load_state_dict(self, state: Dict[str, Any]) -> None:

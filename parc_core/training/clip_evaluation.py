@@ -29,7 +29,7 @@ def evaluate_clips_in_training(
     """How far the deterministic policy follows the clips now, in the training's own environments.
 
     The clips of the dataset, or as many as there are environments in all processes, evenly spaced over it: the same
-    ones each time, or where the sampler heeds evaluations others at each turn, all M clips in ⌈M/N⌉ turns of N. The
+    ones each time, or where evaluations are heeded others at each turn, all M clips in ⌈M/N⌉ turns of N. The
     environment's state (its random numbers included) is put back: evaluating changes nothing in the training, unless
     it is heeded.
 
@@ -46,7 +46,7 @@ def evaluate_clips_in_training(
     num_clips = env.library.num_motions
     n = min(num_clips, env.num_envs * world.size)
     spread = (torch.arange(n, device=env.device) * num_clips) // n
-    shift = turn if env.sampler.heeds_evaluations else 0
+    shift = turn if env.config.dm.heeds_evaluations else 0
     ids = ((spread + shift) % num_clips)[world.rank :: world.size]
     sums = torch.zeros(4, dtype=torch.float64, device=env.device)
     clips = torch.zeros(3, num_clips, dtype=torch.float64, device=env.device)  # played, completed, error

@@ -11,6 +11,7 @@ import torch
 from benchmarks import overlap
 
 
+@pytest.mark.slow
 def test_it_measures_and_checks(tmp_path, capsys):
     out = tmp_path / "out" / "overlap.json"
     options = "--envs 3 --epochs 1 --net fc_2layers_8units --device cpu --engine mujoco --synthetic 2"

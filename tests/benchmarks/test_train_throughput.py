@@ -60,6 +60,7 @@ def test_a_device_that_is_not_there_is_named_in_one_line(program):
         importlib.import_module(f"benchmarks.{program}").main(["--device", "cuda:0"])
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_parts_of_the_fused_step(tmp_path):
     """On Warp's CPU device: all parts are measured, and measuring leaves the environment able to go on."""

@@ -39,19 +39,8 @@ def command(*words: str, **variables: str) -> tuple[int, list[str]]:
     ("variable", "value", "code", "message"),
     [
         ("PREFECT_API_URL", DEAD, 69, f"the Prefect server {DEAD} does not answer"),
-        pytest.param(
-            *("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false", 78, "forbids a temporary one; start one with"),
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            *(
-                "PREFECT_LOGGING_LEVEL",
-                "loud",
-                78,
-                "Prefect's settings are not valid: LoggingSettings level: ",
-            ),
-            marks=pytest.mark.slow,
-        ),
+        ("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false", 78, "forbids a temporary one; start one with"),
+        ("PREFECT_LOGGING_LEVEL", "loud", 78, "Prefect's settings are not valid: LoggingSettings level: "),
     ],
 )
 def test_run_says_it_in_one_line(tracker_config, tmp_path, variable, value, code, message):

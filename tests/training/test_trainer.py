@@ -68,7 +68,6 @@ def stop_in_iteration_5(out, config):
     progress.close()
 
 
-@pytest.mark.slow
 def test_resume_in_a_new_process_is_exact(tmp_path):
     """N+M iterations = N, save, new process, load, M; bit for bit."""
     train(tmp_path / "whole", 14 * ITERATION, fingerprint=FAKE)

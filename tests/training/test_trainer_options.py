@@ -160,11 +160,8 @@ def test_only_evaluations_that_are_due_in_every_training_are_heeded(tmp_path, mo
     monkeypatch.setattr(clip_evaluation, "evaluate_clips_in_training", evaluate)
     env, config = FakeEnv(), small_config(test_episodes=0, iters_per_evaluation=4)
     train(tmp_path, 6 * ITERATION, env=env, config=config)
-    assert heeded == {
-        1: (True, 0),
-        4: (True, 1),
-        6: (False, 1),
-    }  # a longer training would not have the last one
+    # A longer training would not have the last one.
+    assert heeded == {1: (True, 0), 4: (True, 1), 6: (False, 1)}
 
 
 def test_without_evaluation_there_are_no_columns(tmp_path):
