@@ -22,6 +22,7 @@ from benchmarks.update_checks import passed, run_checks
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
 from parc_core.learning.networks import hidden_sizes
 from parc_core.learning.precision import resolve_precision
+from parc_core.learning.towers import ACTIVATIONS, RELU
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -55,7 +56,12 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 def measure(args: argparse.Namespace, num_envs: int, precision: str, device: torch.device) -> Dict[str, Any]:
     """One row: an update of `args.steps` × num_envs samples, and a rollout's step without an environment."""
     config = AgentConfig(
-        model=ModelConfig(actor_net=args.net, critic_net=args.net),
+        model=ModelConfig(
+            actor_net=args.net,
+            critic_net=args.net,
+            activation=args.activation,
+            layer_norm=args.layer_norm,
+        ),
         optimizer=OptimizerConfig(type=args.optimizer),
         update_epochs=args.epochs,
         steps_per_iter=args.steps,
@@ -138,6 +144,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--obs", type=int, default=1312, help="observations")
     add("--actions", type=int, default=28, help="actions")
     add("--net", default="fc_3layers_2048units", help="both networks")
+    add("--activation", default=RELU, choices=tuple(ACTIVATIONS))
+    add("--layer-norm", action="store_true", help="before each activation")
     add("--optimizer", default="Adam", choices=("SGD", "Adam", "AdamW", "Muon"))
     add("--repeats", type=int, default=5, help="measurements, of which the best counts")
     add("--device", help="default: the first GPU, else the CPU")

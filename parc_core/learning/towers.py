@@ -50,9 +50,10 @@ class Activation(nn.Module):
             self.register_buffer(kind.activation, torch.ones(1))  # says in model files which one it is
 
     def forward(self, x: Tensor) -> Tensor:
-        """In the type of `x`, which layer normalization wants to be that of its parameters."""
+        """In the type of `x`; sums of the layer normalization are float32 at least."""
         if self._kind.layer_norm:
-            x = functional.layer_norm(x, self.norm_scale.shape, self.norm_scale, self.norm_shift)
+            scale, shift = self.norm_scale.to(x.dtype), self.norm_shift.to(x.dtype)
+            x = functional.layer_norm(x, scale.shape, scale, shift)
         return ACTIVATIONS[self._kind.activation](x)
 
 
@@ -80,8 +81,9 @@ def linear_layers(tower: nn.Sequential) -> List[nn.Linear]:
 def tower_forward(tower: nn.Sequential, x: Tensor, dtype: torch.dtype) -> Tensor:
     """(B, F) → (B, H) float32, multiplied in `dtype`.
 
-    PARC's towers have kernels of their own for bfloat16. Others are cast layer by layer, in graphs of PyTorch's: sums
-    and layer normalization are float32, gradients of the parameters are float32 as these are.
+    PARC's towers have kernels of their own for bfloat16. Others are in graphs of PyTorch's, and what lies between the
+    products stays in `dtype`, too: reading and writing it is what their layers cost beyond ReLU's. Sums are float32 in
+    any case; gradients of the parameters are float32 as these are.
     """
     if dtype == torch.float32:
         features: Tensor = tower(x)
@@ -89,8 +91,7 @@ def tower_forward(tower: nn.Sequential, x: Tensor, dtype: torch.dtype) -> Tensor
     if isinstance(tower[1], nn.ReLU):
         return mlp_forward_bf16(x, list(tower.parameters()), dtype).float()
     for linear, activation in zip(linear_layers(tower), list(tower)[1::2]):
-        x = functional.linear(x.to(dtype), linear.weight.to(dtype), linear.bias.to(dtype))
-        x = activation(x.to(linear.weight.dtype))
+        x = activation(functional.linear(x.to(dtype), linear.weight.to(dtype), linear.bias.to(dtype)))
     return x.float()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
+from typing import Dict
 
 import pytest
 import yaml
@@ -61,11 +62,21 @@ def test_two_variants_are_trained_with_their_own_settings(
     assert "strict" in shown
 
 
-def test_the_variants_that_are_kept_are_settings_that_exist(tmp_path: Path) -> None:
-    file = Path("benchmarks/variants/gpu_preset.yaml")
-    variants = sweep.read_variants(file)
-    args = sweep._parser().parse_args([str(file), "--out", str(tmp_path)])
+@pytest.mark.parametrize(
+    ("file", "rates"),
+    [
+        ("gpu_preset", {"preset": 1.5e-4, "envs_16384": 2.1e-4}),
+        ("gpu_layers", {"layer_norm_silu": 1.5e-4, "layer_norm_silu_rate_2.1e-4": 2.1e-4}),
+    ],
+)
+def test_the_variants_that_are_kept_are_settings_that_exist(
+    file: str, rates: Dict[str, float], tmp_path: Path
+) -> None:
+    variants_file = Path(f"benchmarks/variants/{file}.yaml")
+    variants = sweep.read_variants(variants_file)
+    args = sweep._parser().parse_args([str(variants_file), "--out", str(tmp_path)])
     for name, variant in variants.items():
         assert "--max_samples" in sweep.command(name, variant, tmp_path / "motions.yaml", args)
-    rates = {n: yaml.safe_load((tmp_path / n / "agent.yaml").read_text())["optimizer"] for n in variants}
-    assert rates["preset"]["learning_rate"] == 1.5e-4 and rates["envs_16384"]["learning_rate"] == 2.1e-4
+    for name, rate in rates.items():
+        agent = yaml.safe_load((tmp_path / name / "agent.yaml").read_text())
+        assert agent["optimizer"]["learning_rate"] == rate

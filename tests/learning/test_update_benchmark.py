@@ -15,6 +15,7 @@ CPU = torch.device("cpu")
 
 def test_rows_and_checks(capsys, tmp_path):
     options = "--envs 4 8 --precision bf16 --steps 4 --epochs 1 --obs 20 --repeats 1 --net fc_2layers_16units"
+    options += " --activation silu --layer-norm"
     update_step.main([*options.split(), "--device", "cpu", "--json", str(tmp_path / "out" / "a.json")])
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((tmp_path / "out" / "a.json").read_text())

@@ -16,6 +16,7 @@ from parc_core.motion.dataset.identity import clip_identity
 from parc_core.motion.dataset.inputs import Progress
 from parc_core.motion.dataset.remote_folders import local_file
 from parc_core.motion.dataset.survey import survey_folders
+from parc_core.motion.flight import Flight, FlightMeter, worst_of
 from parc_core.motion.formats.container import read_motion_terrain
 from parc_core.motion.quality import QualityMeter
 from parc_core.motion.skeleton import Skeleton
@@ -32,6 +33,8 @@ MAX_PENETRATION = 0.1
 """m of the deepest surface point in the worst frame."""
 MAX_SKATING = 1.0
 """m/s of feet while they are labelled as touching, mean."""
+MAX_FLOATING = 0.05
+"""m of the centre of mass from free fall in flight."""
 FLAT = 0.01
 """m between the highest and the lowest cell of a terrain that counts as flat."""
 _TOUCHING = 0.5  # contact labels lie between 0 and 1
@@ -63,6 +66,8 @@ class ClipCheck:
     penetration_max_m: Optional[float] = None
     foot_skating_m_s: Optional[float] = None
     jerk_m_s3: Optional[float] = None
+    floating_m: Optional[float] = None
+    """How far the centre of mass is from free fall, at worst, while nothing touches; 0 where that never is."""
 
 
 def check_folders(config: DatasetConfig, progress: Optional[Progress] = None) -> List[ClipCheck]:
@@ -141,6 +146,7 @@ class _Checker:
         character = load_character(resolve(char_file))
         self.num_bodies, self.skeleton = character.num_bodies, Skeleton.of(character)
         self._meter = QualityMeter(character)
+        self._flight_meter = FlightMeter(character)
 
     def check(
         self, name: str, motion_class: str, shown: str, file: str, facts: FileFacts, identity: str = ""
@@ -154,6 +160,8 @@ class _Checker:
         length = (clip.num_frames - 1) / clip.fps
         remarks = [text for text in (facts.implausible, facts.notes) if text]
         remarks += _remarks(length, contacts, quality.penetration_max_m, quality.foot_skating_m_s)
+        flights = self._flight_meter.flights(clip, terrain)
+        remarks += [_floats(flight) for flight in flights if flight.off_m > MAX_FLOATING]
         return ClipCheck(
             name=name,
             motion_class=motion_class,
@@ -170,6 +178,7 @@ class _Checker:
             penetration_max_m=quality.penetration_max_m,
             foot_skating_m_s=quality.foot_skating_m_s,
             jerk_m_s3=quality.jerk_m_s3,
+            floating_m=worst_of(flights),
         )
 
 
@@ -195,6 +204,13 @@ def _remarks(length: float, contacts: Optional[float], penetration: float, skati
         yield f"{penetration:.2f} m inside its terrain at worst"
     if skating > MAX_SKATING:
         yield f"feet that touch slide at {skating:.2f} m/s"
+
+
+def _floats(flight: Flight) -> str:
+    return (
+        f"from {flight.begin_s:.1f} to {flight.end_s:.1f} s in the air, {flight.off_m:.2f} m off free fall: "
+        "no body moves like that"
+    )
 
 
 def totals(checks: Sequence[ClipCheck]) -> Dict[str, object]:

@@ -10,6 +10,7 @@ import numpy as np
 from parc_core.character.model import Character
 from parc_core.errors import ConfigError
 from parc_core.motion.clip import MotionClip
+from parc_core.motion.flight import FlightMeter, worst_of
 from parc_core.motion.quality import QualityMeter
 from parc_core.motion.retarget.result import RetargetedMotion
 from parc_core.motion.skeleton import Skeleton, body_positions
@@ -36,6 +37,8 @@ class Measures:
     """Largest change of a body's velocity from one frame to the next: a tracker's glitch shows in it."""
     jerk_m_s3: float
     """Norm of the third derivative of body positions, mean over bodies and frames."""
+    floating_m: float
+    """How far the centre of mass is from free fall, at worst, while nothing touches: a wrong frame rate shows in it."""
 
     def exceeded(self, limits: Mapping[str, float]) -> str:
         """The first limit that the clip exceeds, in words; "" where it keeps all."""
@@ -77,6 +80,7 @@ class ClipMeter:
 
     def __init__(self, character: Character) -> None:
         self._quality = QualityMeter(character)
+        self._flight = FlightMeter(character)
         self._skeleton = Skeleton.of(character)
 
     def measure(
@@ -93,6 +97,7 @@ class ClipMeter:
             limit_rad=0.0 if retargeted is None else retargeted.limit_rad,
             velocity_jump_m_s=velocity_jump(body_positions(clip, self._skeleton), clip.fps),
             jerk_m_s3=quality.jerk_m_s3,
+            floating_m=worst_of(self._flight.flights(clip, terrain)),
         )
 
 

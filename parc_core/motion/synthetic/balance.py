@@ -7,36 +7,15 @@ model leaves is measured on the whole body's masses and taken out by solving aga
 
 from __future__ import annotations
 
-from typing import Tuple
-
 import numpy as np
-import torch
-from torch import Tensor
 
-from parc_core import rotations
-from parc_core.character.model import Character
+from parc_core.character.masses import GRAVITY
 from parc_core.motion.synthetic.curves import through
 from parc_core.motion.synthetic.ik import Leg
 from parc_core.motion.synthetic.plan import LEFT, RIGHT, FootPose, MotionPlan
 
-GRAVITY = 9.81  # m/s²
 _INWARD = 0.015  # m: the zero-moment point stays on the inner half of a foot, which takes some sway out
 _SETTLE = 0.45  # s from the last landing to standing on both feet
-
-
-def body_masses(character: Character) -> Tuple[Tensor, Tensor]:
-    """Mass of each body (J,) kg and its centre in the body's frame (J, 3) m."""
-    mass = torch.zeros(character.num_bodies, dtype=torch.float64)
-    moment = torch.zeros(character.num_bodies, 3, dtype=torch.float64)
-    for geom in character.geoms:
-        mass[geom.body] += geom.mass
-        moment[geom.body] += geom.mass * torch.tensor(geom.pos, dtype=torch.float64)
-    return mass, moment / mass.clamp(min=1e-9)[:, None]
-
-
-def mass_centers(body_pos: Tensor, body_rot: Tensor, local: Tensor) -> np.ndarray:
-    """Centre of mass of each body in the world. (n, J, 3), (n, J, 4), (J, 3) -> (n, J, 3) m."""
-    return (body_pos + rotations.quat_rotate(body_rot, local.to(body_pos.dtype))).double().numpy()
 
 
 def planned_zmp(plan: MotionPlan, leg: Leg, times: np.ndarray) -> np.ndarray:

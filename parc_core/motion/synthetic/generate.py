@@ -11,6 +11,7 @@ from torch import Tensor
 
 from parc_core import rotations
 from parc_core.character.kinematics import Kinematics
+from parc_core.character.masses import body_masses, mass_centers
 from parc_core.character.model import Character
 from parc_core.errors import ConfigError
 from parc_core.motion.clip import MotionClip, MotionTerrain
@@ -78,14 +79,14 @@ def _balanced(
     """Moves the pelvis until the whole body's zero-moment point is the planned one. -> root pose, joints."""
     kinematics = Kinematics(character)
     poser = Poser(character, legs, plan, feet)
-    masses, local = balance.body_masses(character)
+    masses, local = body_masses(character)
     times = np.arange(len(feet[RIGHT].yaw)) / FPS
     planned = balance.planned_zmp(plan, legs[RIGHT], times)
     xy = balance.solve_pendulum(planned[:, :2], _PENDULUM, 1.0 / FPS)
     for _ in range(_ROUNDS):
         root_pos, joint_rot = poser.pose(xy)
         pose = (root_pos.float(), poser.root_rot.float(), joint_rot.float())
-        centers = balance.mass_centers(*kinematics.forward(*pose), local)
+        centers = mass_centers(*kinematics.forward(*pose), local)
         zmp = balance.measured_zmp(centers, masses.numpy(), planned[:, 2], 1.0 / FPS)
         xy = xy + balance.solve_pendulum(planned[:, :2] - zmp, _PENDULUM, 1.0 / FPS)
     root_pos, joint_rot = poser.pose(xy)

@@ -35,12 +35,14 @@ def test_each_file_gets_its_verdict_and_the_reason(tmp_path: Path) -> None:
     _clip(root / "stand" / "deep.pkl", height=0.6)
     _clip(root / "stand" / "short.pkl", seconds=0.2)
     _clip(root / "stand" / "bare.pkl", touching=False)
+    _clip(root / "stand" / "hangs.pkl", height=1.4)
     (root / "stand" / "broken.pkl").write_bytes(b"x")
     checks = check_folders(config(root))
     assert [(each.name, each.verdict) for each in checks] == [
         ("stand/broken", "refused"),
         ("stand/bare", "odd"),
         ("stand/deep", "odd"),
+        ("stand/hangs", "odd"),
         ("stand/short", "odd"),
         ("stand/good_again", "copy"),
         ("stand/good", "ok"),
@@ -49,19 +51,22 @@ def test_each_file_gets_its_verdict_and_the_reason(tmp_path: Path) -> None:
     assert found["bare"].remarks == ["no contact is labelled: the contact reward says nothing"]
     assert found["short"].remarks == ["only 0.20 s long"]
     assert "inside its terrain at worst" in found["deep"].remarks[0]
+    (remark,) = found["hangs"].remarks  # g T²/8 off the parabola
+    assert remark == "from 0.0 to 2.0 s in the air, 4.91 m off free fall: no body moves like that"
+    assert found["hangs"].floating_m == pytest.approx(9.81 * 2.0**2 / 8) and found["good"].floating_m == 0.0
     assert 0.25 < found["deep"].penetration_max_m < 0.3 and found["good"].penetration_max_m < 0.05
     assert found["good"].terrain_cells == [4, 4] and found["good"].contact_share == 1.0
     assert found["good"].length_s == pytest.approx(2.0) and found["good"].foot_skating_m_s == 0.0
     assert totals(checks) == {
-        "files": 6,
-        "usable": 4,
-        "odd": 3,
+        "files": 7,
+        "usable": 5,
+        "odd": 4,
         "refused": 1,
         "copies": 1,
-        "clips": 4,
-        "length_s": pytest.approx(6.2),
-        "flat": 4,
-        "classes": {"stand": 4},
+        "clips": 5,
+        "length_s": pytest.approx(8.2),
+        "flat": 5,
+        "classes": {"stand": 5},
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from parc_core.character.masses import body_masses
 from parc_core.character.mjcf import load_character
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.motion.synthetic import balance, curves
@@ -66,7 +67,7 @@ def test_measured_zmp_weighs_a_rising_mass_more():
 
 
 def test_masses_of_the_humanoid():
-    mass, center = balance.body_masses(load_character(PROJECT_ROOT / "data/assets/humanoid.xml"))
+    mass, center = body_masses(load_character(PROJECT_ROOT / "data/assets/humanoid.xml"))
     assert float(mass.sum()) == pytest.approx(50.05, abs=0.02)
     # A foot box: 8 · 0.0885 · 0.045 · 0.0275 · 1141 kg around (0.045, 0, −0.0225).
     assert float(mass[11]) == pytest.approx(8 * 0.0885 * 0.045 * 0.0275 * 1141, rel=1e-5)

@@ -8,6 +8,7 @@ import torch
 
 from parc_core import rotations
 from parc_core.character.kinematics import Kinematics
+from parc_core.character.masses import body_masses, mass_centers
 from parc_core.character.mjcf import load_character
 from parc_core.config.paths import PROJECT_ROOT
 from parc_core.errors import ConfigError
@@ -109,8 +110,8 @@ def test_within_limits_and_smooth(character, motions, case):
 def test_balanced(character, motions, bodies, case):
     """The zero-moment point of the whole body stays over the feet that stand."""
     mt = motions[case]
-    mass, local = balance.body_masses(character)
-    centers = balance.mass_centers(*bodies[case], local)
+    mass, local = body_masses(character)
+    centers = mass_centers(*bodies[case], local)
     feet = [find_leg(character, side).foot for side in SIDES]
     contact = mt.motion.body_contacts[:, feet] > 0.5
     soles = np.stack([corners(character, *bodies[case], side) for side in SIDES], axis=1)  # (n, 2, 4, 3)
