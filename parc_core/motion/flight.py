@@ -62,7 +62,9 @@ class FlightMeter:
 
     def _in_flight(self, body_pos: Tensor, body_rot: Tensor, terrain: Heightfield) -> np.ndarray:
         """(n,) bool: no terrain is within CLEAR of any surface point, below or beside it."""
-        flying = _above(terrain, body_pos.double().numpy())  # origins are inside: cheap, and few frames are left
+        flying = _above(
+            terrain, body_pos.double().numpy()
+        )  # origins are inside: cheap, and few frames are left
         frames = np.flatnonzero(flying)
         if len(frames) > 0:
             points = self._surface.posed(body_pos[frames], body_rot[frames]).double().numpy()
