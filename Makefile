@@ -19,8 +19,9 @@ DROP_OTHER_MUJOCO = have=$$($(BIN)/python -m pip show mujoco 2>/dev/null | sed -
 # The GPU engine's packages come along where there is a GPU, and with the test tools: they run on CPUs, too.
 EXTRAS = mujoco,pipeline$$(command -v nvidia-smi >/dev/null && echo ,gpu)
 
-# Two workers suit two cores and up; torch's own threads would only fight with them.
-TEST_ENV := OMP_NUM_THREADS=1 DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false
+# Two workers suit two cores and up; torch's own threads would only fight with them. Where images of containers forbid
+# bytecode, every one of the processes that tests start would compile the project again.
+TEST_ENV := OMP_NUM_THREADS=1 DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false PYTHONDONTWRITEBYTECODE=
 
 .PHONY: help setup setup-dev setup-py38 demo test test-all test-py38 lint format bench docs dist clean
 

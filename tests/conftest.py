@@ -1,6 +1,15 @@
 """Fixtures of all rooms: a store, two synthetic motions, and an S3 server of the test run's own."""
 
+import pytest
+
 from tests.object_store import object_server, s3_url
 from tests.pipeline_fixtures import motions, prefect_server, store, tracker_config
 
 __all__ = ["motions", "object_server", "prefect_server", "s3_url", "store", "tracker_config"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    from tests.workers import OneServer  # not every environment has xdist
+
+    return OneServer(config, log)

@@ -39,7 +39,13 @@ def command(*words: str, **variables: str) -> tuple[int, list[str]]:
     ("variable", "value", "code", "message"),
     [
         ("PREFECT_API_URL", DEAD, 69, f"the Prefect server {DEAD} does not answer"),
-        ("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false", 78, "forbids a temporary one; start one with"),
+        pytest.param(
+            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE",
+            "false",
+            78,
+            "forbids a temporary one; start one with",
+            marks=pytest.mark.slow,
+        ),
         ("PREFECT_LOGGING_LEVEL", "loud", 78, "Prefect's settings are not valid: LoggingSettings level: "),
     ],
 )

@@ -154,7 +154,12 @@ def test_a_model_of_the_registry_with_its_motions(trained: Path, tmp_path: Path,
         (["--model", "{model}", "--out", "{tmp}/out", "--limit", "jerk"], 78, "write NAME=NUMBER"),
         (["--model", "{model}", "--out", "{tmp}/out", "--limit", "jerk=3"], 78, "there is no metric 'jerk'"),
         (["--model", "{model}", "--out", "{tmp}/out", "--device", "cuda:7"], 78, "cuda:7"),
-        (["--model", "{model}", "--out", "{tmp}/out", "--limit", "jerk_m_s3=0"], 65, "none of 2 motions was"),
+        pytest.param(
+            ["--model", "{model}", "--out", "{tmp}/out", "--limit", "jerk_m_s3=0"],
+            65,
+            "none of 2 motions was",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_bad_input_is_one_line(trained: Path, tmp_path: Path, monkeypatch, arguments, code, message) -> None:

@@ -110,12 +110,12 @@ def test_a_break_is_waited_for(
     (tmp_path / "in").write_bytes(bytes(range(256)) * 4000)
     refs = [store.put_file(tmp_path / "in", f"files/{i}") for i in range(20)]
     proxy.broken = True
-    threading.Timer(2.0, lambda: setattr(proxy, "broken", False)).start()
+    threading.Timer(0.8, lambda: setattr(proxy, "broken", False)).start()
     got = store.get_many([(f"files/{i}", tmp_path / "out" / str(i), refs[i]["sha256"]) for i in range(20)])
     assert set(got.values()) == {refs[0]["sha256"]} and proxy.cut > 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(map(str, range(20)))
     proxy.broken = True
-    threading.Timer(2.0, lambda: setattr(proxy, "broken", False)).start()
+    threading.Timer(0.8, lambda: setattr(proxy, "broken", False)).start()
     assert store.create("claim", b"mine") and not store.create("claim", b"yours")
     proxy.close()
 

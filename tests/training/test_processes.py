@@ -125,7 +125,7 @@ def test_a_signal_to_one_stops_all_in_order(rank, tmp_path):
         ),  # the other leaves with its code, and rank 1 has said why
         pytest.param(0, "refuse", [78, 78], marks=pytest.mark.slow),
         pytest.param(1, "SIGKILL", [None, -9], marks=pytest.mark.slow),
-        (1, "SIGSTOP", [70, -9]),  # the other ends it
+        pytest.param(1, "SIGSTOP", [70, -9], marks=pytest.mark.slow),  # the other ends it
         pytest.param(1, "sleep", [70], marks=pytest.mark.slow),  # each finds the other stuck
     ],
 )

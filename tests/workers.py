@@ -1,0 +1,14 @@
+"""Which worker of pytest-xdist runs which tests."""
+
+from xdist.scheduler import LoadFileScheduling
+
+WITH_PREFECT = ("tests/flows/test_short.py", "tests/tasks/test_credentials.py")
+"""Files of `make test` whose tests talk to a Prefect server, which takes 15 s to start."""
+
+
+class OneServer(LoadFileScheduling):
+    """File by file, but those with a Prefect server in one process, which starts a single one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "prefect" if file in WITH_PREFECT else file
