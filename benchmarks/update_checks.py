@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import warnings
 from typing import Any, Dict, List, Optional
@@ -11,20 +12,22 @@ from torch import Tensor
 
 from benchmarks.synthetic_rollout import IdleEnv, make_case
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
-from parc_core.learning.mlp_bf16 import mlp_forward_bf16
 from parc_core.learning.optimizers import trainable
 from parc_core.learning.precision import matmul_precision
+from parc_core.learning.towers import PARCS_LAYERS, LayerKind, make_tower, tower_forward
 
 LARGEST_DIFFERENCE = (
     0.02  # of the step, between the two ways of making it; a product may be summed in another order
 )
 
 
-def small_config(precision: str, kind: str, schedule: str = "constant", std: str = "FIXED") -> AgentConfig:
+def small_config(
+    precision: str, layers: LayerKind, kind: str, schedule: str = "constant", std: str = "FIXED"
+) -> AgentConfig:
     """For checks: a minibatch that does not divide the samples, so that the last one is smaller."""
     net = "fc_2layers_256units"
     return AgentConfig(
-        model=ModelConfig(actor_net=net, critic_net=net, actor_std_type=std),
+        model=ModelConfig(net, net, actor_std_type=std, **layers._asdict()),
         optimizer=OptimizerConfig(type=kind, learning_rate=1e-3, schedule=schedule),
         batch_size=3,
         steps_per_iter=8,
@@ -63,28 +66,32 @@ def check_graph(config: AgentConfig, device: torch.device, num_envs: int = 128) 
     }
 
 
-def check_graphs(precision: str, device: torch.device) -> List[Dict[str, Any]]:
+def check_graphs(precision: str, layers: LayerKind, device: torch.device) -> List[Dict[str, Any]]:
     """`check_graph` for all optimizers, the adaptive rate and a learned standard deviation."""
     cases = [("SGD", "constant", "FIXED"), ("Adam", "constant", "FIXED"), ("AdamW", "constant", "FIXED")]
     cases += [("Muon", "adaptive", "FIXED")]
     cases += [("SGD", "adaptive", "FIXED"), ("Adam", "adaptive", "VARIABLE")]
-    return [check_graph(small_config(precision, *case), device) for case in cases]
+    return [check_graph(small_config(precision, layers, *case), device) for case in cases]
 
 
-def check_tower(dtype: torch.dtype, device: torch.device, seed: int = 0) -> float:
+def check_tower(layers: LayerKind, dtype: torch.dtype, device: torch.device, seed: int = 0) -> float:
     """Largest relative error of a tower's output and gradients against float64, in the norm of each tensor."""
-    generator = torch.Generator().manual_seed(seed)
-    sizes = (1312, 512, 256)
-    x = torch.randn(1024, sizes[0], generator=generator).to(device)
-    params: List[Tensor] = []
-    for inputs, outputs in zip(sizes, sizes[1:]):
-        weight = torch.randn(outputs, inputs, generator=generator) * (2.0 / inputs) ** 0.5
-        params += [weight.to(device), torch.randn(outputs, generator=generator).to(device) * 0.1]
-    upstream = torch.randn(1024, sizes[-1], generator=generator).to(device)
-    got = _with_gradients(lambda ps: mlp_forward_bf16(x, ps, dtype), params, upstream.to(dtype))
-    exact = [p.double() for p in params]
-    want = _with_gradients(lambda ps: _plain_tower(x.double(), ps), exact, upstream.double())
-    return max(float((a.double() - b).norm() / b.norm()) for a, b in zip(got, want))
+    torch.manual_seed(seed)
+    sizes, rows = (1312, 512, 256), 4096
+    tower = make_tower(sizes[0], sizes[1:], layers)
+    with torch.no_grad():
+        for parameter in tower.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape) if parameter.ndim == 1 else 0.0)
+    tower.to(device)
+    x, upstream = torch.randn(rows, sizes[0]).to(device), 1.0 + torch.randn(rows, sizes[-1]).to(device)
+    exact = copy.deepcopy(tower).double()
+    got, want = tower_forward(tower, x, dtype), exact(x.double())
+    pairs = [(got.detach(), want.detach())]
+    pairs += zip(
+        torch.autograd.grad(got, list(tower.parameters()), upstream),
+        torch.autograd.grad(want, list(exact.parameters()), upstream.double()),
+    )
+    return max(float((a.double() - b).norm() / b.norm()) for a, b in pairs)
 
 
 def count_waits(config: AgentConfig, device: torch.device, num_envs: int = 128) -> Optional[Dict[str, int]]:
@@ -110,13 +117,13 @@ def passed(checks: Dict[str, Any]) -> bool:
     return graphs and towers and (not on_gpu or (waits["collect"] == 0 and waits["update"] <= 1))
 
 
-def run_checks(precision: str, device: torch.device) -> Dict[str, Any]:
-    """All of them."""
+def run_checks(precision: str, device: torch.device, layers: LayerKind = PARCS_LAYERS) -> Dict[str, Any]:
+    """All of them, of networks with such layers."""
     with matmul_precision("float32"):
-        towers = [check_tower(dtype, device) for dtype in (torch.float32, torch.bfloat16)]
-    config = dataclasses.replace(small_config(precision, "SGD"), batch_size=4)
+        towers = [check_tower(layers, dtype, device) for dtype in (torch.float32, torch.bfloat16)]
+    config = dataclasses.replace(small_config(precision, layers, "SGD"), batch_size=4)
     return {
-        "graphs": check_graphs(precision, device),
+        "graphs": check_graphs(precision, layers, device),
         "tower_float32": towers[0],
         "tower_bf16": towers[1],
         "waits": count_waits(config, device),
@@ -139,15 +146,3 @@ def waits_of(stage: Any) -> int:
 def flat_weights(agent: Any) -> Tensor:
     """(P,) float64: all that is learned."""
     return torch.cat([p.detach().double().flatten() for p in trainable(agent.model)])
-
-
-def _plain_tower(x: Tensor, params: List[Tensor]) -> Tensor:
-    for weight, bias in zip(params[0::2], params[1::2]):
-        x = torch.relu(torch.nn.functional.linear(x, weight, bias))
-    return x
-
-
-def _with_gradients(tower: Any, params: List[Tensor], upstream: Tensor) -> List[Tensor]:
-    params = [p.clone().requires_grad_() for p in params]
-    out = tower(params)
-    return [out.detach(), *torch.autograd.grad(out, params, upstream)]

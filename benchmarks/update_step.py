@@ -22,7 +22,7 @@ from benchmarks.update_checks import passed, run_checks
 from parc_core.config.agent_config import AgentConfig, ModelConfig, OptimizerConfig
 from parc_core.learning.networks import hidden_sizes
 from parc_core.learning.precision import resolve_precision
-from parc_core.learning.towers import ACTIVATIONS, RELU
+from parc_core.learning.towers import ACTIVATIONS, RELU, LayerKind
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -34,7 +34,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     rows = [
         measure(args, num_envs, precision, device) for num_envs in args.envs for precision in args.precision
     ]
-    checks = {} if args.no_checks else {each: run_checks(each, device) for each in args.precision}
+    layers = LayerKind(args.activation, args.layer_norm)
+    checks = {} if args.no_checks else {each: run_checks(each, device, layers) for each in args.precision}
     good = all(passed(each) for each in checks.values())
     here = {
         "torch": torch.__version__,
@@ -85,6 +86,10 @@ def measure(args: argparse.Namespace, num_envs: int, precision: str, device: tor
     flops = training_flops(args.obs, args.actions, *nets, args.epochs)["update"]
     return {
         "num_envs": num_envs,
+        "net": args.net,
+        "activation": args.activation,
+        "layer_norm": args.layer_norm,
+        "optimizer": args.optimizer,
         "precision": resolve_precision(precision, device),
         "graph": ppo.uses_graph,
         "update_ms": round(1000.0 * seconds, 3),

@@ -27,7 +27,7 @@ _HEADINGS = {
     "limit_rad": "by rad",
     "velocity_jump_m_s": "velocity jump m/s",
     "jerk_m_s3": "jerk m/s³",
-    "floating_m": "off free fall m",
+    "off_free_fall_m": "off free fall m",
 }
 
 

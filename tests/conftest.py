@@ -10,6 +10,8 @@ __all__ = ["motions", "object_server", "prefect_server", "s3_url", "store", "tra
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    if config.getvalue("dist") != "loadfile":
+        return None
     from tests.workers import OneServer  # not every environment has xdist
 
     return OneServer(config, log)

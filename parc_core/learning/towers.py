@@ -50,10 +50,12 @@ class Activation(nn.Module):
             self.register_buffer(kind.activation, torch.ones(1))  # says in model files which one it is
 
     def forward(self, x: Tensor) -> Tensor:
-        """In the type of `x`; sums of the layer normalization are float32 at least."""
+        """In the type of `x`, but with layer normalization on CPUs in the parameters'."""
         if self._kind.layer_norm:
-            scale, shift = self.norm_scale.to(x.dtype), self.norm_shift.to(x.dtype)
-            x = functional.layer_norm(x, scale.shape, scale, shift)
+            # PyTorch sums the gradients of scale and shift in bfloat16 on CPUs (to 1024 at most), in float32 on GPUs.
+            dtype = x.dtype if x.is_cuda else self.norm_scale.dtype
+            scale, shift = self.norm_scale.to(dtype), self.norm_shift.to(dtype)
+            x = functional.layer_norm(x.to(dtype), scale.shape, scale, shift)
         return ACTIVATIONS[self._kind.activation](x)
 
 
@@ -81,9 +83,9 @@ def linear_layers(tower: nn.Sequential) -> List[nn.Linear]:
 def tower_forward(tower: nn.Sequential, x: Tensor, dtype: torch.dtype) -> Tensor:
     """(B, F) → (B, H) float32, multiplied in `dtype`.
 
-    PARC's towers have kernels of their own for bfloat16. Others are in graphs of PyTorch's, and what lies between the
-    products stays in `dtype`, too: reading and writing it is what their layers cost beyond ReLU's. Sums are float32 in
-    any case; gradients of the parameters are float32 as these are.
+    PARC's towers have kernels of their own for bfloat16. Others are in graphs of PyTorch's, and on GPUs what lies
+    between the products stays in `dtype`, too: reading and writing it is what their layers cost beyond ReLU's. Their
+    parameters' gradients are summed in float32, rounded to `dtype`, and float32 as the parameters are.
     """
     if dtype == torch.float32:
         features: Tensor = tower(x)

@@ -1,4 +1,4 @@
-"""Whether a motion flies as gravity has it: what hangs in the air longer cannot be followed closely."""
+"""Whether a motion flies as gravity has it: what hangs in the air for longer may be impossible to follow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from parc_core.character.masses import GRAVITY, body_masses, mass_centers
 from parc_core.character.model import Character
 from parc_core.character.surface_points import SurfacePoints
 from parc_core.motion.clip import MotionClip
-from parc_core.motion.quality import penetration_depth
+from parc_core.motion.quality import CHUNK_FRAMES, penetration_depth
 from parc_core.terrain.heightfield import Heightfield, nearest_cell
 
 CLEAR = 0.1
@@ -46,15 +46,16 @@ class FlightMeter:
         self._masses, self._local = body_masses(character)
 
     def flights(self, clip: MotionClip, terrain: Heightfield) -> List[Flight]:
-        """All flights of at least four frames, in their order."""
+        """All flights of at least four frames, in their order; none of a character without masses."""
         body_pos, body_rot = self._kinematics.forward(
             *(torch.from_numpy(a) for a in (clip.root_pos, clip.root_rot, clip.joint_rot))
         )
         stretches = _stretches(self._in_flight(body_pos, body_rot, terrain))
-        if not stretches:
+        total = float(self._masses.sum())
+        if not stretches or total == 0.0:
             return []
-        shares = (self._masses / self._masses.sum()).numpy()
-        centre = np.einsum("njk,j->nk", mass_centers(body_pos, body_rot, self._local), shares)
+        centers = mass_centers(body_pos, body_rot, self._local)
+        centre = np.einsum("njk,j->nk", centers, self._masses.numpy() / total)
         return [
             Flight(first / clip.fps, last / clip.fps, off_free_fall(centre[first : last + 1], clip.fps))
             for first, last in stretches
@@ -62,16 +63,16 @@ class FlightMeter:
 
     def _in_flight(self, body_pos: Tensor, body_rot: Tensor, terrain: Heightfield) -> np.ndarray:
         """(n,) bool: no terrain is within CLEAR of any surface point, below or beside it."""
-        flying = _above(
-            terrain, body_pos.double().numpy()
-        )  # origins are inside: cheap, and few frames are left
-        frames = np.flatnonzero(flying)
-        if len(frames) > 0:
+        # The bodies' origins are inside of them: cheap to look at, and few frames are left then.
+        flying = _above(terrain, body_pos.double().numpy())
+        left = np.flatnonzero(flying)
+        for begin in range(0, len(left), CHUNK_FRAMES):
+            frames = left[begin : begin + CHUNK_FRAMES]
             points = self._surface.posed(body_pos[frames], body_rot[frames]).double().numpy()
-            touches = np.zeros(len(frames), dtype=bool)
             for way in ((0, 0, -1), (1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0)):
-                touches |= (penetration_depth(terrain, points + CLEAR * np.array(way)) > 0.0).any(axis=1)
-            flying[frames] = ~touches
+                free = (penetration_depth(terrain, points + CLEAR * np.array(way)) == 0.0).all(axis=1)
+                flying[frames[~free]] = False
+                frames, points = frames[free], points[free]
         return flying
 
 

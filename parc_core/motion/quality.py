@@ -17,7 +17,7 @@ from parc_core.motion.clip import MotionClip
 from parc_core.terrain.heightfield import Heightfield, nearest_cell
 
 _FOOT_NAMES = ("foot", "ankle", "toe")
-_CHUNK_FRAMES = 4096  # bounds the working memory: about 300 points a frame
+CHUNK_FRAMES = 4096  # bounds the working memory: about 300 points a frame
 TOUCHING = 0.5
 """Of a contact label, which lies between 0 and 1."""
 
@@ -87,8 +87,8 @@ class QualityMeter:
         """Those, and the bodies' positions (n, J, 3) m."""
         depths: List[np.ndarray] = []
         positions: List[np.ndarray] = []
-        for begin in range(0, clip.num_frames, _CHUNK_FRAMES):
-            part = slice(begin, begin + _CHUNK_FRAMES)
+        for begin in range(0, clip.num_frames, CHUNK_FRAMES):
+            part = slice(begin, begin + CHUNK_FRAMES)
             pos, rot = self._kinematics.forward(
                 *(torch.from_numpy(a[part]) for a in (clip.root_pos, clip.root_rot, clip.joint_rot))
             )

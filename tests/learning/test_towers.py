@@ -58,7 +58,7 @@ def test_values_and_gradients(kind, dtype, bound):
     with torch.no_grad():
         for parameter in tower.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape))
-    x, upstream = torch.randn(300, 40), torch.randn(300, 32)
+    x, upstream = torch.randn(8192, 40), 1.0 + torch.randn(8192, 32)  # large sums show how they are made
     exact = plain_tower(tower, kind, torch.float64)
     want = exact(x.double())
     got = tower_forward(tower, x.to(dtype), dtype)

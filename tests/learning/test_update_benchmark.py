@@ -22,6 +22,7 @@ def test_rows_and_checks(capsys, tmp_path):
     assert [row["num_envs"] for row in printed["rows"]] == [4, 8] and printed["passed"]
     for row in printed["rows"]:
         assert row["precision"] == "bf16" and not row["graph"]
+        assert (row["activation"], row["layer_norm"]) == ("silu", True)
         assert row["sample_passes_per_second"] > 0 and row["act_ms_per_step"] > 0
     assert len(printed["checks"]["bf16"]["graphs"]) == 6
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,13 @@ def test_who_holds_on_to_a_wall_does_not_fly(side, flights):
     hf[:, 7:] = 3.0
     ground = Heightfield(hf, np.array([-2.0, side + 0.2 - 7 * 0.4], np.float32), 0.4)
     assert len(METER.flights(clip(np.zeros(20), LEG + 1.0), ground)) == flights
+
+
+def test_a_character_without_masses_has_no_flights():
+    weightless = dataclasses.replace(
+        humanoid(), geoms=[dataclasses.replace(geom, density=0.0) for geom in humanoid().geoms]
+    )
+    assert FlightMeter(weightless).flights(jump(0.6, 9.81), terrain()) == []
 
 
 def test_short_stretches_say_nothing_and_the_worst_counts():

@@ -33,8 +33,9 @@ MAX_PENETRATION = 0.1
 """m of the deepest surface point in the worst frame."""
 MAX_SKATING = 1.0
 """m/s of feet while they are labelled as touching, mean."""
-MAX_FLOATING = 0.05
-"""m of the centre of mass from free fall in flight."""
+MAX_OFF_FREE_FALL = 0.05
+"""m of the centre of mass in flight. Of 95 published clips two have more, 0.11 m each: one is learned, the other never
+was."""
 FLAT = 0.01
 """m between the highest and the lowest cell of a terrain that counts as flat."""
 _TOUCHING = 0.5  # contact labels lie between 0 and 1
@@ -66,8 +67,8 @@ class ClipCheck:
     penetration_max_m: Optional[float] = None
     foot_skating_m_s: Optional[float] = None
     jerk_m_s3: Optional[float] = None
-    floating_m: Optional[float] = None
-    """How far the centre of mass is from free fall, at worst, while nothing touches; 0 where that never is."""
+    off_free_fall_m: Optional[float] = None
+    """How far the centre of mass is from free fall, at worst, while no terrain is near; 0 where that never is."""
 
 
 def check_folders(config: DatasetConfig, progress: Optional[Progress] = None) -> List[ClipCheck]:
@@ -161,7 +162,7 @@ class _Checker:
         remarks = [text for text in (facts.implausible, facts.notes) if text]
         remarks += _remarks(length, contacts, quality.penetration_max_m, quality.foot_skating_m_s)
         flights = self._flight_meter.flights(clip, terrain)
-        remarks += [_floats(flight) for flight in flights if flight.off_m > MAX_FLOATING]
+        remarks += _flown(flights)
         return ClipCheck(
             name=name,
             motion_class=motion_class,
@@ -178,7 +179,7 @@ class _Checker:
             penetration_max_m=quality.penetration_max_m,
             foot_skating_m_s=quality.foot_skating_m_s,
             jerk_m_s3=quality.jerk_m_s3,
-            floating_m=worst_of(flights),
+            off_free_fall_m=worst_of(flights),
         )
 
 
@@ -206,11 +207,15 @@ def _remarks(length: float, contacts: Optional[float], penetration: float, skati
         yield f"feet that touch slide at {skating:.2f} m/s"
 
 
-def _floats(flight: Flight) -> str:
-    return (
-        f"from {flight.begin_s:.1f} to {flight.end_s:.1f} s in the air, {flight.off_m:.2f} m off free fall: "
-        "no body moves like that"
-    )
+def _flown(flights: Sequence[Flight]) -> Iterator[str]:
+    wrong = [flight for flight in flights if flight.off_m > MAX_OFF_FREE_FALL]
+    if wrong:
+        worst = max(wrong, key=lambda flight: flight.off_m)
+        others = f" (the worst of {len(wrong)} such flights)" if len(wrong) > 1 else ""
+        yield (
+            f"{worst.off_m:.2f} m off free fall from {worst.begin_s:.1f} to {worst.end_s:.1f} s{others}: hard or "
+            "impossible, unless something that the terrain lacks holds the character"
+        )
 
 
 def totals(checks: Sequence[ClipCheck]) -> Dict[str, object]:

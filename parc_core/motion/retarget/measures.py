@@ -37,8 +37,8 @@ class Measures:
     """Largest change of a body's velocity from one frame to the next: a tracker's glitch shows in it."""
     jerk_m_s3: float
     """Norm of the third derivative of body positions, mean over bodies and frames."""
-    floating_m: float
-    """How far the centre of mass is from free fall, at worst, while nothing touches: a wrong frame rate shows in it."""
+    off_free_fall_m: float
+    """How far the centre of mass is from free fall, at worst, while no terrain is near; 0 where that never is."""
 
     def exceeded(self, limits: Mapping[str, float]) -> str:
         """The first limit that the clip exceeds, in words; "" where it keeps all."""
@@ -97,7 +97,7 @@ class ClipMeter:
             limit_rad=0.0 if retargeted is None else retargeted.limit_rad,
             velocity_jump_m_s=velocity_jump(body_positions(clip, self._skeleton), clip.fps),
             jerk_m_s3=quality.jerk_m_s3,
-            floating_m=worst_of(self._flight.flights(clip, terrain)),
+            off_free_fall_m=worst_of(self._flight.flights(clip, terrain)),
         )
 
 
