@@ -3,9 +3,17 @@
 import pytest
 
 from tests.object_store import object_server, s3_url
-from tests.pipeline_fixtures import motions, prefect_server, store, tracker_config
+from tests.pipeline_fixtures import motions, prefect_server, session_server, store, tracker_config
 
-__all__ = ["motions", "object_server", "prefect_server", "s3_url", "store", "tracker_config"]
+__all__ = [
+    "motions",
+    "object_server",
+    "prefect_server",
+    "s3_url",
+    "session_server",
+    "store",
+    "tracker_config",
+]
 
 
 @pytest.hookimpl(optionalhook=True)

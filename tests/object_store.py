@@ -1,6 +1,6 @@
 """A real S3 server for tests: one for the whole test run, and an address of its own for each test.
 
-In a conftest.py: `from tests.object_store import object_server, s3_url`.
+tests/conftest.py has them for all tests.
 """
 
 from __future__ import annotations

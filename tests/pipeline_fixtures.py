@@ -20,12 +20,22 @@ PROBE = f'[ "$1" = -m ] || exec {sys.executable} "$@"\n'
 
 
 @pytest.fixture(scope="session")
-def prefect_server():
+def session_server():
     """One temporary server for all flow tests of this worker."""
     from prefect.testing.utilities import prefect_test_harness
 
     with prefect_test_harness(server_startup_timeout=90):
         yield
+
+
+@pytest.fixture
+def prefect_server(session_server):
+    """It, for a test. What Prefect keeps running in this process ends with the test: the pings of its connection for
+    events draw from `random`, whose state the tests of exact resuming compare."""
+    from prefect.events.worker import EventsWorker
+
+    yield
+    EventsWorker.drain_all()
 
 
 @pytest.fixture

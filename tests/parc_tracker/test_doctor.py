@@ -15,9 +15,6 @@ from parc_tracker.doctor import machine, pipeline, rendering
 from parc_tracker.doctor.check import Check
 from parc_tracker.doctor.checks import checks
 from parc_tracker.doctor.engines import check_engine
-from tests.object_store import object_server, s3_url
-
-__all__ = ["object_server", "s3_url"]
 
 IMPORT = "parc_tracker.doctor.check.import_package"
 

@@ -11,9 +11,6 @@ from typer.testing import CliRunner
 
 from parc_core.storage.store import Store
 from parc_tracker.main import app
-from tests.object_store import object_server, s3_url
-
-__all__ = ["object_server", "s3_url"]
 
 
 @pytest.fixture(params=["folder", "s3"], autouse=True)

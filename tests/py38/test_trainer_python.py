@@ -14,9 +14,8 @@ from parc_core.errors import ConfigError
 from parc_core.supervisor import probe
 from parc_core.supervisor.interpreter import check_trainer_python
 from parc_core.supervisor.preflight import check_runnable
-from tests.pipeline_fixtures import change, motions, prefect_server, store, tracker_config
+from tests.pipeline_fixtures import change
 
-__all__ = ["motions", "prefect_server", "store", "tracker_config"]
 PYTHON38 = PROJECT_ROOT / ".venv38/bin/python"
 needs_python38 = pytest.mark.skipif(
     not (PROJECT_ROOT / ".venv38/.ready").exists(), reason="no .venv38 (make test-py38 makes it)"

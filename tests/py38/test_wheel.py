@@ -11,12 +11,11 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from parc_core.config.paths import PROJECT_ROOT
-from tests.pipeline_fixtures import motions
 from tests.py38.test_trainer_python import PYTHON38, needs_python38
 from tests.test_wheel import run, wheel
 from tests.training.test_train_process import AGENT, ENV
 
-__all__ = ["motions", "wheel"]
+__all__ = ["wheel"]
 pytestmark = pytest.mark.slow
 NEEDED = {"torch", "numpy", "pyyaml"}
 

@@ -14,9 +14,6 @@ from parc_core.registry.models import list_aliases, resolve_model
 from parc_core.registry.promotion import promote, why_not_best
 from parc_core.registry.registration import register_model
 from parc_core.storage.store import Store
-from tests.object_store import object_server, s3_url
-
-__all__ = ["object_server", "s3_url"]
 
 
 @pytest.fixture(params=["folder", "memory", "s3"])

@@ -18,10 +18,6 @@ from parc_core.storage.redact import masked
 from parc_core.storage.store import Store
 from parc_tracker.object_server import ObjectServer
 from tasks.credentials import load_credentials, variables_of
-from tests.object_store import object_server, s3_url
-from tests.pipeline_fixtures import prefect_server
-
-__all__ = ["object_server", "prefect_server", "s3_url"]
 
 ALL = (
     "AWS_ACCESS_KEY_ID",

@@ -14,9 +14,6 @@ from parc_core.registry.registration import register_model
 from parc_core.storage.store import Store
 from tasks.links import file_line, public_url, pull_command, served_url
 from tasks.register import _page as model_page
-from tests.object_store import object_server, s3_url
-
-__all__ = ["object_server", "s3_url"]
 
 
 @pytest.fixture

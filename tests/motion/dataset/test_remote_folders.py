@@ -16,9 +16,6 @@ from parc_core.storage.cache import LocalCache
 from parc_core.storage.store import Store
 from parc_core.system.files import sha256_file
 from tests.motion.small_files import RunsCode, write_small
-from tests.object_store import object_server, s3_url
-
-__all__ = ["object_server", "s3_url"]
 
 
 @pytest.fixture(autouse=True)
