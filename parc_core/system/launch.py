@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from typing import Dict, Mapping, Sequence
 
 from parc_core.errors import EXIT_BAD_CONFIG, EXIT_BAD_DATA, EXIT_CRASH, EXIT_DONE, EXIT_INTERRUPTED
@@ -49,9 +50,11 @@ def launch(module: str, arguments: Sequence[str], processes: int) -> int:
         "TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(STOP_SECONDS)
     )  # older versions of PyTorch: 30 s
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # no backtraces where another process is gone
+    how = ["--standalone", "--nnodes", "1", "--max-restarts", "0", "--nproc-per-node", str(processes)]
     try:
-        how = ["--standalone", "--nnodes", "1", "--max-restarts", "0", "--nproc-per-node", str(processes)]
-        torchrun([*how, "-m", module, *arguments])
+        # torchrun would leave its own folder behind for each training.
+        with tempfile.TemporaryDirectory(prefix="parc-launch-") as logs:
+            torchrun([*how, "--log_dir", logs, "-m", module, *arguments])
     except ChildFailedError as error:
         return _exit_code(error, processes)
     except SignalException as stop:

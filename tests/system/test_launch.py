@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -38,6 +39,15 @@ def test_exit_codes(codes, expected, said, capsys):
     assert capsys.readouterr().err == said
 
 
+def launched(module: str, folder: Path) -> subprocess.Popen:
+    """A process that launches one of a module in `folder`, whose folder for temporary files is in there, too."""
+    (folder / "temporary").mkdir()
+    launcher = f"import sys; from parc_core.system.launch import launch; sys.exit(launch({module!r}, [], 1))"
+    paths = os.pathsep.join((str(PROJECT_ROOT), str(folder)))
+    env = {**os.environ, "PYTHONPATH": paths, "TMPDIR": str(folder / "temporary")}
+    return subprocess.Popen([sys.executable, "-c", launcher], env=env, stdout=subprocess.PIPE, text=True)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(
     "shutdown_timeout" not in torch.distributed.launcher.api.LaunchConfig.__dataclass_fields__,
@@ -51,12 +61,19 @@ def test_who_is_told_to_stop_may_finish_its_iteration(tmp_path):
         "print('ready', flush=True)\n"
         "time.sleep(120.0)\n"
     )
-    launcher = (
-        "import sys; from parc_core.system.launch import launch; sys.exit(launch('slow_to_stop', [], 1))"
-    )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(PROJECT_ROOT), str(tmp_path)))}
-    process = subprocess.Popen([sys.executable, "-c", launcher], env=env, stdout=subprocess.PIPE, text=True)
+    process = launched("slow_to_stop", tmp_path)
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=100)[0] == "finished\n"
     assert process.returncode == 128 + signal.SIGTERM
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [0, 65])
+def test_nothing_is_left_in_the_temporary_folder(code, tmp_path):
+    (tmp_path / "ends.py").write_text(f"import sys; print('done', flush=True); sys.exit({code})\n")
+    process = launched("ends", tmp_path)
+    assert process.communicate(timeout=100)[0] == "done\n"
+    assert process.returncode == code
+    assert list((tmp_path / "temporary").iterdir()) == []
