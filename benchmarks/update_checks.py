@@ -80,8 +80,8 @@ def check_tower(layers: LayerKind, dtype: torch.dtype, device: torch.device, see
     sizes, rows = (1312, 512, 256), 4096
     tower = make_tower(sizes[0], sizes[1:], layers)
     with torch.no_grad():
-        for parameter in tower.parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape) if parameter.ndim == 1 else 0.0)
+        for vector in (p for p in tower.parameters() if p.ndim == 1):
+            vector.add_(0.1 * torch.randn(vector.shape))
     tower.to(device)
     x, upstream = torch.randn(rows, sizes[0]).to(device), 1.0 + torch.randn(rows, sizes[-1]).to(device)
     exact = copy.deepcopy(tower).double()

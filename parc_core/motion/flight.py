@@ -14,7 +14,7 @@ from parc_core.character.model import Character
 from parc_core.character.surface_points import SurfacePoints
 from parc_core.motion.clip import MotionClip
 from parc_core.motion.quality import CHUNK_FRAMES, penetration_depth
-from parc_core.terrain.heightfield import Heightfield, nearest_cell
+from parc_core.terrain.heightfield import Heightfield, grid_index
 
 CLEAR = 0.1
 """m around the character without terrain, at least, in flight. Many captured walkers hover by a few centimetres, which
@@ -87,9 +87,8 @@ def off_free_fall(centre: np.ndarray, fps: float) -> float:
 
 def _above(terrain: Heightfield, points: np.ndarray) -> np.ndarray:
     """(n, P, 3) m -> (n,) bool: all points are CLEAR above their cells (beyond the border, its heights go on)."""
-    cell = nearest_cell(terrain, points[..., :2])
-    i, j = (cell[..., k].clip(0, terrain.hf.shape[k] - 1) for k in range(2))
-    above: np.ndarray = (points[..., 2] > terrain.hf[i, j] + CLEAR).all(axis=1)
+    cell = grid_index(terrain, points[..., :2])
+    above: np.ndarray = (points[..., 2] > terrain.hf[cell[..., 0], cell[..., 1]] + CLEAR).all(axis=1)
     return above
 
 
