@@ -65,8 +65,8 @@ def test_two_variants_are_trained_with_their_own_settings(
 @pytest.mark.parametrize(
     ("file", "rates"),
     [
-        ("gpu_preset", {"preset": 1.5e-4, "envs_16384": 2.1e-4}),
-        ("gpu_layers", {"layer_norm_silu": 1.5e-4, "layer_norm_silu_rate_2.1e-4": 2.1e-4}),
+        ("gpu_preset", {"relu": 1.5e-4, "envs_16384": 2.1e-4}),
+        ("gpu_layers", {"preset": 1.5e-4, "rate_2.1e-4": 2.1e-4}),
     ],
 )
 def test_the_variants_that_are_kept_are_settings_that_exist(

@@ -27,6 +27,7 @@ def test_gpu_preset_is_for_the_gpu_engine_with_parcs_networks(monkeypatch, tmp_p
     for net in (agent.model.actor_net, agent.model.critic_net):
         assert hidden_sizes(net) == [2048, 1024, 512]
     assert agent.matmul_precision == "auto" and agent.iters_per_evaluation > 0
+    assert (agent.model.activation, agent.model.layer_norm) == ("silu", True)
     assert agent.optimizer.type == "Muon" and agent.policy_average_samples == 3e6
     assert (
         agent.model.action_std_end < agent.model.action_std and agent.model.action_std_anneal_samples is None
