@@ -1,6 +1,6 @@
 """Samples/s of training end to end, and where the time and the memory go.
 
-`python -m benchmarks train_throughput --envs 4096 16384 --precision bf16` takes GPU engine, PARC's networks and
+`python -m benchmarks train_throughput --envs 4096 16384 --precision bf16` takes GPU engine, the GPU preset's agent and
 synthetic motions with their terrains; on a machine without GPU, for a look at the shares:
 `--envs 64 --net fc_2layers_256units`.
 """

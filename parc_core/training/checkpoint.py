@@ -19,7 +19,7 @@ from parc_core.learning.model_file import CHECKPOINT_FORMAT, load_tensors
 from parc_core.learning.plain_values import with_marked_floats
 from parc_core.motion.formats import torch_file
 from parc_core.system.files import atomic_write, sha256_file, write_text
-from parc_core.training.fingerprint import never_shaping, same_setting
+from parc_core.training.fingerprint import never_shaping, same_setting, text_of
 
 NAME = re.compile(r"^checkpoint_(\d+)\.pt$")
 State = Dict[str, Any]
@@ -145,11 +145,15 @@ def check_fingerprint(path: Path, saved: Dict[str, str], current: Dict[str, str]
     differing = [key for key in keys if not same_setting(key, saved.get(key), current.get(key))]
     if not differing:
         return
-    shown = "; ".join(f"{key} was {saved.get(key)}, now {current.get(key)}" for key in differing[:3])
+    shown = "; ".join(
+        f"{key} was {text_of(key, saved.get(key))}, now {text_of(key, current.get(key))}"
+        for key in differing[:3]
+    )
     more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
     raise ConfigError(
-        f"{path}: belongs to a training with other settings ({shown}{more}); choose another output_dir "
-        "(in_model_file can start from this checkpoint) or restore the settings"
+        f"{path}: belongs to a training with other settings ({shown}{more}); choose another output_dir (with the same "
+        "networks in_model_file can start from this checkpoint) or resume with the settings it had: "
+        f"--arg_file {path.parent.parent / 'train_args.txt'}"
     )
 
 

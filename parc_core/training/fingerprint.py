@@ -64,6 +64,17 @@ def never_shaping() -> Set[str]:
     }
 
 
+def text_of(key: str, saved: Optional[str]) -> str:
+    """A setting as a fingerprint has it; its default where the fingerprint leaves it out."""
+    if saved is not None:
+        return saved
+    for name, config in (("agent", AgentConfig()), ("env", EnvFileConfig())):
+        for section, field, value in settings_in(config, name):
+            if key == f"{section}.{field.metadata.get('was') or field.name}":
+                return repr(value)
+    return "none"
+
+
 def same_setting(key: str, saved: Optional[str], current: Optional[str]) -> bool:
     """Whether a setting means the same in two fingerprints."""
     if key in _UNORDERED and saved is not None and current is not None:

@@ -19,7 +19,7 @@ def test_presets_hold_nothing_without_effect(preset):
     assert no_effect_warnings(load_agent_config(f"data/configs/{preset}/agent.yaml")) == []
 
 
-def test_gpu_preset_is_for_the_gpu_engine_with_parcs_networks(monkeypatch, tmp_path):
+def test_gpu_preset_is_for_the_gpu_engine_with_networks_of_parcs_sizes(monkeypatch, tmp_path):
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     tracker = load_tracker_config("data/configs/gpu/tracker.yaml")
     assert (tracker.engine, tracker.device) == ("mujoco_warp", "cuda:0")

@@ -100,8 +100,20 @@ def test_the_order_of_what_the_critic_sees_makes_no_other_training():
     for saved in ("['errors', 'fail_rate']", "['forces']"):
         with pytest.raises(ConfigError, match=r"env\.env\.critic_obs was"):
             check_fingerprint(Path("checkpoint.pt"), {**one, key: saved}, one)
-    with pytest.raises(ConfigError, match=r"env\.env\.critic_obs was None"):
+    with pytest.raises(ConfigError, match=r"env\.env\.critic_obs was \[\], now \['errors', 'forces'\]"):
         check_fingerprint(Path("checkpoint.pt"), STORED["defaults"], one)
+
+
+def test_what_differs_is_named_with_defaults_and_the_way_to_resume():
+    norm = current(agent={"model": {"activation": "silu", "layer_norm": True}})
+    with pytest.raises(ConfigError) as refused:
+        check_fingerprint(
+            Path("out/checkpoints/checkpoint_8.pt"), STORED["defaults"], {**norm, "in_model_file": "a"}
+        )
+    text = str(refused.value)
+    assert "agent.model.activation was 'relu', now 'silu'; agent.model.layer_norm was False, now True" in text
+    assert "in_model_file was none, now a" in text
+    assert text.endswith("--arg_file out/train_args.txt")
 
 
 def test_outputs_pace_and_room_may_change():
