@@ -1,8 +1,8 @@
 """Training on several GPUs against one: weak and strong scaling, torchrun's own cost, communication, memory.
 
-`python -m benchmarks scaling` trains the GPU preset's agent on synthetic motions with their terrains on 1, 2, 4, … of the
-GPUs that are there, each time as a training of its own, started as users start it. On a machine without GPU, for a look:
-`--device cpu --envs 16 --strong-envs 16 --net fc_2layers_64units --every 2`.
+`python -m benchmarks scaling` trains the GPU preset's agent on synthetic motions with their terrains on 1, 2, 4, … of
+the GPUs that are there, each time as a training of its own, started as users start it. On a machine without GPU, for a
+look: `--device cpu --envs 16 --strong-envs 16 --net fc_2layers_64units --every 2`.
 
     one       one process, no torchrun
     torchrun  one process, started by torchrun
