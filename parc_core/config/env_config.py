@@ -12,6 +12,7 @@ from parc_core.config.deepmimic_config import OTHER_ENV, RECORDER, DeepMimicConf
 from parc_core.config.paths import PathLike, load_yaml, resolve
 from parc_core.config.schema import fixed, from_mapping, no_effect_warnings, section, setting, unheeded
 from parc_core.config.sim_config import HEEDED_BY_PHYSX, PlaneConfig, SimConfig
+from parc_core.config.start_noise import StartNoise
 from parc_core.errors import ConfigError
 
 __all__ = [
@@ -109,6 +110,7 @@ class EnvConfig:
     """Start at a random time of the motion instead of its first frame."""
     rand_root_pos_offset_scale: float = setting(0.075, at_least=0)
     """Noise of the starting position along x and y, m."""
+    start_noise: StartNoise = section(StartNoise)
     ray_angle: float = setting(0.26179938779, above=0)
     """Angle between neighbouring rays of the height observation, rad (15 degrees)."""
     ray_dx: float = setting(0.05, above=0)

@@ -22,6 +22,7 @@ from parc_core.envs.episode_stats import EpisodeStats
 from parc_core.envs.observation import Observer
 from parc_core.envs.reference import Reference
 from parc_core.envs.scoring import Scoring
+from parc_core.envs.start_noise import NoiseSource, noisy
 from parc_core.envs.task import TaskTensors
 from parc_core.envs.terminations import TIME_EPS, DoneFlag, FailReason, done_flags, limit_scale
 from parc_core.envs.terrain_layout import TerrainLayout
@@ -71,6 +72,7 @@ class TrackingEnv:
         self._generator = torch.Generator(device=self.device)
         self._generator.manual_seed(seed)
         self.sampler = make_sampler(library, config.dm, self._generator)
+        self._start_noise = NoiseSource(config.start_noise, self.action_dim, self._generator, self.device)
         self.stats = EpisodeStats(self.num_envs, self.device)
         self._all = torch.arange(self.num_envs, device=self.device)
         zeros = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
@@ -260,7 +262,10 @@ class TrackingEnv:
         if noise:
             unit = torch.rand(len(ids), 2, generator=self._generator, device=self.device) * 2.0 - 1.0
             root_pos[:, :2] += self.config.rand_root_pos_offset_scale * unit
-        self.engine.reset(ids, ResetState.of(frame, root_pos, self.terrain.ids_of(motion_ids)))
+        state = ResetState.of(frame, root_pos, self.terrain.ids_of(motion_ids))
+        if noise and self._start_noise.is_on:
+            state = noisy(state, self._start_noise.draw(len(ids)))
+        self.engine.reset(ids, state)
         self.motion_ids[ids], self.start_times[ids], self.steps[ids] = motion_ids, times, 0
         self.done[ids], self.fail_reason[ids], self.stats.returns[ids] = DoneFlag.NULL, FailReason.NONE, 0.0
         self._reference = None

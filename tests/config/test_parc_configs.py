@@ -66,6 +66,8 @@ def test_keys_that_parc_lacks_are_parcs_behaviour_by_default():
         "env.pose_exponent", "env.vel_exponent", "env.root_pos_exponent", "env.root_vel_exponent",
         "env.dm.sampling_bin_seconds", "env.dm.sampling_uniform_share", "env.dm.hard_motion_boost",
         "env.termination_scale_start", "env.termination_scale_end", "env.critic_obs",
+        "env.start_noise.root_rot", "env.start_noise.root_vel", "env.start_noise.root_ang_vel",
+        "env.start_noise.dof_pos", "env.start_noise.dof_vel",
         "env.key_pos_exponent", "sim.physx.max_gpu_contact_pairs", "sim.physx.contact_collection",
         "sim.physx.drive_efforts",
         # PARC's program reads these where they are there; its default config lacks them.

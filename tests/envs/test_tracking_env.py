@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from parc_core.config.start_noise import StartNoise
 from parc_core.envs.episode_stats import TERM_COLUMNS
 from parc_core.envs.terminations import DoneFlag, FailReason
 from parc_core.envs.tracking_env import TrackingEnv
-from parc_core.rotations import heading, rotate_2d
+from parc_core.rotations import heading, quat_diff_angle, rotate_2d
 from parc_core.system.world import ONE_PROCESS
 from tests.envs.scenes import clip_of, env_of, motion, physics, shortened, write_dataset, zero_action
 from tests.terrain.lookup import heights_at, pad
@@ -137,6 +138,19 @@ def test_reset_starts_within_the_noise_of_the_reference(mixed: Path) -> None:
     assert_close(env.engine.state.dof_vel, frame.dof_vel, atol=1e-5, rtol=1e-5)
     assert set(env.motion_ids.tolist()) == {0, 1}
     assert torch.equal(physics(env).terrain_ids, env.motion_ids)
+
+
+def test_starts_are_as_noisy_as_asked(mixed: Path) -> None:
+    noise = {"root_rot": 0.1, "root_vel": 0.5, "root_ang_vel": 0.7, "dof_pos": 0.05, "dof_vel": 0.3}
+    env = env_of(mixed, num_envs=64, start_noise=StartNoise(**noise))
+    env.reset()
+    state, frame = env.engine.state, env.library.sample(env.motion_ids, env.motion_times)
+    assert 0.1 < float(quat_diff_angle(state.root_rot, frame.root_rot).max()) <= 0.1 * 3**0.5 + 1e-4
+    for name in ("root_vel", "root_ang_vel", "dof_vel"):
+        off = (getattr(state, name) - getattr(frame, name)).abs()
+        assert 0.8 * noise[name] < float(off.max()) <= noise[name] + 1e-4
+    env.reset_to(env.motion_ids.clone(), env.motion_times)
+    assert_close(env.engine.state.root_vel, frame.root_vel, atol=1e-5, rtol=1e-5)
 
 
 def test_reset_done_touches_finished_environments_alone(mixed: Path) -> None:

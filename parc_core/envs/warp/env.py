@@ -156,6 +156,7 @@ class FusedTrackingEnv(TrackingEnv):
         self._start.motion_ids.copy_(motion_ids)
         self._start.times.copy_(times)
         self._start.shift.zero_()
+        self._start.noise.zero_()
         return self._restart()
 
     def _restart_random(self) -> Tensor:
@@ -166,6 +167,8 @@ class FusedTrackingEnv(TrackingEnv):
         start.times.copy_(times)
         unit = torch.rand(n, 2, generator=self._generator, device=self.device) * 2.0 - 1.0
         torch.mul(unit, self.config.rand_root_pos_offset_scale, out=start.shift)
+        if self._start_noise.is_on:
+            start.noise.copy_(self._start_noise.draw(n))
         return self._restart()
 
     def _restart(self) -> Tensor:

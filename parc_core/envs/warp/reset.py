@@ -13,7 +13,7 @@ import torch
 import warp as wp
 
 from parc_core.engines.engine import ResetState
-from parc_core.engines.mujoco_warp.rotations import quat_to_exp_map, slerp
+from parc_core.engines.mujoco_warp.rotations import exp_map_to_quat, quat_to_exp_map, slerp
 from parc_core.engines.mujoco_warp.types import CharacterTables, TerrainArrays, filled
 from parc_core.envs.warp.arrays import Episodes
 from parc_core.envs.warp.tables import (
@@ -37,6 +37,8 @@ class Start:
     motion_ids: wp.array[wp.int64]
     times: wp.array[wp.float32]  # s
     shift: wp.array[wp.vec2]  # m, along x and y
+    noise: wp.array2d[wp.float32]  # (N, 9 + 2 D), of start_noise.NoiseSource
+    num_dofs: int
     root_pos: wp.array[wp.vec3]
     root_rot: wp.array[wp.quat]
     root_vel: wp.array[wp.vec3]
@@ -44,6 +46,11 @@ class Start:
     dof_pos: wp.array2d[wp.float32]
     dof_vel: wp.array2d[wp.float32]
     terrain_ids: wp.array[wp.int64]
+
+
+@wp.func
+def _noise(start: Start, env: int, first: int) -> wp.vec3:
+    return wp.vec3(start.noise[env, first], start.noise[env, first + 1], start.noise[env, first + 2])
 
 
 @wp.kernel
@@ -55,9 +62,12 @@ def _roots(start: Start, motions: Motions, terrain: TerrainArrays, episodes: Epi
     place = locate(motions, motion, start.times[env])
     shift = start.shift[env]
     start.root_pos[env] = reference_root_pos(motions, place) + wp.vec3(shift[0], shift[1], 0.0)
-    start.root_rot[env] = slerp(motions.root_rot[place.lower], motions.root_rot[place.upper], place.blend)
-    start.root_vel[env] = motions.root_vel[place.lower]
-    start.root_ang_vel[env] = motions.root_ang_vel[place.lower]
+    turn = exp_map_to_quat(_noise(start, env, 0))
+    start.root_rot[env] = turn * slerp(
+        motions.root_rot[place.lower], motions.root_rot[place.upper], place.blend
+    )
+    start.root_vel[env] = motions.root_vel[place.lower] + _noise(start, env, 3)
+    start.root_ang_vel[env] = motions.root_ang_vel[place.lower] + _noise(start, env, 6)
     start.terrain_ids[env] = terrain_of(terrain, start.motion_ids[env])
     episodes.motion_ids[env] = wp.int64(motion)
     episodes.start_times[env] = start.times[env]
@@ -78,8 +88,9 @@ def _joints(start: Start, motions: Motions, tree: CharacterTables) -> None:
     body = joint + 1
     for k in range(num_dofs(tree, body)):
         dof = tree.dof[body] + k
-        start.dof_pos[env, dof] = joint_dof(tree, body, k, vector)
-        start.dof_vel[env, dof] = motions.dof_vel[place.lower, dof]
+        start.dof_pos[env, dof] = joint_dof(tree, body, k, vector) + start.noise[env, 9 + dof]
+        velocity = start.noise[env, 9 + start.num_dofs + dof]
+        start.dof_vel[env, dof] = motions.dof_vel[place.lower, dof] + velocity
 
 
 class ResetStep:
@@ -88,6 +99,7 @@ class ResetStep:
     Attributes:
         mask: (N,) bool: which start anew. Filled in before, as are:
         motion_ids, times, shift: (N,) int64, (N,) s, (N, 2) m.
+        noise: (N, 9 + 2 D) of a `NoiseSource`.
     """
 
     def __init__(
@@ -103,8 +115,10 @@ class ResetStep:
         self.motion_ids = torch.zeros(n, dtype=torch.long, device=device)
         self.times = torch.zeros(n, device=device)
         self.shift = torch.zeros(n, 2, device=device)
+        dofs = state.dof_pos.shape[1]
+        self.noise = torch.zeros(n, 9 + 2 * dofs, device=device)
         drawn = {"mask": self.mask, "motion_ids": self.motion_ids, "times": self.times, "shift": self.shift}
-        start = filled(Start, **vars(state), **drawn)
+        start = filled(Start, **vars(state), **drawn, noise=self.noise, num_dofs=dofs)
         self.mask_array: Any = start.mask
         self._roots = [start, motions, terrain, episodes]
         self._joints = [start, motions, tree]

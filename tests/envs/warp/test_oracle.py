@@ -13,6 +13,7 @@ from torch.testing import assert_close
 pytest.importorskip("warp", reason="the fused environment needs warp-lang (pip install 'parc-tracker[gpu]')")
 
 from parc_core.config.env_config import EnvConfig
+from parc_core.config.start_noise import StartNoise
 from parc_core.envs.terminations import DoneFlag, FailReason
 from parc_core.envs.tracking_env import TrackingEnv
 from parc_core.envs.warp.env import FusedTrackingEnv
@@ -159,6 +160,18 @@ def test_resets_agree(many: Path) -> None:
             )
     with pytest.raises(IndexError, match="0 to 4"):
         fused.reset_to(torch.full((N,), 5), torch.zeros(N))
+
+
+def test_noisy_starts_agree(many: Path) -> None:
+    noise = {"root_rot": 0.2, "root_vel": 0.5, "root_ang_vel": 0.7, "dof_pos": 0.1, "dof_vel": 0.3}
+    env, fused = pair_of(many, N, start_noise=StartNoise(**noise))
+    want, got = env.reset(), fused.reset()
+    same_observations(got, want, 441)
+    for name in ("root_pos", "root_rot", "root_vel", "root_ang_vel", "dof_pos", "dof_vel"):
+        assert_close(getattr(fused.engine.state, name), getattr(env.engine.state, name), atol=2e-5, rtol=2e-5)
+    fused.reset_to(torch.zeros(N, dtype=torch.long), torch.zeros(N))
+    frame = fused.library.sample(fused.motion_ids, fused.motion_times)
+    assert_close(fused.engine.state.dof_pos, frame.dof_pos, atol=2e-5, rtol=2e-5)
 
 
 def test_reset_done_starts_the_ended_alone(many: Path) -> None:
