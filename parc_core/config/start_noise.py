@@ -12,17 +12,12 @@ class StartNoise:
     """Uniform noise of an episode's first state; 0 = none."""
 
     root_rot: float = setting(0.0, at_least=0, ours=True)
-    """Noise of the root's first rotation, up to ± so many rad about each axis."""
+    """Noise of the root's starting rotation: a rotation vector, ± rad along each of the world's axes."""
     root_vel: float = setting(0.0, at_least=0, ours=True)
-    """Noise of its velocity, ± m/s along each axis."""
+    """Noise of the root's starting velocity, ± m/s along each axis."""
     root_ang_vel: float = setting(0.0, at_least=0, ours=True)
-    """Noise of its angular velocity, ± rad/s about each axis."""
+    """Noise of the root's starting angular velocity, ± rad/s about each axis."""
     dof_pos: float = setting(0.0, at_least=0, ours=True)
-    """Noise of the joints, ± rad each."""
+    """Noise of each joint's starting position, ± rad."""
     dof_vel: float = setting(0.0, at_least=0, ours=True)
-    """Noise of their velocities, ± rad/s each."""
-
-    @property
-    def is_on(self) -> bool:
-        """Whether any is."""
-        return any(vars(self).values())
+    """Noise of each joint's starting velocity, ± rad/s."""

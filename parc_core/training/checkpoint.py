@@ -145,15 +145,15 @@ def check_fingerprint(path: Path, saved: Dict[str, str], current: Dict[str, str]
     differing = [key for key in keys if not same_setting(key, saved.get(key), current.get(key))]
     if not differing:
         return
+    differing = [key for key in differing if not any(key.startswith(f"{other}.") for other in differing)]
     shown = "; ".join(
-        f"{key} was {text_of(key, saved.get(key))}, now {text_of(key, current.get(key))}"
-        for key in differing[:3]
+        f"{key} was {text_of(key, saved)}, now {text_of(key, current)}" for key in differing[:3]
     )
     more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
     raise ConfigError(
         f"{path}: belongs to a training with other settings ({shown}{more}); choose another output_dir (with the same "
-        "networks in_model_file can start from this checkpoint) or resume with the settings it had: "
-        f"--arg_file {path.parent.parent / 'train_args.txt'}"
+        "networks in_model_file can start from this checkpoint) or resume it with its own settings, and its files if "
+        f"these changed: parc-tracker train --arg_file {path.parent.parent / 'train_args.txt'}"
     )
 
 

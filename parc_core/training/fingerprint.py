@@ -64,15 +64,20 @@ def never_shaping() -> Set[str]:
     }
 
 
-def text_of(key: str, saved: Optional[str]) -> str:
-    """A setting as a fingerprint has it; its default where the fingerprint leaves it out."""
-    if saved is not None:
-        return saved
+def text_of(key: str, fingerprint: Dict[str, str]) -> str:
+    """A setting as a fingerprint has it; where it is left out, what lies below it, its default or "not set"."""
+    if key in fingerprint:
+        return fingerprint[key]
+    below = [
+        f"{name[len(key) + 1 :]}: {text}" for name, text in fingerprint.items() if name.startswith(f"{key}.")
+    ]
+    if below:
+        return f"{{{', '.join(below)}}}"
     for name, config in (("agent", AgentConfig()), ("env", EnvFileConfig())):
         for section, field, value in settings_in(config, name):
             if key == f"{section}.{field.metadata.get('was') or field.name}":
-                return repr(value)
-    return "none"
+                return "null" if value is None else repr(value)
+    return "not set"
 
 
 def same_setting(key: str, saved: Optional[str], current: Optional[str]) -> bool:

@@ -112,8 +112,16 @@ def test_what_differs_is_named_with_defaults_and_the_way_to_resume():
         )
     text = str(refused.value)
     assert "agent.model.activation was 'relu', now 'silu'; agent.model.layer_norm was False, now True" in text
-    assert "in_model_file was none, now a" in text
+    assert "in_model_file was not set, now a" in text
     assert text.endswith("--arg_file out/train_args.txt")
+
+
+def test_numbers_per_body_are_named_as_they_were_given():
+    named = current({"joint_err_w": {"head": 1.0, "torso": 0.5}})
+    with pytest.raises(
+        ConfigError, match=r"\(env.env.joint_err_w was \{head: 1.0, torso: 0.5\}, now \[[^]]*\]\)"
+    ):
+        check_fingerprint(Path("checkpoint.pt"), named, current())
 
 
 def test_outputs_pace_and_room_may_change():

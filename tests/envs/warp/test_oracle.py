@@ -169,6 +169,12 @@ def test_noisy_starts_agree(many: Path) -> None:
     same_observations(got, want, 441)
     for name in ("root_pos", "root_rot", "root_vel", "root_ang_vel", "dof_pos", "dof_vel"):
         assert_close(getattr(fused.engine.state, name), getattr(env.engine.state, name), atol=2e-5, rtol=2e-5)
+    fused.done[::2] = int(DoneFlag.FAIL)  # those alone begin anew
+    before, saved = fused.engine.state.root_vel.clone(), fused.state_dict()
+    again = fused.reset_done().clone()
+    assert torch.equal(fused.engine.state.root_vel[1::2], before[1::2])
+    fused.load_state_dict(saved)
+    assert torch.equal(fused.reset_done(), again)
     fused.reset_to(torch.zeros(N, dtype=torch.long), torch.zeros(N))
     frame = fused.library.sample(fused.motion_ids, fused.motion_times)
     assert_close(fused.engine.state.dof_pos, frame.dof_pos, atol=2e-5, rtol=2e-5)
