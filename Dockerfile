@@ -7,9 +7,10 @@ ARG EXTRAS=mujoco,pipeline
 # The CPU build of torch; a GPU image takes PyPI's, which brings CUDA.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
-# MuJoCo draws the videos off screen.
+# MuJoCo draws the videos off screen; on GPUs Triton compiles with gcc.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libegl1 libgl1 libosmesa6 \
+        $(case ",$EXTRAS," in *,gpu,*) echo gcc libc6-dev ;; esac) \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /opt/parc-tracker

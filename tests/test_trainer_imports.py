@@ -19,6 +19,7 @@ ENGINE_MODULES = [spec.module for spec in ENGINES.values() if spec.oldest_python
 OTHER_PYTHON = (
     *(f"{spec.module.rpartition('.')[0]}." for spec in ENGINES.values() if spec.oldest_python > (3, 8)),
     "parc_core.envs.warp.",
+    "parc_core.learning.norm_silu_kernels",  # where Triton is
 )
 # Third-party packages that may be imported inside functions, where they are optional.
 VERMIN = "from vermin import main; main()"

@@ -15,6 +15,7 @@ from torch.nn import functional, init
 from torch.nn.parameter import Parameter
 
 from parc_core.learning.mlp_bf16 import mlp_forward_bf16
+from parc_core.learning.norm_silu import has_kernels, norm_silu
 
 RELU = "relu"
 ACTIVATIONS: Dict[str, Callable[[Tensor], Tensor]] = {
@@ -36,6 +37,8 @@ class LayerKind(NamedTuple):
 
 PARCS_LAYERS = LayerKind()
 """ReLU alone."""
+_FUSED = LayerKind("silu", layer_norm=True)
+_FUSED_TYPES = (torch.float32, torch.bfloat16)
 
 
 class Activation(nn.Module):
@@ -51,6 +54,8 @@ class Activation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """In the type of `x`, but with layer normalization on CPUs in the parameters'."""
+        if self._kind == _FUSED and x.is_cuda and x.dtype in _FUSED_TYPES and has_kernels():
+            return norm_silu(x, self.norm_scale, self.norm_shift)
         if self._kind.layer_norm:
             # PyTorch sums the gradients of scale and shift in bfloat16 on CPUs (to 1024 at most), in float32 on GPUs.
             dtype = x.dtype if x.is_cuda else self.norm_scale.dtype
@@ -83,9 +88,10 @@ def linear_layers(tower: nn.Sequential) -> List[nn.Linear]:
 def tower_forward(tower: nn.Sequential, x: Tensor, dtype: torch.dtype) -> Tensor:
     """(B, F) → (B, H) float32, multiplied in `dtype`.
 
-    PARC's towers have kernels of their own for bfloat16. Others are in graphs of PyTorch's, and on GPUs what lies
-    between the products stays in `dtype`, too: reading and writing it is what their layers cost beyond ReLU's. Their
-    parameters' gradients are summed in float32, rounded to `dtype`, and float32 as the parameters are.
+    PARC's towers have kernels of their own for bfloat16; others are in graphs of PyTorch's, with a kernel of ours for
+    layer normalization and SiLU on GPUs. There what lies between the products stays in `dtype`: reading and writing it
+    is what such layers cost beyond ReLU's. Their weights' gradients are summed in float32, rounded to `dtype`, and
+    float32 as the parameters are.
     """
     if dtype == torch.float32:
         features: Tensor = tower(x)

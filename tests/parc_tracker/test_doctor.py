@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import types
 
 import pytest
 
@@ -31,7 +32,7 @@ def quick_rendering(monkeypatch):
 
 def test_every_line_has_a_detail_and_every_failure_a_fix():
     found = checks()
-    assert len({check.name for check in found}) == len(found) == 11 + len(ENGINES)
+    assert len({check.name for check in found}) == len(found) == 12 + len(ENGINES)
     for check in found:
         assert check.detail
         assert "\n" not in check.detail + check.fix
@@ -254,6 +255,24 @@ def test_what_several_gpus_talk_through(monkeypatch):
     monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda: True)
     monkeypatch.setattr(torch.cuda.nccl, "version", lambda: (2, 27, 3))
     assert machine.check_together().detail == "NCCL 2.27.3, 4 GPUs"
+
+
+def test_what_the_gpu_kernels_need(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    check = machine.check_kernels()
+    assert not check.ok and not check.needed and check.detail == "for GPUs only"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(machine, "missing_for_kernels", lambda: "Triton cannot be used (no C compiler)")
+    check = machine.check_kernels()
+    assert not check.ok and not check.needed and "no C compiler" in check.detail and "gcc" in check.fix
+    monkeypatch.setattr(machine, "missing_for_kernels", lambda: "")
+    monkeypatch.setattr(
+        IMPORT, lambda name: torch if name == "torch" else types.SimpleNamespace(__version__="3.6.0")
+    )
+    check = machine.check_kernels()
+    assert check.ok and check.detail == "3.6.0"
 
 
 def test_the_viewer_is_optional_and_its_extra_is_named(monkeypatch):
