@@ -19,6 +19,8 @@ EPS = 1e-5
 """Added to the variance, as by torch.nn.LayerNorm."""
 _FORWARD_NUMBERS, _BACKWARD_NUMBERS = 10240, 6144
 """Of a layer, at once on each multiprocessor: five and three programs of 2048, for which the registers suffice."""
+KERNELS_FIX = "Triton comes with PyTorch for CUDA on Linux and needs gcc and Python's headers (python3-dev)"
+"""What to do where it cannot be used."""
 
 
 def norm_silu(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
@@ -47,11 +49,8 @@ def has_kernels() -> bool:
     return not reason
 
 
-KERNELS_FIX = "Triton comes with PyTorch for CUDA on Linux and needs gcc and Python's headers (python3-dev)"
-
-
 def missing_for_kernels() -> str:
-    """Why Triton cannot be used on the current GPU (it is not here, or has no C compiler or headers); empty if it can."""
+    """Why Triton cannot be used on the current GPU (not here, no C compiler, no headers); empty if it can."""
     x, scale = torch.ones(2, 16, dtype=torch.bfloat16, device="cuda"), torch.ones(16, device="cuda")
     try:
         _forward(x, scale, scale)
