@@ -63,14 +63,15 @@ def test_two_variants_are_trained_with_their_own_settings(
 
 
 @pytest.mark.parametrize(
-    ("file", "rates"),
+    ("file", "rates", "scales"),
     [
-        ("gpu_preset", {"relu": 1.5e-4, "envs_16384": 2.1e-4}),
-        ("gpu_layers", {"preset": 1.5e-4, "rate_2.1e-4": 2.1e-4}),
+        ("gpu_preset", {"relu": 1.5e-4, "envs_16384": 2.1e-4}, {"relu": 0.5, "layer_norm_silu": 0.5}),
+        ("gpu_layers", {"preset": 1.5e-4, "rate_2.1e-4": 2.1e-4}, {"preset": 1.0, "scale_half": 0.5}),
+        ("gpu_spin", {"preset": 1.5e-4}, {"preset": 1.0, "discount_99": 0.5, "start_noise_discount_98": 0.5}),
     ],
 )
 def test_the_variants_that_are_kept_are_settings_that_exist(
-    file: str, rates: Dict[str, float], tmp_path: Path
+    file: str, rates: Dict[str, float], scales: Dict[str, float], tmp_path: Path
 ) -> None:
     variants_file = Path(f"benchmarks/variants/{file}.yaml")
     variants = sweep.read_variants(variants_file)
@@ -80,3 +81,6 @@ def test_the_variants_that_are_kept_are_settings_that_exist(
     for name, rate in rates.items():
         agent = yaml.safe_load((tmp_path / name / "agent.yaml").read_text())
         assert agent["optimizer"]["learning_rate"] == rate
+    for name, scale in scales.items():
+        env = yaml.safe_load((tmp_path / name / "env.yaml").read_text())["env"]
+        assert env["residual_action_scale"] == scale
