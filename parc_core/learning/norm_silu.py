@@ -7,7 +7,6 @@ read and write them once; what lies between, sums included, is float32.
 from __future__ import annotations
 
 import functools
-import subprocess
 import warnings
 from typing import Any, Dict, Tuple
 
@@ -27,14 +26,14 @@ def norm_silu(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """silu(scale · (x − mean) / √(variance + EPS) + shift), row by row.
 
     Args:
-        x: (B, H) on a GPU, float32 or bfloat16.
+        x: (…, H) on a GPU, float32 or bfloat16.
         scale, shift: (H,) float32, which their gradients are, too.
 
     Returns:
-        (B, H) in the type of `x`.
+        (…, H) in the type of `x`.
     """
-    result: Tensor = _NormSilu.apply(x, scale, shift)  # type: ignore[no-untyped-call]
-    return result
+    result: Tensor = _NormSilu.apply(x.reshape(-1, x.shape[-1]), scale, shift)  # type: ignore[no-untyped-call]
+    return result.reshape(x.shape)
 
 
 @functools.lru_cache(maxsize=None)
@@ -50,11 +49,12 @@ def has_kernels() -> bool:
 
 
 def missing_for_kernels() -> str:
-    """Why Triton cannot be used on the current GPU (not here, no C compiler, no headers); empty if it can."""
-    x, scale = torch.ones(2, 16, dtype=torch.bfloat16, device="cuda"), torch.ones(16, device="cuda")
+    """Why Triton cannot be used on the current GPU (not here, no C compiler, no headers, …); empty if it can."""
     try:
-        _forward(x, scale, scale)
-    except (ImportError, OSError, RuntimeError, subprocess.CalledProcessError) as error:
+        x, scale = torch.ones(2, 16, dtype=torch.bfloat16, device="cuda"), torch.ones(16, device="cuda")
+        _, mean, inverse = _forward(x, scale, scale)
+        _backward(x, x, scale, scale, mean, inverse)
+    except Exception as error:  # noqa: BLE001 - Triton's errors have no base of their own, and any of them is a reason
         lines = str(error).strip().splitlines()
         return f"Triton cannot be used ({lines[0] if lines else type(error).__name__})"
     return ""

@@ -28,7 +28,7 @@ def forward_kernel(  # type: ignore[no-untyped-def]
     shift = tl.load(shift_at + place, mask=within, other=0.0)
     for turn in range(ROWS):
         row = (program + turn * tl.num_programs(0)).to(tl.int64)
-        there = within & (row < rows)
+        there = place < tl.where(row < rows, width, 0)
         x = tl.load(x_at + row * width + place, mask=there, other=0.0).to(tl.float32)
         mean = tl.sum(x, 0) / width
         centred = tl.where(within, x - mean, 0.0)
@@ -66,7 +66,7 @@ def backward_kernel(  # type: ignore[no-untyped-def]
     of_shift = tl.zeros((BLOCK,), dtype=tl.float32)
     for turn in range(ROWS):
         row = (program + turn * tl.num_programs(0)).to(tl.int64)
-        there = within & (row < rows)
+        there = place < tl.where(row < rows, width, 0)
         x = tl.load(x_at + row * width + place, mask=there, other=0.0).to(tl.float32)
         grad = tl.load(grad_at + row * width + place, mask=there, other=0.0).to(tl.float32)
         inverse = tl.load(inverse_at + row, mask=row < rows, other=0.0)

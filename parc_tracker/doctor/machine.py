@@ -56,7 +56,7 @@ def check_kernels() -> Check:
     """Triton, for layer normalization and SiLU in one step; without it a GPU trains more slowly."""
     name, torch = "Triton", import_or_none("torch")
     if torch is None or not torch.cuda.is_available():
-        return Check(name, False, "for GPUs only", "nothing to do without a GPU", needed=False)
+        return Check(name, True, "not needed without a GPU", needed=False)
     missing = missing_for_kernels()
     if missing:
         return Check(name, False, f"{missing}: some updates are slower", KERNELS_FIX, needed=False)

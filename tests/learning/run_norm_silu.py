@@ -14,20 +14,20 @@ from torch.nn import functional
 from parc_core.learning.norm_silu import norm_silu
 from tests.learning.test_mlp_bf16 import relative
 
-SHAPES = [(33, 48), (50, 512), (1, 16), (7, 2048)]
+SHAPES = [(33, 48), (50, 512), (1, 16), (7, 2048), (2, 3, 32), (40,)]
 
 
-def errors(shape: Tuple[int, int], dtype: torch.dtype) -> dict:
+def errors(shape: Tuple[int, ...], dtype: torch.dtype) -> dict:
     """Of the output and of the gradients of x, scale and shift, with the gradients' types."""
     torch.manual_seed(0)
     x = (0.5 + 2.0 * torch.randn(shape)).to(dtype).requires_grad_()
-    scale = (1.0 + 0.1 * torch.randn(shape[1])).requires_grad_()
-    shift = (0.1 * torch.randn(shape[1])).requires_grad_()
+    scale = (1.0 + 0.1 * torch.randn(shape[-1])).requires_grad_()
+    shift = (0.1 * torch.randn(shape[-1])).requires_grad_()
     upstream = torch.randn(shape).to(dtype)
     out = norm_silu(x, scale, shift)
     ours = torch.autograd.grad(out, [x, scale, shift], upstream)
     exact = [value.detach().double().requires_grad_() for value in (x, scale, shift)]
-    want = functional.silu(functional.layer_norm(exact[0], shape[1:], *exact[1:]))
+    want = functional.silu(functional.layer_norm(exact[0], shape[-1:], *exact[1:]))
     theirs = torch.autograd.grad(want, exact, upstream.double())
     return {
         "dtype": str(dtype),

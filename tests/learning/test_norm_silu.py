@@ -11,11 +11,12 @@ import sys
 import pytest
 import torch
 
-from parc_core.learning import norm_silu
+from parc_core.learning import norm_silu, towers
+from parc_core.learning.towers import LayerKind
 
 NEEDS_TRITON = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None,
-    reason="Triton comes with PyTorch's builds for CUDA; `pip install triton` has its interpreter here",
+    reason="Triton is for Linux, with Python 3.10 or newer; `pip install triton` has its interpreter",
 )
 
 
@@ -29,7 +30,7 @@ def test_values_and_gradients_are_those_of_float64():
         check=True,
     )
     cases = [json.loads(line) for line in process.stdout.splitlines()]
-    assert len(cases) == 8
+    assert len(cases) == 12
     for case in cases:
         out, of_x, of_scale, of_shift = case["errors"]
         assert case["types"] == [case["dtype"], case["dtype"], "torch.float32", "torch.float32"]
@@ -37,15 +38,51 @@ def test_values_and_gradients_are_those_of_float64():
         assert max(of_scale, of_shift) < 1e-6  # sums are float32, whatever the layer's type
 
 
-def test_without_a_compiler_it_is_said_what_is_missing(monkeypatch):
+class NoAssembler(Exception):
+    """As Triton's PTXASError: derived from Exception alone."""
+
+
+@pytest.fixture
+def kernels_not_probed():
+    norm_silu.has_kernels.cache_clear()
+    yield
+    norm_silu.has_kernels.cache_clear()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ImportError, NoAssembler])
+def test_without_a_compiler_it_is_said_what_is_missing(monkeypatch, kernels_not_probed, error):
     ones = torch.ones
     monkeypatch.setattr(torch, "ones", lambda *shape, **options: ones(*shape, **{**options, "device": "cpu"}))
 
     def broken():
-        raise RuntimeError("Failed to find C compiler.\nPlease specify …")
+        raise error("Failed to find C compiler.\nPlease specify …")
 
     monkeypatch.setattr(norm_silu, "_kernels", broken)
-    norm_silu.has_kernels.cache_clear()
     with pytest.warns(UserWarning, match=r"Failed to find C compiler\.\); Triton comes .* gcc"):
         assert not norm_silu.has_kernels()
-    norm_silu.has_kernels.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "there", "fused"),
+    [
+        (LayerKind("silu", True), torch.bfloat16, True, True),
+        (LayerKind("silu", True), torch.float32, True, True),
+        (LayerKind("silu", True), torch.bfloat16, False, False),
+        (LayerKind("silu", True), torch.float64, True, False),
+        (LayerKind("silu", False), torch.bfloat16, True, False),
+        (LayerKind("elu", True), torch.bfloat16, True, False),
+    ],
+)
+def test_the_kernels_are_taken_for_what_they_can(monkeypatch, kind, dtype, there, fused):
+    taken = []
+    monkeypatch.setattr(towers, "has_kernels", lambda: there)
+    monkeypatch.setattr(towers, "norm_silu", lambda x, scale, shift: taken.append(x.dtype) or x)
+    layer = towers.Activation(8, kind)
+    layer(OnGpu(torch.ones(2, 8, dtype=dtype)))
+    assert taken == ([dtype] if fused else [])
+
+
+class OnGpu(torch.Tensor):
+    """A tensor that says it is on a GPU."""
+
+    is_cuda = True
