@@ -13,6 +13,7 @@ from benchmarks import update_checks, update_step
 CPU = torch.device("cpu")
 
 
+@pytest.mark.slow
 def test_rows_and_checks(capsys, tmp_path):
     options = "--envs 4 8 --precision bf16 --steps 4 --epochs 1 --obs 20 --repeats 1 --net fc_2layers_16units"
     options += " --activation silu --layer-norm"

@@ -46,7 +46,13 @@ def command(*words: str, **variables: str) -> tuple[int, list[str]]:
             "forbids a temporary one; start one with",
             marks=pytest.mark.slow,
         ),
-        ("PREFECT_LOGGING_LEVEL", "loud", 78, "Prefect's settings are not valid: LoggingSettings level: "),
+        pytest.param(
+            "PREFECT_LOGGING_LEVEL",
+            "loud",
+            78,
+            "Prefect's settings are not valid: LoggingSettings level: ",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_run_says_it_in_one_line(tracker_config, tmp_path, variable, value, code, message):

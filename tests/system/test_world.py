@@ -42,7 +42,7 @@ end_process(0)
 """
 
 
-@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("size", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_processes_talk_to_each_other(size: int, tmp_path: Path) -> None:
     common = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(processes.free_port())}
     env = {**os.environ, **common, "PYTHONPATH": str(PROJECT_ROOT), "OMP_NUM_THREADS": "1"}
