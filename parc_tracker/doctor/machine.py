@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from parc_core.config.paths import PROJECT_ROOT
-from parc_core.learning.norm_silu import KERNELS_FIX, missing_for_kernels
 from parc_core.system.processes import usable_cores
 from parc_tracker.doctor.check import Check, import_or_none
 from parc_tracker.doctor.gpu_lines import driver_line, gpu_line, together_line
@@ -57,6 +56,8 @@ def check_kernels() -> Check:
     name, torch = "Triton", import_or_none("torch")
     if torch is None or not torch.cuda.is_available():
         return Check(name, True, "not needed without a GPU", needed=False)
+    from parc_core.learning.norm_silu import KERNELS_FIX, missing_for_kernels  # imports torch
+
     missing = missing_for_kernels()
     if missing:
         return Check(name, False, f"{missing}: some updates are slower", KERNELS_FIX, needed=False)

@@ -257,17 +257,29 @@ def test_what_several_gpus_talk_through(monkeypatch):
     assert machine.check_together().detail == "NCCL 2.27.3, 4 GPUs"
 
 
+def test_without_torch_the_other_lines_are_there():
+    script = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from parc_tracker.doctor.machine import check_kernels, check_python, check_torch\n"
+        "print([check().ok for check in (check_python, check_torch, check_kernels)])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[True,", "False,", "True]"]
+
+
 def test_what_the_gpu_kernels_need(monkeypatch):
     import torch
+
+    from parc_core.learning import norm_silu
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     check = machine.check_kernels()
     assert check.ok and not check.needed and check.detail == "not needed without a GPU"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(machine, "missing_for_kernels", lambda: "Triton cannot be used (no C compiler)")
+    monkeypatch.setattr(norm_silu, "missing_for_kernels", lambda: "Triton cannot be used (no C compiler)")
     check = machine.check_kernels()
     assert not check.ok and not check.needed and "no C compiler" in check.detail and "gcc" in check.fix
-    monkeypatch.setattr(machine, "missing_for_kernels", lambda: "")
+    monkeypatch.setattr(norm_silu, "missing_for_kernels", lambda: "")
     monkeypatch.setattr(
         IMPORT, lambda name: torch if name == "torch" else types.SimpleNamespace(__version__="3.6.0")
     )
